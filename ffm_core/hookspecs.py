@@ -1,0 +1,186 @@
+"""Every hook a plug-in may implement.
+
+``HOOK_API`` counts breaking changes and is stored in every run. A hook appears
+here together with the first thing that uses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from ffm_core.records import (
+        Control,
+        ExitPolicy,
+        FeatureSet,
+        Labeler,
+        Learner,
+        VerdictCheck,
+    )
+
+PROJECT = "ffm"
+HOOK_API = 1
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def ffm_labelers() -> Iterable[Labeler]:
+    """Offer labelers; called once per evaluation, before any data is read.
+
+    Returns
+    -------
+    iterable of Labeler
+        The one named like the entry point is the default; others are named
+        ``name:variant``. Each maps bars of length ``T`` to ``Decisions`` with
+        ``N`` rows, and row ``i`` reads bars up to and including ``bar[i]``.
+
+    Raises
+    ------
+    ConfigError
+        When the offer cannot be made.
+
+    Example
+    -------
+    ::
+
+        @hookimpl
+        def ffm_labelers():
+            from .labeler import LABELER
+            return [LABELER]
+
+    Since
+    -----
+    0.1
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def ffm_feature_sets() -> Iterable[FeatureSet]:
+    """Offer feature sets; called once per evaluation.
+
+    Returns
+    -------
+    iterable of FeatureSet
+        ``batch(bars)`` gives float32 ``(T, F)``; row ``t`` uses bars up to and
+        including ``t``; NaN during warm-up, never infinite.
+
+    Example
+    -------
+    ::
+
+        @hookimpl
+        def ffm_feature_sets():
+            from .features import MY_SET
+            return [MY_SET]
+
+    Since
+    -----
+    0.1
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def ffm_learners() -> Iterable[Learner]:
+    """Offer learners; called once per evaluation.
+
+    Returns
+    -------
+    iterable of Learner
+        Deterministic for a seed and any number of threads.
+
+    Example
+    -------
+    ::
+
+        @hookimpl
+        def ffm_learners():
+            from .heads import MyLearner
+            return [MyLearner()]
+
+    Since
+    -----
+    0.1
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def ffm_exit_policies() -> Iterable[ExitPolicy]:
+    """Offer exit policies; called once per evaluation.
+
+    Returns
+    -------
+    iterable of ExitPolicy
+        Of kind static, predicted or managed; labels always use a static one.
+
+    Example
+    -------
+    ::
+
+        @hookimpl
+        def ffm_exit_policies():
+            from .exits import HALF_TARGET
+            return [HALF_TARGET]
+
+    Since
+    -----
+    0.1
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def ffm_controls() -> Iterable[Control]:
+    """Offer extra control arms; they are reported and gate nothing.
+
+    Returns
+    -------
+    iterable of Control
+        ``change(view, rng)`` returns the training view the arm is fitted on.
+
+    Example
+    -------
+    ::
+
+        @hookimpl
+        def ffm_controls():
+            from .controls import PERSISTENCE
+            return [PERSISTENCE]
+
+    Since
+    -----
+    0.1
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def ffm_verdict_checks() -> Iterable[VerdictCheck]:
+    """Offer verdict checks; from a plug-in they can only tighten a verdict.
+
+    Returns
+    -------
+    iterable of VerdictCheck
+        ``judge(evidence)`` gives one ``CheckResult``.
+
+    Example
+    -------
+    ::
+
+        @hookimpl
+        def ffm_verdict_checks():
+            from .checks import MAX_DRAWDOWN
+            return [MAX_DRAWDOWN]
+
+    Since
+    -----
+    0.1
+    """
+    raise NotImplementedError

@@ -1,0 +1,25 @@
+"""One way to compile a kernel: cached under ``FFM_HOME``, no GIL, no fast-math.
+
+Fast-math stays off because the same inputs must give the same bytes on every
+machine that follows IEEE 754.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TypeVar
+
+from ffm_core.paths import ffm_home
+
+os.environ.setdefault("NUMBA_CACHE_DIR", str(ffm_home() / "numba"))
+
+import numba  # noqa: E402  (the cache folder must be known first)
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def kernel(function: F) -> F:
+    """Compile ``function`` on first call and cache the machine code."""
+    compiled: F = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    return compiled

@@ -1,0 +1,512 @@
+"""The records hooks offer and the tables a verdict is made of.
+
+All are frozen and keyword-only; arrays are read-only views. Fields may be
+added with defaults; none change meaning within one ``HOOK_API``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+
+from ffm_core.errors import StrategyError
+from ffm_core.types import Bool, Float32, Float64, Int8, Int16, Int32, Int64
+
+if TYPE_CHECKING:
+    from ffm_core.bars.table import Bars
+
+ParamValue: TypeAlias = bool | int | float | str
+Params: TypeAlias = Mapping[str, ParamValue]
+Memory: TypeAlias = Literal["finite", "recursive", "event"]
+Claim: TypeAlias = Literal["selection", "trigger"]
+Outcome: TypeAlias = Literal["pass", "fail", "inconclusive", "refused", "info", "n/a"]
+
+# Why a trade ended, and why an outcome does not count. Codes are stored as int8.
+REASONS = ("none", "stop", "stop_gap", "target", "target_gap", "timeout", "session_end",
+           "trail", "data_end", "skipped")  # fmt: skip
+VOIDS = ("none", "no_next_bar", "data_end", "roll", "hole", "small_risk", "stop_beyond_open",
+         "tie_skipped")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Param:
+    """A setting of a labeler or exit policy, set with ``--set name=value``."""
+
+    name: str
+    default: ParamValue
+    description: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A declared column: its unit and whether its sign follows the trade's side."""
+
+    name: str
+    unit: str
+    description: str = ""
+    signed: bool = False  # True: multiplied by side in the design matrix
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decisions:
+    """Candidate trades of one stream; ``N`` rows in order of ``bar``.
+
+    Parameters
+    ----------
+    bar : int64 (N,)
+        Index of the last bar that was known. Entry is the next bar's open.
+    side : int8 (N,)
+        +1 long, -1 short; the pair (bar, side) is unique.
+    risk : float64 (N,), optional
+        Distance from entry to stop in points. Give this **or** ``stop_price``.
+    stop_price : float64 (N,), optional
+        Stop in points, below a long entry and above a short one.
+    target_r : float64 (N,), optional
+        Static target as a multiple of risk; default from the exit policy.
+    horizon_bars : int32 (N,), optional
+        Bars a trade may last, counting the entry bar; default from the labeler.
+    group : int64 (N,), optional
+        Rows that exclude one another.
+    columns : mapping of str to float64 (N,)
+        The labeler's declared columns.
+    """
+
+    bar: Int64
+    side: Int8
+    risk: Float64 | None = None
+    stop_price: Float64 | None = None
+    target_r: Float64 | None = None
+    horizon_bars: Int32 | None = None
+    group: Int64 | None = None
+    columns: Mapping[str, Float64] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        n = len(self.bar)
+        if (self.risk is None) == (self.stop_price is None):
+            raise StrategyError("decisions need either 'risk' or 'stop_price', not both")
+        kinds = {"bar": np.int64, "side": np.int8, "risk": np.float64, "stop_price": np.float64,
+                 "target_r": np.float64, "horizon_bars": np.int32, "group": np.int64}  # fmt: skip
+        for name, kind in kinds.items():
+            value = getattr(self, name)
+            if value is None:
+                continue
+            array = np.array(value, dtype=kind)
+            if array.shape != (n,):
+                raise StrategyError(f"decisions.{name} has shape {array.shape}, expected ({n},)")
+            array.setflags(write=False)
+            object.__setattr__(self, name, array)
+        columns = {}
+        for name, value in self.columns.items():
+            array = np.array(value, dtype=np.float64)
+            if array.shape != (n,):
+                raise StrategyError(f"column {name!r} has shape {array.shape}, expected ({n},)")
+            array.setflags(write=False)
+            columns[name] = array
+        object.__setattr__(self, "columns", columns)
+        self._check_rows()
+
+    def _check_rows(self) -> None:
+        if len(self) == 0:
+            return
+        if not np.isin(self.side, (-1, 1)).all():
+            raise StrategyError("decisions.side must be +1 or -1")
+        key = self.bar * 2 + (self.side > 0)
+        if (np.diff(self.bar) < 0).any():
+            raise StrategyError("decisions must be in order of bar")
+        if len(np.unique(key)) != len(key):
+            raise StrategyError("decisions hold the same (bar, side) twice")
+
+    def __len__(self) -> int:
+        return len(self.bar)
+
+    def take(self, rows: Int64 | Bool) -> Decisions:
+        """Return the chosen rows, in their order."""
+        part = {
+            name: None if (value := getattr(self, name)) is None else value[rows]
+            for name in ("bar", "side", "risk", "stop_price", "target_r", "horizon_bars", "group")
+        }
+        return Decisions(columns={k: v[rows] for k, v in self.columns.items()}, **part)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcomes:
+    """What became of each decision under one exit policy; all arrays (N,).
+
+    ``r_gross`` and ``r_net`` are multiples of ``risk``; ``t_end`` and
+    ``t_end_max`` are microseconds UTC at which the outcome, or the latest
+    outcome any policy of the run could still produce, is known (bar close).
+    ``peak_r`` is the best excursion ignoring the target (the risk head's label).
+    Void rows keep NaN in the R columns.
+    """
+
+    entry_bar: Int64
+    entry_price: Float64
+    risk: Float64  # points
+    target_r: Float64
+    exit_bar: Int64
+    exit_price: Float64
+    r_gross: Float64
+    r_net: Float64
+    cost_points: Float64  # commission and fees of a round trip, points, no slippage
+    tick_size: float
+    slippage_ticks: float
+    peak_r: Float64
+    mfe_r: Float64
+    mae_r: Float64
+    t_end: Int64
+    t_end_max: Int64
+    reason: Int8  # index into REASONS
+    void_reason: Int8  # index into VOIDS
+
+    def __len__(self) -> int:
+        return len(self.entry_bar)
+
+    @property
+    def valid(self) -> Bool:
+        """Rows that may be trained on and traded."""
+        return self.void_reason == 0
+
+    @property
+    def label(self) -> Int8:
+        """1 where net R is positive, else 0; meaningless where void."""
+        return (np.nan_to_num(self.r_net, nan=-1.0) > 0).astype(np.int8)
+
+    def net_at(self, slippage_ticks: float) -> Float64:
+        """Net R with another slippage per side, in ticks, from the same outcomes."""
+        points = self.cost_points + 2.0 * slippage_ticks * self.tick_size
+        return self.r_gross - points / self.risk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fills:
+    """Raw answers of a fill kernel; all arrays (N,), prices in points."""
+
+    entry_bar: Int64
+    entry_price: Float64
+    exit_bar: Int64
+    exit_price: Float64
+    reason: Int8
+    mfe_r: Float64
+    mae_r: Float64
+    r_gross: Float64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orders:
+    """Entries ready for a fill kernel: next-bar opens with risk in points; (N,)."""
+
+    entry_bar: Int64
+    side: Int8
+    risk: Float64
+    target_r: Float64
+    horizon_bars: Int32
+    atr: Float64  # at the signal bar, points; NaN where a policy does not need it
+    flat: Bool | None = None  # (T,) session-end mask, None when positions may be held
+
+
+SimulateFn: TypeAlias = "Callable[[Bars, Orders, Params], Fills]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExitPolicy:
+    """How a trade ends.
+
+    ``static`` policies know everything at the decision; ``predicted`` ones take
+    their target from the risk head; ``managed`` ones follow the trade bar by bar.
+    """
+
+    name: str
+    kind: Literal["static", "predicted", "managed"]
+    simulate: SimulateFn
+    params: tuple[Param, ...] = ()
+    summary: str = ""
+    target_of: Callable[[Float64, Params], Float64] | None = None  # predicted: R̂ → target_r
+    needs_atr: bool = False
+
+
+DecideFn: TypeAlias = "Callable[[Bars, Params], Decisions]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labeler:
+    """Finds candidate trades in bars.
+
+    Parameters
+    ----------
+    decide : callable
+        ``(bars, params) -> Decisions``. Row ``i`` may read bars up to and
+        including ``bar[i]`` and no further.
+    horizon_bars : int
+        Longest life of a trade, counting the entry bar.
+    warmup_bars : int
+        Bars before the first decision may be trusted.
+    history_bars : int, optional
+        Bars before a decision that suffice to reproduce it; None means all.
+    exit_name : str
+        Static exit policy of the labels, by name.
+    private : bool
+        Columns, parameters and paths are redacted in every artefact.
+    """
+
+    name: str
+    decide: DecideFn
+    horizon_bars: int
+    warmup_bars: int
+    history_bars: int | None = None
+    memory: Memory = "recursive"
+    exit_name: str = "fixed_rr"
+    params: tuple[Param, ...] = ()
+    columns: tuple[Column, ...] = ()
+    private: bool = False
+    summary: str = ""
+
+    def defaults(self) -> dict[str, ParamValue]:
+        """Return every parameter at its default."""
+        return {p.name: p.default for p in self.params}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureSet:
+    """Causal columns of bars.
+
+    Parameters
+    ----------
+    batch : callable
+        ``bars -> float32 (T, F)``; row ``t`` uses bars up to and including
+        ``t``; NaN during warm-up.
+    history_bars : int, optional
+        Bars that suffice to reproduce a row; None means all.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    batch: Callable[[Bars], Float32]
+    warmup_bars: int
+    history_bars: int | None
+    memory: Memory = "finite"
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Design:
+    """Design matrix ``x`` float32 (N, F) with names ``<set>/<column>``."""
+
+    x: Float32
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def take(self, rows: Int64) -> Design:
+        """Return the chosen rows."""
+        return Design(x=self.x[rows], names=self.names)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """Rows a learner may see, in time order; labels only where it may see them.
+
+    ``label``, ``r_net`` and ``peak_r`` come from the static policy and are empty
+    arrays in the view that asks for a plan.
+    """
+
+    design: Design
+    side: Int8
+    stream: Int16
+    t_us: Int64  # decision time: close of ``bar``
+    label: Int8
+    r_net: Float64
+    peak_r: Float64
+
+    def __len__(self) -> int:
+        return len(self.design)
+
+    def with_label(self, label: Int8) -> View:
+        """Return the same rows with other labels (used by the SHUFFLE arms)."""
+        return View(design=self.design, side=self.side, stream=self.stream, t_us=self.t_us,
+                    label=label, r_net=self.r_net, peak_r=self.peak_r)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A model's answer per row: rank score, calibrated probability, target."""
+
+    score: Float64  # higher is better; only its order is used
+    probability: Float64 | None = None  # calibrated P(r_net > 0)
+    predicted_r: Float64 | None = None  # predicted peak excursion, R
+
+
+@runtime_checkable
+class Model(Protocol):
+    """A fitted learner."""
+
+    def plan(self, view: View) -> Plan:
+        """Score the rows of ``view``; uses no label."""
+        ...
+
+
+@runtime_checkable
+class Learner(Protocol):
+    """Fits models on training rows; deterministic for a seed and any thread count."""
+
+    name: str
+    summary: str
+
+    def prepare(self, train: View) -> object:
+        """Build what all arms and seeds of a fold share (for example quantised bins)."""
+        ...
+
+    def fit(self, handle: object, train: View, validation: View, *, seed: int,
+            signal_only: bool = False) -> Model:  # fmt: skip
+        """Fit on ``train``; ``validation`` serves calibration only."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """An extra arm: what it changes in the labels or the design of a fold."""
+
+    name: str
+    change: Callable[[View, np.random.Generator], View]
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """One proof of look-ahead or impurity."""
+
+    subject: str
+    check: str  # purity, prefix, mutation, history
+    column: str
+    bar: int
+    stamp: str
+    first_future_bar: int | None
+    message: str
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """What the falsifier did and found, over all subjects of a run."""
+
+    status: Literal["clean", "broken"]
+    subjects: tuple[str, ...]
+    cuts: int
+    rows_compared: int
+    detection_bound: float  # smallest leak rate excluded at 99 %
+    failures: tuple[Failure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trades:
+    """Trades of one arm in time order; all arrays (n,).
+
+    ``weight`` is 1 except for arms that average draws. ``row`` indexes the
+    pooled decision table (-1 where a trade has no decision).
+    """
+
+    row: Int64
+    day: Int32  # trading date of the decision, days since 1970
+    stream: Int16
+    side: Int8
+    t_entry: Int64  # microseconds UTC
+    t_exit: Int64
+    r_net: Float64
+    r_gross: Float64
+    worst_r: Float64  # mae, as a non-negative number
+    best_r: Float64  # mfe
+    money: Float64  # net, one contract, in the instrument's currency
+    weight: Float64
+
+    def __len__(self) -> int:
+        return len(self.day)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialContext:
+    """What the ledger knew when this trial was first opened (frozen)."""
+
+    n_trials: int
+    sharpe_variance: float  # variance of per-day Sharpe over the lineage's trials
+    effective_n: float
+    ledger_since: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Everything a verdict check may look at; tables, not where they came from."""
+
+    claim: Claim
+    certificate: Certificate
+    days: Int32  # (D,) every trading day of the test folds, empty ones too
+    n_test_months: int
+    trades: Mapping[str, Trades]  # REAL, NAIVE, ENTRY, extra controls
+    take_rate: float
+    random_means: Float64  # mean R per RANDOM draw
+    shuffle: Mapping[str, ShuffleResult]  # "full", "block"; empty without a learner
+    validation_mean_r: float  # REAL's rows at its operating point on validation, NaN if none
+    validation_trades: Trades | None
+    trial: TrialContext
+    streams: tuple[str, ...]
+    currencies: tuple[str, ...]
+    month_days: Int32  # (D,) month number (12·year + month − 1) of each day
+    settings: Mapping[str, float]  # the constants of the check set
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShuffleResult:
+    """One permutation test: REAL of one seed against the permuted refits."""
+
+    real: float
+    draws: Float64  # mean R per permutation actually run, in index order
+    planned: int
+    stopped: bool  # p ≤ threshold became unreachable; p_value is then a lower bound
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult:
+    """One line of the verdict."""
+
+    name: str
+    outcome: Outcome
+    value: float | None = None
+    interval: tuple[float, float] | None = None
+    threshold: float | None = None
+    effect: float | None = None  # asked for, in the unit of value
+    power: float | None = None
+    minimum_detectable: float | None = None
+    months_needed: float | None = None
+    gates: bool = True
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerdictCheck:
+    """A pre-registered check; from a plug-in it can only tighten."""
+
+    name: str
+    judge: Callable[[Evidence], CheckResult]
+    claims: tuple[Claim, ...] = ("selection", "trigger")
+    constants: Mapping[str, float] = field(default_factory=dict)
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The answer, with its reasons in plain words."""
+
+    decision: Literal["PASS", "FAIL", "INCONCLUSIVE", "REFUSED"]
+    reasons: tuple[str, ...]
+    qualifier: str = ""
+    checks: tuple[CheckResult, ...] = ()
+
+
+Offer: TypeAlias = Labeler | FeatureSet | Learner | ExitPolicy | Control | VerdictCheck
+Rows: TypeAlias = Sequence[int]

@@ -1,0 +1,38 @@
+"""Shared fixtures; the only place that knows where real test data live."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+os.environ.setdefault("NUMBA_CACHE_DIR", str(REPOSITORY / ".numba-cache"))
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give every test a ledger and cache of its own."""
+    monkeypatch.setenv("FFM_HOME", str(tmp_path / "ffm-home"))
+    for name in ("FFM_PLUGINS", "FFM_STRICT"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Return the folder of real market data, or skip with the reason."""
+    place = os.environ.get("FFM_TEST_DATA")
+    if not place:
+        pytest.skip("real market data absent: FFM_TEST_DATA is not set")
+    path = Path(place)
+    path = path if path.is_absolute() else REPOSITORY / path
+    if not path.is_dir():
+        pytest.skip(f"real market data absent: FFM_TEST_DATA={place} is no folder")
+    return path
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """Return the root of the checkout."""
+    return REPOSITORY
