@@ -14,7 +14,7 @@ from ffm_core.paths import ffm_home
 
 os.environ.setdefault("NUMBA_CACHE_DIR", str(ffm_home() / "numba"))
 
-import numba  # noqa: E402  (the cache folder must be known first)
+import numba
 
 F = TypeVar("F", bound=Callable[..., object])
 
