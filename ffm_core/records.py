@@ -7,7 +7,7 @@ added with defaults; none change meaning within one ``HOOK_API``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -320,6 +320,7 @@ class View:
     side: Int8
     stream: Int16
     t_us: Int64  # decision time: close of ``bar``
+    t_end: Int64  # when the label was known, for purging inside train; empty in a plan's view
     label: Int8
     r_net: Float64
     peak_r: Float64
@@ -329,8 +330,7 @@ class View:
 
     def with_label(self, label: Int8) -> View:
         """Return the same rows with other labels (used by the SHUFFLE arms)."""
-        return View(design=self.design, side=self.side, stream=self.stream, t_us=self.t_us,
-                    label=label, r_net=self.r_net, peak_r=self.peak_r)  # fmt: skip
+        return replace(self, label=label)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -355,8 +355,15 @@ class Model(Protocol):
 class Learner(Protocol):
     """Fits models on training rows; deterministic for a seed and any thread count."""
 
-    name: str
-    summary: str
+    @property
+    def name(self) -> str:
+        """What the user types after ``--learner``."""
+        ...
+
+    @property
+    def summary(self) -> str:
+        """One line for lists and reports."""
+        ...
 
     def prepare(self, train: View) -> object:
         """Build what all arms and seeds of a fold share (for example quantised bins)."""

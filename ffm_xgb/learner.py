@@ -1,0 +1,109 @@
+"""The learner behind ``--learner xgb`` and its named heads ``xgb:<head>``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ffm_core.errors import UnavailableError
+from ffm_core.records import Plan, View
+from ffm_xgb.calibrate import Platt, fit_platt
+from ffm_xgb.heads import Scorer, blend, fit_linear, fit_trees
+from ffm_xgb.matrix import FoldMatrix, build
+from ffm_xgb.risk import RiskHead, fit_risk
+from ffm_xgb.settings import CLASSIC, SIGNAL
+
+Head = Literal["xgb", "linear", "blend", "classic"]
+DEFAULT_HEAD: Head = "blend"  # the choice and its table: docs/decisions
+
+
+@dataclass(frozen=True, slots=True)
+class FittedHeads:
+    """A fitted signal head with its calibration and, where asked for, a risk head."""
+
+    scorer: Scorer
+    platt: Platt
+    risk: RiskHead | None
+
+    def plan(self, view: View) -> Plan:
+        """Score the rows of ``view``."""
+        score = self.scorer.score(view)
+        return Plan(
+            score=score,
+            probability=self.platt.apply(score),
+            predicted_r=None if self.risk is None else self.risk.predict(view),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class XGBLearner:
+    """Boosted trees, a sparse linear head, or the rank mean of both.
+
+    Parameters
+    ----------
+    name : str
+        What the user types after ``--learner``.
+    head : str
+        ``xgb`` (depth-2 trees), ``linear`` (L1 logistic), ``blend`` (their rank
+        mean) or ``classic`` (two hundred trees of depth four, kept for comparison).
+    """
+
+    name: str
+    head: Head
+    summary: str = ""
+
+    def prepare(self, train: View) -> FoldMatrix:
+        """Quantise and standardise the training rows once per fold.
+
+        Raises
+        ------
+        UnavailableError
+            When xgboost or scikit-learn is not installed.
+        """
+        _require_libraries()
+        return build(train)
+
+    def fit(
+        self,
+        handle: object,
+        train: View,
+        validation: View,
+        *,
+        seed: int,
+        signal_only: bool = False,
+    ) -> FittedHeads:
+        """Fit the signal head, calibrate it on validation, add the risk head if asked."""
+        assert isinstance(handle, FoldMatrix)
+        scorer = self._fit_signal(handle, train, seed)
+        platt = fit_platt(scorer.score(validation), validation.label)
+        risk = None if signal_only else fit_risk(handle, train.peak_r, seed)
+        return FittedHeads(scorer, platt, risk)
+
+    def _fit_signal(self, matrix: FoldMatrix, train: View, seed: int) -> Scorer:
+        if self.head == "xgb":
+            return fit_trees(matrix, train.label, SIGNAL, seed)
+        if self.head == "classic":
+            return fit_trees(matrix, train.label, CLASSIC, seed)
+        if self.head == "linear":
+            return fit_linear(matrix, train.label)
+        trees = fit_trees(matrix, train.label, SIGNAL, seed)
+        return blend((trees, fit_linear(matrix, train.label)), train)
+
+
+def _require_libraries() -> None:
+    try:
+        import sklearn  # noqa: F401
+        import xgboost  # noqa: F401
+    except ImportError as err:
+        raise UnavailableError(
+            f"the boosted-tree heads need {err.name}", fix='pip install "ffm-core[xgb]"'
+        ) from err
+
+
+LEARNERS = (
+    XGBLearner("xgb", DEFAULT_HEAD, f"the default head ({DEFAULT_HEAD})"),
+    XGBLearner("xgb:trees", "xgb", "depth-2 trees, their number from inside train"),
+    XGBLearner("xgb:linear", "linear", "L1 logistic regression on clipped z-scores"),
+    XGBLearner("xgb:blend", "blend", "rank mean of trees and linear"),
+    XGBLearner("xgb:classic", "classic", "200 trees of depth 4, for comparison only"),
+)
