@@ -1,0 +1,56 @@
+# Two commands set everything up: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PLUGINS := $(wildcard plugins/*)
+STAMP := $(VENV)/.installed
+RUNS := ffm-runs
+
+export NUMBA_CACHE_DIR := $(CURDIR)/.numba-cache
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help venv demo demo-planted test lint types contracts docs check bench clean
+
+help:  ## list the chores
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+venv: $(STAMP)  ## build .venv with everything development needs
+
+$(STAMP): pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[xgb]" --group dev
+	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps $(foreach p,$(PLUGINS),-e $(p))
+	@touch $(STAMP)
+
+# An honest null market: FAIL (1) and INCONCLUSIVE (5) are answers, not accidents.
+demo: venv  ## judge SuperTrend on a simulated market without an edge
+	@code=0; $(BIN)/ffm eval supertrend --demo --out $(RUNS) || code=$$?; \
+	case $$code in 0|1|5) exit 0;; *) exit $$code;; esac
+
+demo-planted: venv  ## judge a rule on a simulated market with a planted edge: a PASS
+	$(BIN)/ffm eval examples/planted_edge.py --demo --out $(RUNS)
+
+test: venv  ## run every test
+	$(BIN)/python -m pytest
+
+lint: venv  ## style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: venv  ## static types
+	$(BIN)/mypy
+
+contracts: venv  ## the arrows between the rooms
+	$(BIN)/lint-imports
+
+docs: venv  ## generated reference pages are up to date
+	$(BIN)/python docs/generate.py --check
+
+check: lint types contracts docs  ## everything but the tests
+
+bench: venv  ## ratios against plain references; exits 1 when a gate is missed
+	$(BIN)/python -m benchmarks
+
+clean:  ## remove what was built
+	rm -rf $(VENV) .numba-cache .mypy_cache .ruff_cache .pytest_cache
