@@ -1,0 +1,1 @@
+"""SuperTrend flips, judged by ``ffm eval supertrend``."""
