@@ -1,0 +1,1 @@
+"""Changes in state of delivery, judged by ``ffm eval cisd``."""
