@@ -39,6 +39,8 @@ class Instrument:
         the close means the session starts on the evening before its date.
     rth_open, rth_close : str
         Regular trading hours, ``HH:MM`` local.
+    rth_timezone : str
+        IANA zone of the regular hours when it is not ``timezone``.
     months : str
         Month-code cycle, empty for instruments that do not roll.
     """
@@ -62,6 +64,7 @@ class Instrument:
     rth_close: str = "16:00"
     kind: Literal["future", "proxy", "perpetual", "simulated"] = "future"
     source: str = ""
+    rth_timezone: str = ""
 
     def __post_init__(self) -> None:
         if not (self.tick_size > 0 and self.point_value > 0):

@@ -1,0 +1,189 @@
+"""The table of known instruments, and how to declare one of your own."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from dataclasses import fields
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from ffm_core.bars.instrument import Instrument
+from ffm_core.errors import ContractError, DataError
+from ffm_core.paths import ffm_home
+
+DECLARE = (
+    "declare it in a TOML file, FFM_HOME/instruments.toml or --instruments FILE: "
+    '[instrument.{symbol}] name = "…" exchange = "…" group = "…" tick_size = … point_value = …'
+)
+_FIELDS = {f.name: f.type for f in fields(Instrument)}
+_NUMBERS = frozenset(name for name, kind in _FIELDS.items() if kind == "float")
+
+
+def lookup(symbol: str, *, declared: Path | None = None) -> Instrument:
+    """Return what is known about an instrument.
+
+    Parameters
+    ----------
+    symbol : str
+        Root such as ``ES``; case does not matter. Names that begin with
+        ``SIM`` are simulated markets.
+    declared : pathlib.Path, optional
+        A file of declarations that wins over ``FFM_HOME/instruments.toml``,
+        which wins over the shipped table.
+
+    Raises
+    ------
+    ContractError
+        For an unknown symbol, with near misses and the way to declare it.
+    """
+    name = symbol.strip().upper()
+    if declared is not None and name in (own := declare(declared)):
+        return own[name]
+    if name in (table := _table(_home_stamp())):
+        return table[name]
+    if name.startswith("SIM"):
+        from ffm_core.bars.simulate import instrument
+
+        return instrument(name)
+    raise ContractError(_unknown(name, tuple(table)), fix=DECLARE.format(symbol=name or "XX"))
+
+
+def known() -> tuple[Instrument, ...]:
+    """Return every shipped or declared instrument, in order of symbol."""
+    table = _table(_home_stamp())
+    return tuple(table[name] for name in sorted(table))
+
+
+def is_known(symbol: str, *, declared: Path | None = None) -> bool:
+    """Say whether :func:`lookup` would find ``symbol``."""
+    try:
+        lookup(symbol, declared=declared)
+    except ContractError:
+        return False
+    return True
+
+
+def declare(path: Path) -> dict[str, Instrument]:
+    """Read a file of declared instruments.
+
+    Each table ``[instrument.SYMBOL]`` gives ``name``, ``exchange``, ``group``,
+    ``tick_size`` and ``point_value`` and any other field of
+    :class:`~ffm_core.bars.instrument.Instrument`; ``like = "ES"`` starts from a
+    known instrument.
+
+    Raises
+    ------
+    ContractError
+        When the file cannot be read or a declaration is incomplete.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as err:
+        raise ContractError(f"{path}: cannot be read: {err.strerror}") from err
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+        raise ContractError(f"{path}: not a TOML file: {err}") from err
+    templates = {symbol: _facts(row) for symbol, row in _shipped().items()}
+    return _build(content, templates, str(path))
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> dict[str, Instrument]:
+    text = resources.files("ffm_core.bars").joinpath("instruments.toml").read_text("utf-8")
+    content = tomllib.loads(text)
+    return _build(content, content["defaults"], "instruments.toml")
+
+
+def _home_stamp() -> tuple[Path, int] | None:
+    # The modification time is part of the cache key, so an edit is seen at once.
+    path = ffm_home() / "instruments.toml"
+    try:
+        return path, path.stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+@lru_cache(maxsize=4)
+def _table(home: tuple[Path, int] | None) -> dict[str, Instrument]:
+    return {**_shipped(), **(declare(home[0]) if home is not None else {})}
+
+
+def _facts(instrument: Instrument) -> dict[str, Any]:
+    return {name: getattr(instrument, name) for name in _FIELDS if name != "symbol"}
+
+
+def _build(content: dict[str, Any], templates: Any, where: str) -> dict[str, Instrument]:
+    rows = content.get("instrument", {})
+    if not isinstance(rows, dict) or not rows:
+        raise ContractError(f"{where}: holds no [instrument.SYMBOL] table")
+    return {
+        symbol.upper(): _instrument(symbol.upper(), row, templates, where)
+        for symbol, row in rows.items()
+    }
+
+
+def _instrument(symbol: str, row: Any, templates: Any, where: str) -> Instrument:
+    if not isinstance(row, dict):
+        raise ContractError(f"{where}: instrument.{symbol} is not a table")
+    own = {key: value for key, value in row.items() if key != "like"}
+    like = row.get("like")
+    if like is not None and like not in templates:
+        raise ContractError(_unknown(str(like), tuple(templates), f"{where}: {symbol}: like"))
+    facts = {**(templates[like] if like is not None else {}), **own}
+    _check_fields(symbol, facts, where)
+    numbers = {key: float(value) for key, value in facts.items() if key in _NUMBERS}
+    found = Instrument(symbol=symbol, **{**facts, **numbers})
+    _check_zone_and_times(found, where)
+    return found
+
+
+def _check_fields(symbol: str, facts: dict[str, Any], where: str) -> None:
+    if unknown := sorted(set(facts) - set(_FIELDS) | ({"symbol"} & set(facts))):
+        raise ContractError(_unknown(unknown[0], tuple(_FIELDS), f"{where}: {symbol}: field"))
+    for key in ("name", "exchange", "group", "tick_size", "point_value"):
+        if key not in facts:
+            raise ContractError(f"{where}: {symbol}: {key} is missing", fix=DECLARE)
+    for key, value in facts.items():
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if (key in _NUMBERS and not number) or (key not in _NUMBERS and not isinstance(value, str)):
+            kind = "a number" if key in _NUMBERS else "text"
+            raise ContractError(f"{where}: {symbol}: {key} must be {kind}, got {value!r}")
+
+
+def _check_zone_and_times(found: Instrument, where: str) -> None:
+    for key in ("timezone", "rth_timezone"):
+        zone = getattr(found, key)
+        try:
+            ZoneInfo(zone or "UTC")
+        except (KeyError, ValueError, OSError) as err:
+            raise ContractError(f"{where}: {found.symbol}: {key} {zone!r} is no IANA zone") from err
+    for key in ("session_open", "session_close", "rth_open", "rth_close"):
+        try:
+            minutes_of_day(getattr(found, key))
+        except (ValueError, DataError) as err:
+            raise ContractError(
+                f"{where}: {found.symbol}: {key} must be HH:MM, got {getattr(found, key)!r}"
+            ) from err
+
+
+def minutes_of_day(clock: str) -> int:
+    """Return the minutes since midnight of ``HH:MM``.
+
+    Raises
+    ------
+    ValueError
+        When the text is no time of day.
+    """
+    hours, minutes = clock.split(":")
+    value = int(hours) * 60 + int(minutes)
+    if not (0 <= int(minutes) < 60 and 0 <= value <= 1440):
+        raise ValueError(f"{clock!r} is no time of day")
+    return value
+
+
+def _unknown(name: str, among: tuple[str, ...], what: str = "unknown instrument") -> str:
+    near = difflib.get_close_matches(name, among, n=3, cutoff=0.5)
+    return f"{what} {name!r}" + (f"; did you mean {', '.join(near)}?" if near else "")

@@ -1,0 +1,14 @@
+"""Read market data files into validated, audited bars."""
+
+from __future__ import annotations
+
+from ffm_core.bars.readers._sniff import LAYOUTS, Layout
+from ffm_core.bars.readers.loading import (
+    LoadedBars,
+    Options,
+    load,
+    load_many,
+    parse_data_option,
+)
+
+__all__ = ["LAYOUTS", "Layout", "LoadedBars", "Options", "load", "load_many", "parse_data_option"]

@@ -1,0 +1,62 @@
+"""Read Parquet: our own files, and frames saved by pandas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as papq
+
+from ffm_core.bars.readers._raw import NEEDED, STAMP, Raw, choose_columns
+from ffm_core.errors import SchemaError
+
+
+def read_parquet(path: Path, columns: Mapping[str, str] | None) -> Raw:
+    """Read the columns of bars from a Parquet file.
+
+    Raises
+    ------
+    SchemaError
+        For a damaged file, missing columns or columns of the wrong type.
+    """
+    try:
+        schema = papq.read_schema(path)
+        chosen = choose_columns(path.name, schema.names, columns)
+        table = papq.read_table(path, columns=list(dict.fromkeys(chosen.values())))
+    except (pa.ArrowException, OSError) as err:
+        reason = str(err).splitlines()[0]
+        raise SchemaError(
+            f"{path.name}: a damaged Parquet file: {reason}", fix="get the file again"
+        ) from err
+    for ours in NEEDED:
+        if ours in chosen and not _numeric(schema.field(chosen[ours]).type):
+            raise SchemaError(
+                f"{path.name}: column {chosen[ours]} holds {schema.field(chosen[ours]).type}, "
+                "expected numbers"
+            )
+    frame = pl.from_arrow(table.replace_schema_metadata(None))
+    if not isinstance(frame, pl.DataFrame):  # pragma: no cover - a table stays a frame
+        raise SchemaError(f"{path.name}: holds no table")
+    return Raw(_named(frame, chosen), path.name, 1, "row")
+
+
+def _numeric(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind)
+    )
+
+
+def _named(frame: pl.DataFrame, chosen: Mapping[str, str]) -> pl.DataFrame:
+    out = frame.select(
+        pl.col(theirs).cast(pl.Float64).alias(ours)
+        if ours in NEEDED
+        else pl.col(theirs).alias(ours)
+        for ours, theirs in chosen.items()
+    )
+    if "volume" not in chosen:
+        out = out.with_columns(pl.lit(0.0).alias("volume"))
+    if "contract" in chosen:
+        out = out.with_columns(pl.col("contract").cast(pl.String))
+    return out.select(STAMP, *NEEDED, *(["contract"] if "contract" in chosen else []))

@@ -1,0 +1,170 @@
+"""Turn the stamps of a file into UTC bar opens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from ffm_core.bars.readers._raw import STAMP, Raw
+from ffm_core.errors import SchemaError, UsageError
+
+_UTC = pl.Datetime("us", "UTC")
+_HAS_ZONE = r"(?:[zZ]|UTC|[+-]\d{2}:?\d{2})$"
+_ISO = r"^\d{4}-\d{1,2}-\d{1,2}"
+# Epoch integers by magnitude: 2001 to 2286 in each unit.
+_EPOCHS = ((10**9, "s"), (10**12, "ms"), (10**15, "us"), (10**18, "ns"))
+
+
+def check_zone(tz: str) -> str:
+    """Return ``tz`` when it is an IANA zone.
+
+    Raises
+    ------
+    UsageError
+        When it is not.
+    """
+    try:
+        ZoneInfo(tz)
+    except (KeyError, ValueError, OSError) as err:
+        raise UsageError(
+            f"tz: {tz!r} is no IANA time zone", fix="write it like America/New_York or UTC"
+        ) from err
+    return tz
+
+
+def to_utc(raw: Raw, *, tz: str | None, formats: Sequence[str] = (), drop: bool = False) -> Raw:
+    """Replace ``stamp`` by ``ts`` in UTC.
+
+    Parameters
+    ----------
+    tz : str, optional
+        IANA zone of naive stamps.
+    formats : sequence of str
+        Explicit strptime formats, tried in order.
+    drop : bool
+        Rows whose local stamp occurs twice or never (clock changes) become null
+        instead of an error.
+
+    Raises
+    ------
+    SchemaError
+        For naive stamps without a zone, unreadable or mixed stamps, and local
+        stamps that a clock change repeats or skips.
+    """
+    stamps = raw.frame[STAMP]
+    if stamps.dtype == pl.String:
+        stamps = _parse_text(raw, stamps, formats)
+    elif stamps.dtype.is_integer():
+        stamps = _parse_epoch(raw, stamps)
+    elif stamps.dtype == pl.Date:
+        stamps = stamps.cast(pl.Datetime("us"))
+    if not isinstance(stamps.dtype, pl.Datetime):
+        raise SchemaError(
+            f"{raw.name}: the stamp column holds {stamps.dtype}, expected date and time"
+        )
+    if stamps.dtype.time_zone is None:
+        stamps = _localise(raw, stamps.cast(pl.Datetime("us")), tz, drop=drop)
+    else:
+        stamps = stamps.cast(pl.Datetime("us", stamps.dtype.time_zone))
+    utc = stamps.dt.convert_time_zone("UTC").cast(_UTC).alias("ts")
+    frame = raw.frame.drop(STAMP).insert_column(0, utc)
+    return Raw(frame, raw.name, raw.first_line, raw.unit)
+
+
+def _parse_epoch(raw: Raw, stamps: pl.Series) -> pl.Series:
+    top = stamps.max()
+    value = int(top) if isinstance(top, int) else 0
+    for floor, unit in reversed(_EPOCHS):
+        if value >= floor:
+            if unit == "s":
+                return pl.from_epoch(stamps, "s").dt.replace_time_zone("UTC")
+            kind = {"ms": pl.Datetime("ms"), "us": pl.Datetime("us"), "ns": pl.Datetime("ns")}[unit]
+            return stamps.cast(pl.Int64).cast(kind).dt.replace_time_zone("UTC")
+    raise SchemaError(
+        f"{raw.where(0)}: stamp {stamps[0]!r} is no date and time",
+        fix="give ISO stamps or seconds since 1970, or an explicit format",
+    )
+
+
+def _parse_text(raw: Raw, stamps: pl.Series, formats: Sequence[str]) -> pl.Series:
+    if len(stamps) == 0:
+        return stamps.cast(pl.Datetime("us"))
+    stamps = stamps.str.strip_chars()
+    if formats:
+        return _by_format(raw, stamps, formats)
+    zoned = stamps.str.contains(_HAS_ZONE) & stamps.str.contains(r"\d:\d|T\d")
+    if zoned.all():
+        clean = stamps.str.replace(r"\s*(?:UTC|[zZ])$", "+00:00").str.replace("T", " ")
+        return _strict(raw, stamps, clean.str.to_datetime("%F %T%.f%:z", strict=False))
+    if zoned.any():
+        index = int((zoned != zoned[0]).arg_true()[0])
+        raise SchemaError(
+            f"{raw.where(index)}: stamp {stamps[index]!r} and the first one, {stamps[0]!r}, "
+            "mix stamps with and without a zone",
+            fix="write all stamps with an offset, or all without one",
+        )
+    if not stamps.str.contains(_ISO).all():
+        index = int((~stamps.str.contains(_ISO).fill_null(False)).arg_true()[0])
+        raise SchemaError(
+            f"{raw.where(index)}: stamp {stamps[index]!r} is not ISO (2024-03-11 14:30:00)",
+            fix="state its format, for example --format '%d/%m/%Y %H:%M:%S', and its zone",
+        )
+    return _by_format(raw, stamps.str.replace("T", " "), ("%F %T%.f", "%F %R", "%F"))
+
+
+def _by_format(raw: Raw, stamps: pl.Series, formats: Sequence[str]) -> pl.Series:
+    parsed: pl.Series | None = None
+    for text in formats:
+        try:
+            found = stamps.str.to_datetime(text, time_unit="us", strict=False)
+        except pl.exceptions.PolarsError as err:
+            raise UsageError(
+                f"{text!r} is no usable stamp format: {str(err).splitlines()[0]}",
+                fix="write it like '%d/%m/%Y %H:%M:%S'",
+            ) from err
+        parsed = found if parsed is None else _coalesce(parsed, found)
+        if parsed.null_count() == 0:
+            break
+    if parsed is None:
+        raise UsageError("no stamp format given")
+    return _strict(raw, stamps, parsed)
+
+
+def _coalesce(first: pl.Series, second: pl.Series) -> pl.Series:
+    return first.zip_with(first.is_not_null(), second)
+
+
+def _strict(raw: Raw, texts: pl.Series, parsed: pl.Series) -> pl.Series:
+    bad = parsed.is_null().arg_true()
+    if len(bad):
+        index = int(bad[0])
+        raise SchemaError(
+            f"{raw.where(index)}: stamp {texts[index]!r} cannot be read"
+            + (f" ({len(bad)} such rows)" if len(bad) > 1 else ""),
+            fix="correct the row, or state the format, which may be given more than once",
+        )
+    return parsed
+
+
+def _localise(raw: Raw, naive: pl.Series, tz: str | None, *, drop: bool) -> pl.Series:
+    if tz is None:
+        raise SchemaError(
+            f"{raw.name}: stamps have no time zone (first: {naive[0] if len(naive) else '-'})",
+            fix="state it with --tz, for example --tz UTC or --tz America/New_York",
+        )
+    aware = naive.dt.replace_time_zone(tz, ambiguous="null", non_existent="null")
+    if drop:
+        return aware
+    bad = (aware.is_null() & naive.is_not_null()).arg_true()
+    if len(bad):
+        index = int(bad[0])
+        early = naive.dt.replace_time_zone(tz, ambiguous="earliest", non_existent="null")
+        why = "never occurs" if early[index] is None else "occurs twice"
+        raise SchemaError(
+            f"{raw.where(index)}: stamp {naive[index]} {why} in {tz} (clock change)"
+            + (f"; {len(bad)} such rows" if len(bad) > 1 else ""),
+            fix="check the zone; export in UTC, or drop such rows with --policy drop",
+        )
+    return aware

@@ -1,0 +1,103 @@
+"""Trading dates, session ends and exchange hours of bars, by calendar."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from ffm_core.bars.calendar import DAY_US, MINUTE_US, Schedule, schedule
+from ffm_core.bars.instrument import Instrument
+from ffm_core.bars.instruments import minutes_of_day
+from ffm_core.bars.table import Bars
+from ffm_core.types import Bool, Int8, Int32, Int64
+
+
+def sessions_of(bars: Bars) -> Schedule:
+    """Return the sessions around ``bars``, at least twenty days beyond both ends."""
+    if len(bars) == 0:
+        return schedule(bars.instrument, 0, 0)
+    return schedule(bars.instrument, int(bars.ts_us[0]), int(bars.ts_us[-1]))
+
+
+def wall_us(bars: Bars) -> Int64:
+    """Local wall-clock time of each bar open, microseconds since 1970; shape (T,)."""
+    local = bars.frame["ts"].dt.convert_time_zone(bars.instrument.timezone)
+    stamps = local.dt.replace_time_zone(None).dt.timestamp("us").to_numpy()
+    return np.ascontiguousarray(stamps, dtype=np.int64)
+
+
+def trading_days(bars: Bars) -> Int32:
+    """Trading date of each bar, days since 1970.
+
+    Returns
+    -------
+    int32 (T,)
+        An evening open starts the next date (18:00 New York for CME); UTC dates
+        for markets that never close. A bar outside the calendar's days counts to
+        the next one, so every value occurs in :func:`day_grid`.
+    """
+    if bars.instrument.calendar == "24/7":
+        return (bars.ts_us // DAY_US).astype(np.int32)
+    opens = minutes_of_day(bars.instrument.session_open)
+    evening = opens >= minutes_of_day(bars.instrument.session_close)
+    shift = (1440 - opens) * MINUTE_US if evening else 0
+    dates = (wall_us(bars) + shift) // DAY_US
+    days = sessions_of(bars).days
+    return days[np.minimum(np.searchsorted(days, dates), len(days) - 1)]
+
+
+def exchange_hours(bars: Bars) -> Int8:
+    """Local hour, 0 to 23, of each bar open in the instrument's zone; shape (T,)."""
+    return (wall_us(bars) // (60 * MINUTE_US) % 24).astype(np.int8)
+
+
+def session_end_mask(bars: Bars) -> Bool:
+    """Mark the bar in which each session ends by the calendar.
+
+    Returns
+    -------
+    bool (T,)
+        True where the scheduled close, early closes included, lies after the
+        bar's open and not after its close. A missing next bar marks nothing.
+        All False for markets that never close.
+    """
+    if bars.instrument.calendar == "24/7":
+        return np.zeros(len(bars), dtype=np.bool_)
+    closes = sessions_of(bars).close_us
+    after = np.searchsorted(closes, bars.ts_us, side="right")
+    inside = after < len(closes)
+    next_close = closes[np.minimum(after, len(closes) - 1)]
+    return inside & (next_close - bars.ts_us <= bars.timeframe.us)
+
+
+def day_grid(bars: Bars) -> tuple[Int32, Int64]:
+    """Return every trading day between the first and the last bar.
+
+    Returns
+    -------
+    days : int32 (D,)
+        Days since 1970, empty ones (without bars) included.
+    open_us : int64 (D,)
+        Session open of each, microseconds since 1970 UTC.
+    """
+    if len(bars) == 0:
+        return np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int64)
+    table = sessions_of(bars)
+    ends = trading_days(bars[:1])[0], trading_days(bars[len(bars) - 1 :])[0]
+    lo = int(np.searchsorted(table.days, ends[0], side="left"))
+    hi = int(np.searchsorted(table.days, ends[1], side="right"))
+    return table.days[lo:hi], table.open_us[lo:hi]
+
+
+def session_length_us(instrument: Instrument) -> int:
+    """Length of a regular session in microseconds: 23 hours for CME, 24 for 24/7."""
+    opens = minutes_of_day(instrument.session_open)
+    closes = minutes_of_day(instrument.session_close)
+    length = closes - opens
+    return (length if length > 0 else length + 1440) * MINUTE_US
+
+
+def to_stamp(us: int) -> str:
+    """Write microseconds since 1970 UTC as ``2024-03-11T14:31Z``."""
+    stamp = pl.from_epoch(pl.Series([us]), time_unit="us")[0]
+    return f"{stamp:%Y-%m-%dT%H:%M}" + (f":{stamp:%S}" if stamp.second else "") + "Z"

@@ -1,0 +1,179 @@
+"""The bar schema, checked once at the edge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+import polars as pl
+
+from ffm_core.bars.table import PRICE_COLUMNS
+from ffm_core.errors import SchemaError
+from ffm_core.types import Bool, Float64, Int64
+
+Policy: TypeAlias = Literal["error", "drop"]
+Where: TypeAlias = Callable[[int], str]
+_NO_STAMP = np.iinfo(np.int64).min
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    stamp_us: Int64  # _NO_STAMP where missing
+    open: Float64
+    high: Float64
+    low: Float64
+    close: Float64
+    volume: Float64
+
+
+def validate(
+    frame: pl.DataFrame, *, name: str, where: Where, policy: Policy = "error"
+) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Check bars against the schema.
+
+    Parameters
+    ----------
+    frame : polars.DataFrame
+        ``ts`` (UTC), ``open high low close volume`` float64, optional ``contract``.
+    name : str
+        File name for messages.
+    where : callable
+        Bar index to a place a reader can find: ``ES.csv line 17``.
+    policy : {"error", "drop"}
+        Whether a bad row is an error or dropped and counted.
+
+    Returns
+    -------
+    frame : polars.DataFrame
+        Good rows in time order.
+    dropped : dict of str to int
+        Rows dropped by reason, empty when there were none.
+
+    Raises
+    ------
+    SchemaError
+        For the first bad row under ``error``; under ``drop`` when no row is left.
+    """
+    if frame.height == 0:
+        raise SchemaError(f"{name}: holds no bars", fix="give a file with at least two bars")
+    columns = _columns(frame)
+    if _all_good(columns):
+        return frame, {}
+    faults = _faults(columns)
+    if policy == "error":
+        raise _first_fault(frame, name, where, columns, faults)
+    bad = np.zeros(frame.height, dtype=np.bool_)
+    dropped: dict[str, int] = {}
+    for reason, rows in faults.items():
+        if count := int((rows & ~bad).sum()):
+            dropped[reason] = count
+        bad |= rows
+    if bad.all():
+        raise SchemaError(
+            f"{name}: every row breaks the schema ({_spell(dropped)})",
+            fix="check that the columns hold what their names say",
+        )
+    return frame.filter(pl.Series(~bad)), dropped
+
+
+def _columns(frame: pl.DataFrame) -> _Columns:
+    stamps = frame["ts"].dt.timestamp("us").fill_null(_NO_STAMP).to_numpy()
+    # Null becomes NaN, so one comparison finds both.
+    values = (frame[c].fill_null(float("nan")).to_numpy() for c in (*PRICE_COLUMNS, "volume"))
+    return _Columns(stamps, *(np.ascontiguousarray(v) for v in values))
+
+
+def _all_good(c: _Columns) -> bool:
+    # Comparisons with NaN are False, so bad values fail here and are named later.
+    return bool(
+        c.stamp_us[0] != _NO_STAMP
+        and (c.stamp_us[1:] > c.stamp_us[:-1]).all()
+        and (c.low > 0).all()
+        and (c.low <= np.minimum(c.open, c.close)).all()
+        and (c.high >= np.maximum(c.open, c.close)).all()
+        and (c.volume >= 0).all()
+        and np.isfinite(c.high).all()
+        and np.isfinite(c.volume).all()
+    )
+
+
+def _faults(c: _Columns) -> dict[str, Bool]:
+    # In this order: a row is counted under the first reason that holds for it.
+    prices = (c.open, c.high, c.low, c.close)
+    missing = c.stamp_us == _NO_STAMP
+    non_finite = ~np.logical_and.reduce([np.isfinite(p) for p in prices])
+    with np.errstate(invalid="ignore"):
+        non_positive = np.logical_or.reduce([p <= 0 for p in prices])
+        disorder = (c.high < np.maximum(c.open, c.close)) | (c.low > np.minimum(c.open, c.close))
+        negative = c.volume < 0
+    faults = {
+        "no_stamp": missing,
+        "non_finite_price": non_finite,
+        "non_positive_price": non_positive & ~non_finite,
+        "ohlc_violation": disorder & ~non_finite,
+        "bad_volume": negative | ~np.isfinite(c.volume),
+    }
+    good = ~np.logical_or.reduce(list(faults.values()))
+    seen = np.maximum.accumulate(np.where(good, c.stamp_us, _NO_STAMP))
+    before = np.concatenate(([_NO_STAMP], seen[:-1]))
+    faults["duplicate_stamp"] = good & (c.stamp_us == before)
+    faults["out_of_order"] = good & (c.stamp_us < before)
+    return faults
+
+
+def _first_fault(
+    frame: pl.DataFrame, name: str, where: Where, c: _Columns, faults: dict[str, Bool]
+) -> SchemaError:
+    reason = min(
+        (r for r, rows in faults.items() if rows.any()), key=lambda r: int(faults[r].argmax())
+    )
+    rows = faults[reason]
+    index, count = int(rows.argmax()), int(rows.sum())
+    what, fix = _describe(frame, c, reason, index)
+    if reason == "bad_volume" and count == frame.height and len(np.unique(c.volume)) == 1:
+        return SchemaError(
+            f"{name}: volume is {c.volume[0]:g} in every row: a placeholder, as in quote bars",
+            fix="use traded bars, or say --column volume=none if the source has no volume",
+        )
+    others = f" ({count} such rows)" if count > 1 else ""
+    stamp = frame["ts"][index]
+    at = f" at {stamp:%Y-%m-%dT%H:%M:%SZ}" if stamp is not None else ""
+    return SchemaError(f"{where(index)}{at}: {what}{others}", fix=fix)
+
+
+def _describe(frame: pl.DataFrame, c: _Columns, reason: str, index: int) -> tuple[str, str]:
+    mend = "correct the source, or drop and count such rows with --policy drop"
+    prices = {name: float(getattr(c, name)[index]) for name in PRICE_COLUMNS}
+    if reason == "no_stamp":
+        return "the stamp is missing", mend
+    if reason in ("non_finite_price", "non_positive_price"):
+        finite = reason == "non_positive_price"
+        column = next(n for n, v in prices.items() if (v <= 0 if finite else not np.isfinite(v)))
+        return f"{column} is {prices[column]:g}", mend
+    if reason == "ohlc_violation":
+        column = "high" if prices["high"] < max(prices["open"], prices["close"]) else "low"
+        listed = ", ".join(f"{n} {v:g}" for n, v in prices.items())
+        return f"{column} lies inside the body of the bar ({listed})", mend
+    if reason == "bad_volume":
+        return f"volume is {c.volume[index]:g}", mend
+    if reason == "duplicate_stamp":
+        return _duplicate(frame, c, index, mend)
+    return "the stamp lies before the one above it", f"sort the file by time; {mend}"
+
+
+def _duplicate(frame: pl.DataFrame, c: _Columns, index: int, mend: str) -> tuple[str, str]:
+    if "contract" in frame.columns:
+        same = frame["contract"].filter(pl.Series(c.stamp_us == c.stamp_us[index]))
+        names = sorted({str(name) for name in same})
+        if len(names) > 1:
+            return (
+                f"the stamp holds several contract months ({', '.join(names)})",
+                "choose one with --contract, or build a spliced series first",
+            )
+    return "the stamp occurs twice (column datetime)", mend
+
+
+def _spell(dropped: dict[str, int]) -> str:
+    return ", ".join(f"{reason} {count}" for reason, count in dropped.items())
