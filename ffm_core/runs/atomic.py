@@ -1,0 +1,145 @@
+"""Writing files and folders so that a reader sees all of them or nothing."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ffm_core.errors import OutputError
+from ffm_core.runs.lease import current_lease, is_dead, lease_from_token
+
+_PARTIAL = ".ffm-partial-"
+_FIXES = {
+    errno.ENOSPC: "free some space on the disk, or choose another place with --out or FFM_HOME",
+    errno.EDQUOT: "free some of your quota, or choose another place with --out or FFM_HOME",
+    errno.EFBIG: "raise the limit on file size, or choose another place",
+    errno.EACCES: "allow writing there, or choose another place with --out or FFM_HOME",
+    errno.EPERM: "allow writing there, or choose another place with --out or FFM_HOME",
+    errno.EROFS: "choose a place on a writable file system with --out or FFM_HOME",
+    errno.EEXIST: "remove what is there, or choose another place with --out",
+    errno.ENOTEMPTY: "remove what is there, or choose another place with --out",
+    errno.ENOTDIR: "a part of the path is a file; choose another place with --out or FFM_HOME",
+}
+
+
+def output_error(path: Path, error: OSError) -> OutputError:
+    """Return the error to raise when ``path`` could not be written."""
+    reason = error.strerror or str(error)
+    fix = _FIXES.get(error.errno or 0, "choose another place with --out or FFM_HOME")
+    return OutputError(f"cannot write {path}: {reason}", fix=fix)
+
+
+def atomic_write(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Write ``data`` to ``path`` in one step; an older file is replaced.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Its folder is created when missing.
+    data : bytes
+        The whole content.
+    durable : bool
+        Force the bytes to disk first, so that a power cut cannot leave an empty
+        file under the final name.
+
+    Raises
+    ------
+    OutputError
+        When the folder or file cannot be written; nothing is left behind.
+    """
+    temporary = path.parent / _partial_name()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(temporary, data, durable=durable)
+        temporary.replace(path)
+    except OSError as error:
+        raise output_error(path, error) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    if durable:
+        _sync_folder(path.parent)
+
+
+@contextmanager
+def atomic_dir(path: Path) -> Iterator[Path]:
+    """Fill a folder beside ``path``, then give it that name in one step.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The final folder; it must not exist yet.
+
+    Yields
+    ------
+    pathlib.Path
+        An empty hidden folder to write into. It is removed when the block raises;
+        one left by a killed process is removed by the next call for the same parent.
+
+    Raises
+    ------
+    OutputError
+        When anything cannot be written, or ``path`` exists already.
+    """
+    temporary = path.parent / _partial_name()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path.parent)
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, "the folder exists already", str(path))
+        temporary.mkdir()
+        yield temporary
+        _sync_tree(temporary)
+        temporary.rename(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise output_error(path, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _partial_name() -> str:
+    return f"{_PARTIAL}{current_lease().token()}.{secrets.token_hex(4)}"
+
+
+def _write(path: Path, data: bytes, *, durable: bool) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _sync_tree(folder: Path) -> None:
+    for file in folder.rglob("*"):
+        if file.is_file():
+            with file.open("rb+") as handle:
+                os.fsync(handle.fileno())
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    # Some file systems refuse to sync a folder; the rename stands all the same.
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _sweep(parent: Path) -> None:
+    """Remove what killed processes left in ``parent``."""
+    for left in parent.glob(f"{_PARTIAL}*"):
+        lease = lease_from_token(left.name.removeprefix(_PARTIAL).rpartition(".")[0])
+        if lease is not None and is_dead(lease):
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                with suppress(OSError):
+                    left.unlink()

@@ -1,0 +1,160 @@
+"""``EvalConfig``: everything an evaluation was asked to do, in one frozen value.
+
+Values come from four places, later ones winning: defaults, a TOML file
+(``--config``), the environment (``FFM_SEED``, …) and flags. :func:`resolve`
+keeps where each one came from.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from ffm_core.records import Claim
+from ffm_core.runs.canonical import canonical_json, sha256_json
+
+__all__ = ["EvalConfig", "canonical_json", "sha256_json"]
+
+
+def _names(value: object) -> object:
+    """Read ``a,b`` as two names; lists pass through."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _listed(value: object) -> object:
+    """Read one text as a list of one; file names may hold commas."""
+    return (value,) if isinstance(value, str) else value
+
+
+Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_names)]
+Finite: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
+Value: TypeAlias = bool | int | Finite | str
+
+# What the constants of the strict check set were chosen for. Asking for less, or for
+# other folds, is allowed, but a PASS under it is a qualified one.
+_STRICT_MINIMA = {"permutations": 39, "random_draws": 200, "entry_draws": 20, "resamples": 2000,
+                  "n_seeds": 3, "embargo_days": 1}  # fmt: skip
+_STRICT_VALUES = {"train_months": 3, "validation_months": 1, "test_months": 1, "top_share": 0.5,
+                  "accept_quality": False, "checks": "strict", "slippage_ticks": None}  # fmt: skip
+
+
+class EvalConfig(BaseModel):
+    """What ``ffm eval`` was asked to do.
+
+    The first block of fields is part of a trial's identity: changing one makes
+    another trial. The second block only says how and where to compute and show it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    strategy: str = Field(min_length=1, description="strategy name, or path of a single-file one")
+    claim: Claim | None = Field(None, description="selection or trigger; default by learner")
+    learner: str = Field("xgb", min_length=1, description="what picks among decisions, or none")
+    head: str | None = Field(None, description="signal head of the learner; default its own")
+    features: Names = Field(("trivial8",), description="feature sets, in order of columns")
+    exit: str | None = Field(None, description="exit policy of the trades; default the labeler's")
+    params: dict[str, Value] = Field(default_factory=dict, description="labeler parameters")
+    exit_params: dict[str, Value] = Field(default_factory=dict, description="exit parameters")
+    checks: str = Field("strict", min_length=1, description="strict, classic or path of a set")
+    extensions: Names = Field((), description="installed extensions to switch on")
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of everything random")
+    n_seeds: int = Field(3, ge=1, le=100, description="models averaged per fold")
+    permutations: int = Field(39, ge=1, le=100_000, description="label permutations per SHUFFLE")
+    random_draws: int = Field(200, ge=2, le=1_000_000, description="draws of the RANDOM arm")
+    entry_draws: int = Field(20, ge=1, le=10_000, description="draws of the ENTRY arm")
+    resamples: int = Field(2000, ge=100, le=10_000_000, description="bootstrap resamples")
+    overlap: Literal["each", "one_per_stream"] = Field(
+        "each", description="judge each decision, or hold one trade per stream at a time"
+    )
+    flat_at_session_end: bool = Field(False, description="close trades at the session's end")
+    date_from: dt.date | None = Field(None, description="first trading date to use")
+    date_to: dt.date | None = Field(None, description="last trading date to use")
+    tz: str | None = Field(None, description="IANA zone of naive stamps")
+    stamps: Literal["start", "end"] = Field("start", description="what a bar's stamp marks")
+    policy: Literal["error", "drop"] = Field("error", description="what to do with dirty rows")
+    accept_quality: bool = Field(False, description="judge data the audit refuses")
+    unseal: bool = Field(False, description="open the sealed tail, once")
+    train_months: int = Field(3, ge=1, le=120, description="training window")
+    validation_months: int = Field(1, ge=1, le=120, description="validation window")
+    test_months: int = Field(1, ge=1, le=120, description="test window and stride")
+    embargo_days: int = Field(1, ge=0, le=60, description="trading days between windows")
+    top_share: float = Field(0.5, gt=0, le=1, description="share of validation decisions taken")
+    slippage_ticks: Finite | None = Field(
+        None, ge=0, le=1000, description="ticks lost per side; default the instrument table's"
+    )
+
+    data: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
+        (), description="data files or folders, ES=path or path"
+    )
+    demo: bool = Field(False, description="use the simulated market")
+    instruments: Path | None = Field(None, description="TOML file declaring instruments")
+    jobs: int | None = Field(None, ge=1, le=4096, description="processes; default one per core")
+    executor: Literal["local"] = Field("local", description="where tasks run")
+    out: Path = Field(Path("ffm-runs"), description="folder of run folders")
+    json_output: bool = Field(False, alias="json", description="print one JSON document")
+    quiet: bool = Field(False, description="no progress")
+    debug: bool = Field(False, description="show tracebacks")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> EvalConfig:
+        if self.claim == "selection" and self.learner == "none":
+            raise ValueError("the claim 'selection' needs a learner; use --claim trigger")
+        if self.date_from and self.date_to and self.date_from > self.date_to:
+            raise ValueError(f"date_from {self.date_from} lies after date_to {self.date_to}")
+        if len(set(self.features)) != len(self.features):
+            raise ValueError("features name the same set twice")
+        return self
+
+    @property
+    def resolved_claim(self) -> Claim:
+        """The claim to judge: ``trigger`` without a learner unless stated."""
+        if self.claim is not None:
+            return self.claim
+        return "trigger" if self.learner == "none" else "selection"
+
+    def identity(self) -> dict[str, Any]:
+        """Return the part that belongs to a trial's identity, as JSON types.
+
+        Returns
+        -------
+        dict
+            All fields but those of display, place and workers. Paths are reduced to
+            base names, since the files behind them are hashed by content elsewhere;
+            ``claim`` is the resolved one; extensions are sorted.
+        """
+        kept = self.model_dump(mode="json", exclude=set(NOT_IDENTITY))
+        kept["strategy"] = _base_name(self.strategy)
+        kept["checks"] = _base_name(self.checks)
+        kept["claim"] = self.resolved_claim
+        kept["extensions"] = sorted(set(self.extensions))
+        return kept
+
+    def overrides(self) -> tuple[str, ...]:
+        """Return the settings weaker than, or other than, those of ``strict``.
+
+        A PASS under any of them is a qualified one. A signal head, exit or overlap
+        rule is a choice of what to judge, not an override of how it is judged.
+        """
+        weaker = [f"{k}={getattr(self, k)}" for k, v in _STRICT_MINIMA.items()
+                  if getattr(self, k) < v]  # fmt: skip
+        other = [f"{k}={_base_name(str(getattr(self, k)))}" for k, v in _STRICT_VALUES.items()
+                 if getattr(self, k) != v]  # fmt: skip
+        return tuple(weaker + other)
+
+
+NOT_IDENTITY = ("data", "demo", "instruments", "jobs", "executor", "out", "json_output", "quiet",
+                "debug")  # fmt: skip
+
+
+def field_names() -> dict[str, str]:
+    """Return the name users write of each field, and the attribute behind it."""
+    return {field.alias or name: name for name, field in EvalConfig.model_fields.items()}
+
+
+def _base_name(text: str) -> str:
+    return Path(text).name or text

@@ -1,0 +1,74 @@
+"""Finding stored runs by path, id, unique beginning of an id, or ``latest``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ffm_core.errors import RecordError, UnknownNameError
+from ffm_core.runs.record import RECORD_FILE, Run, load_run
+from ffm_core.runs.resolve import suggest
+
+LATEST = "latest"
+
+
+def run_folders(out_dir: Path) -> list[Path]:
+    """Return the run folders of ``out_dir``, oldest first; empty when it is missing."""
+    if not out_dir.is_dir():
+        return []
+    found = (path.parent for path in out_dir.glob(f"*/{RECORD_FILE}"))
+    return sorted(folder for folder in found if not folder.name.startswith("."))
+
+
+def find_run(reference: str | Path, *, out_dir: Path = Path("ffm-runs")) -> Path:
+    """Return the folder of a run.
+
+    Parameters
+    ----------
+    reference : str or pathlib.Path
+        A run folder or its ``run.json``, a run id of ``out_dir``, a beginning or end
+        that only one id has, or ``latest``.
+    out_dir : pathlib.Path
+        Folder of run folders.
+
+    Raises
+    ------
+    UnknownNameError
+        When no run or several runs answer to it.
+    """
+    path = Path(reference)
+    if path.name == RECORD_FILE and path.is_file():
+        return path.parent
+    if (path / RECORD_FILE).is_file():
+        return path
+    folders = {folder.name: folder for folder in run_folders(out_dir)}
+    text = str(reference)
+    if text == LATEST and folders:
+        return folders[max(folders)]
+    near = [name for name in folders if name == text or name.startswith(text) or
+            name.endswith(text)]  # fmt: skip
+    if text and len(near) == 1:
+        return folders[near[0]]
+    if text and len(near) > 1:
+        raise UnknownNameError(
+            f"{text!r} fits {len(near)} runs: {', '.join(near[:4])}", fix="give more of the id"
+        )
+    raise UnknownNameError(
+        f"no run {text!r} in {out_dir}{suggest(text, folders)}",
+        fix="list the runs with `ffm runs list`, or give the path of a run folder",
+    )
+
+
+def read_run(reference: str | Path, *, out_dir: Path = Path("ffm-runs")) -> Run:
+    """Read a run by whatever :func:`find_run` accepts."""
+    return load_run(find_run(reference, out_dir=out_dir))
+
+
+def list_runs(out_dir: Path) -> tuple[list[Run], list[RecordError]]:
+    """Return the readable runs of a folder, oldest first, and why others are not."""
+    runs, broken = [], []
+    for folder in run_folders(out_dir):
+        try:
+            runs.append(load_run(folder))
+        except RecordError as error:
+            broken.append(error)
+    return runs, broken

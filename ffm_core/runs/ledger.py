@@ -1,0 +1,346 @@
+"""The ledger: every trial counts, every seal opens once, and nothing is forgotten.
+
+A trial is written down before its results are seen. Rows are events in a chain of
+hashes; see :mod:`ffm_core.runs.chain`. What "the same market" means is defined in
+:mod:`ffm_core.runs.lineage`, seals in :mod:`ffm_core.runs.seals`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ffm_core.errors import LedgerError
+from ffm_core.records import TrialContext
+from ffm_core.runs import seals
+from ffm_core.runs.chain import Chain, Event, Writer, check_chain
+from ffm_core.runs.lease import current_lease, is_dead, lease_from
+from ffm_core.runs.lineage import (
+    DaysTested,
+    Effective,
+    Trial,
+    context_of,
+    daily_sharpe,
+    lineage,
+    trials_of,
+)
+from ffm_core.runs.seals import Unsealed
+from ffm_core.types import Float64
+
+FILE_NAME = "ledger.sqlite3"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticket:
+    """The right to run one trial, and what it has to be deflated by.
+
+    Parameters
+    ----------
+    trial_id : str
+        Short name of the trial, the same for all its repeats.
+    identity : str
+        Hash of what was asked for.
+    attempt : int
+        Row of the event that was written for this attempt.
+    is_repeat : bool
+        The identity had been opened before; this attempt is not counted.
+    context : TrialContext
+        Frozen when the identity was first opened.
+    n_trials_now : int
+        Trials of the lineage today, this one included.
+    previous : str
+        ``new``, or the state found: ``open``, ``closed`` or ``aborted``.
+    result_hash : str
+        Result of the closed trial that is being repeated, else empty.
+    """
+
+    trial_id: str
+    identity: str
+    attempt: int
+    is_repeat: bool
+    context: TrialContext
+    n_trials_now: int
+    previous: str
+    result_hash: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerReport:
+    """What a walk along the chain found."""
+
+    ok: bool
+    rows: int
+    head: str
+    since: str
+    broken_row: int | None = None
+    reason: str = ""
+    trials: Mapping[str, int] = field(default_factory=dict)  # state → count
+    repeats: int = 0
+
+
+class Ledger:
+    """Trials and seals of one ``FFM_HOME``.
+
+    Parameters
+    ----------
+    home : pathlib.Path
+        Folder of the ledger; created by the first write. The object holds no open
+        file, so it may be shared by threads and sent to other processes.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.path = home / FILE_NAME
+        self._chain = Chain(self.path)
+
+    def open_trial(
+        self,
+        identity: str,
+        *,
+        strategy: str,
+        claim: str,
+        tested: DaysTested,
+        prereg_hash: str,
+        effective: Effective,
+        extra: Mapping[str, Any] | None = None,
+    ) -> Ticket:
+        """Write down a trial before its results are seen.
+
+        Parameters
+        ----------
+        identity : str
+            Hash over pre-registration, code, data and configuration.
+        strategy, claim, prereg_hash : str
+            Stored for readers.
+        tested : DaysTested
+            What defines the lineage.
+        effective : callable
+            Effective number of trials of a correlation matrix (K, K).
+        extra : mapping, optional
+            Further facts to store (hashes of code, data, configuration).
+
+        Returns
+        -------
+        Ticket
+            With the context frozen at the first opening of this identity.
+
+        Raises
+        ------
+        LedgerError
+            When the chain is broken.
+        OutputError
+            When the ledger cannot be written; nothing was counted.
+        """
+        with self._chain.write() as writer:
+            trials = trials_of(writer.events)
+            _abort_dead(writer, trials.values())
+            others = lineage(trials, tested, identity=identity)
+            known = trials.get(identity)
+            if known is not None:
+                return _repeat(writer, known, n_now=len(others) + 1)
+            context = context_of(others, since=writer.events[0].time, effective=effective)
+            trial_id = f"trial-{len(trials) + 1:04d}-{identity[:8]}"
+            event = writer.append("opened", {
+                "trial": trial_id, "identity": identity, "strategy": strategy, "claim": claim,
+                "prereg_hash": prereg_hash, **tested.payload(), "context": asdict(context),
+                "extra": dict(extra or {}), "lease": asdict(current_lease()),
+            })  # fmt: skip
+            return Ticket(trial_id=trial_id, identity=identity, attempt=event.seq,
+                          is_repeat=False, context=context, n_trials_now=len(others) + 1,
+                          previous="new")  # fmt: skip
+
+    def close_trial(
+        self,
+        ticket: Ticket,
+        *,
+        decision: str,
+        days: Sequence[int],
+        daily_r: Sequence[float],
+        moments: Mapping[str, float],
+        result_hash: str,
+    ) -> bool:
+        """Store a trial's result; the first result of an identity stands.
+
+        Parameters
+        ----------
+        ticket : Ticket
+            From :meth:`open_trial`.
+        decision : str
+            PASS, FAIL, INCONCLUSIVE or REFUSED.
+        days, daily_r : sequence
+            Every test day (days since 1970, increasing) and net R booked on it; both
+            empty when the trial was refused.
+        moments : mapping
+            Mean, standard deviation, skewness, kurtosis and the like.
+        result_hash : str
+            Hash of the run record's result.
+
+        Returns
+        -------
+        bool
+            False when an earlier result of the same identity has another hash, which
+            means that the evaluation was not deterministic; the event is recorded.
+        """
+        stored = np.asarray(days, dtype=np.int64)
+        values = np.asarray(daily_r, dtype=np.float64)
+        _require_daily(stored, values)
+        with self._chain.write() as writer:
+            trial = _trial(writer, ticket)
+            common = {"trial": ticket.trial_id, "identity": ticket.identity,
+                      "attempt": ticket.attempt, "result_hash": result_hash}  # fmt: skip
+            if trial.closed is not None:
+                agrees = bool(trial.closed["result_hash"] == result_hash)
+                if not agrees:
+                    writer.append("repeated", {**common, "stage": "closed", "agrees": False})
+                return agrees
+            writer.append("closed", {
+                **common, "decision": decision, "days": stored, "daily_r": values,
+                "sharpe": daily_sharpe(values), "moments": dict(moments),
+            })  # fmt: skip
+            return True
+
+    def abort_trial(self, ticket: Ticket, reason: str) -> None:
+        """Note that a trial ended without a result; it stays counted.
+
+        Does nothing for a repeat or for a trial that has ended already.
+        """
+        with self._chain.write() as writer:
+            trial = _trial(writer, ticket)
+            if not ticket.is_repeat and trial.state == "open":
+                _abort(writer, trial, reason)
+
+    def n_trials(self, tested: DaysTested) -> int:
+        """Return how many trials the ledger holds that share a day with ``tested``."""
+        return len(lineage(trials_of(self._chain.read()), tested, identity=""))
+
+    def seal_day(self, instrument: str, proposed_day: int) -> int:
+        """Return the first sealed trading date of an instrument, fixing it if need be.
+
+        Parameters
+        ----------
+        instrument : str
+            Symbol; the seal holds for all its timeframes.
+        proposed_day : int
+            What to fix when none is fixed yet, days since 1970.
+
+        Returns
+        -------
+        int
+            Days since 1970. After an unsealing, the day after the newest one opened.
+        """
+        with self._chain.write() as writer:
+            return seals.fix(writer, instrument, proposed_day)
+
+    def sealed(self, instrument: str) -> int | None:
+        """Return the first sealed trading date, or None; writes nothing."""
+        return seals.current(self._chain.read(), instrument)
+
+    def unseal(self, newest: Mapping[str, int], *, prereg_hash: str) -> Unsealed:
+        """Open the sealed tail of some instruments, once, for one pre-registration.
+
+        Parameters
+        ----------
+        newest : mapping of str to int
+            Per instrument the newest trading date about to be read, days since 1970.
+        prereg_hash : str
+            The locked pre-registration. Asking again with the same one, the same
+            instruments and the same newest days returns what was opened then.
+
+        Returns
+        -------
+        Unsealed
+            Where the opened tail begins and ends, per instrument.
+
+        Raises
+        ------
+        UsageError
+            When the tail was opened before, for another pre-registration or up to
+            other days, or when no seal has been fixed.
+        """
+        with self._chain.write() as writer:
+            return seals.open_tail(writer, newest, prereg_hash)
+
+    def trials(self) -> list[Trial]:
+        """Return all trials in order of opening."""
+        return list(trials_of(self._chain.read()).values())
+
+    def events(self) -> list[Event]:
+        """Return all events, oldest first."""
+        return self._chain.read()
+
+    def head(self) -> str:
+        """Return the hash of the newest event, or "" without a ledger."""
+        events = self._chain.read()
+        return events[-1].hash if events else ""
+
+    def since(self) -> str:
+        """Return when the ledger began, or "" without one."""
+        events = self._chain.read()
+        return events[0].time if events else ""
+
+    def holds(self, head: str) -> bool:
+        """Whether the ledger still contains an event with this hash."""
+        return any(event.hash == head for event in self._chain.read())
+
+    def verify(self) -> LedgerReport:
+        """Walk the whole chain; never raises for an edited ledger.
+
+        Raises
+        ------
+        LedgerError
+            When the file is no ledger at all.
+        """
+        events = self._chain.read()
+        head, since = (events[-1].hash, events[0].time) if events else ("", "")
+        broken = check_chain(events)
+        if broken is not None:
+            return LedgerReport(ok=False, rows=len(events), head=head, since=since,
+                                broken_row=broken[0], reason=broken[1])  # fmt: skip
+        states = [trial.state for trial in trials_of(events).values()]
+        counts = {state: states.count(state) for state in ("open", "closed", "aborted")}
+        repeats = sum(e.kind == "repeated" and e.payload["stage"] == "opened" for e in events)
+        return LedgerReport(ok=True, rows=len(events), head=head, since=since, trials=counts,
+                            repeats=repeats)  # fmt: skip
+
+
+def _repeat(writer: Writer, known: Trial, *, n_now: int) -> Ticket:
+    previous = known.state
+    event = writer.append("repeated", {
+        "trial": known.trial_id, "identity": known.identity, "stage": "opened",
+        "previous": previous, "lease": asdict(current_lease()),
+    })  # fmt: skip
+    result = known.closed["result_hash"] if known.closed is not None else ""
+    return Ticket(trial_id=known.trial_id, identity=known.identity, attempt=event.seq,
+                  is_repeat=True, context=known.context, n_trials_now=n_now, previous=previous,
+                  result_hash=result)  # fmt: skip
+
+
+def _abort_dead(writer: Writer, trials: Iterable[Trial]) -> None:
+    """Close the books on trials whose process is gone."""
+    for trial in trials:
+        if trial.state == "open" and is_dead(lease_from(trial.opened["lease"])):
+            _abort(writer, trial, "the process ended without a result")
+
+
+def _abort(writer: Writer, trial: Trial, reason: str) -> None:
+    writer.append("aborted", {"trial": trial.trial_id, "identity": trial.identity,
+                              "attempt": trial.opened_seq, "reason": reason})  # fmt: skip
+    trial.aborted = True
+
+
+def _trial(writer: Writer, ticket: Ticket) -> Trial:
+    trial = trials_of(writer.events).get(ticket.identity)
+    if trial is None:
+        raise LedgerError(
+            f"{ticket.trial_id} is not in this ledger",
+            fix="keep FFM_HOME unchanged while an evaluation runs",
+        )
+    return trial
+
+
+def _require_daily(days: np.ndarray[Any, np.dtype[np.int64]], values: Float64) -> None:
+    if days.shape != values.shape or (np.diff(days) <= 0).any() or not np.isfinite(values).all():
+        raise ValueError("daily R must be finite, one value per day, in order of days")

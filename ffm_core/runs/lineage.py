@@ -1,0 +1,166 @@
+"""Which trials looked at the same days, and what their results say about luck."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ffm_core.records import TrialContext
+from ffm_core.runs.chain import Event
+from ffm_core.types import Float64, Int64
+
+Effective: TypeAlias = Callable[[Float64], float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaysTested:
+    """The days a trial is tested on, and what the market did on them.
+
+    Parameters
+    ----------
+    days : mapping of str to sequence of int
+        Per instrument (whatever the timeframe) its trading dates, days since 1970.
+    fingerprints : mapping of str to sequence of str
+        Per instrument, hashes of single days' close-to-close tick changes. Leave out
+        days with hardly any change, since those look alike in every market.
+    """
+
+    days: Mapping[str, Sequence[int]]
+    fingerprints: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def payload(self) -> dict[str, Any]:
+        """Return the days as stored in an event."""
+        return {
+            "test_days": {k: sorted({int(d) for d in v}) for k, v in self.days.items()},
+            "fingerprints": {k: sorted({f for f in v if f}) for k, v in self.fingerprints.items()},
+        }
+
+
+@dataclass(slots=True, kw_only=True)
+class Trial:
+    """What the events say about one trial."""
+
+    trial_id: str
+    identity: str
+    opened: dict[str, Any]
+    opened_seq: int
+    closed: dict[str, Any] | None = None
+    aborted: bool = False
+
+    @property
+    def state(self) -> str:
+        """``closed``, ``aborted`` or ``open``; a result outlives an abort."""
+        if self.closed is not None:
+            return "closed"
+        return "aborted" if self.aborted else "open"
+
+    @property
+    def context(self) -> TrialContext:
+        """What the ledger knew when the trial was first opened."""
+        return TrialContext(**self.opened["context"])
+
+
+def trials_of(events: Sequence[Event]) -> dict[str, Trial]:
+    """Return every trial by identity, in order of opening."""
+    found: dict[str, Trial] = {}
+    for event in events:
+        if event.kind not in ("opened", "closed", "aborted"):
+            continue
+        payload = event.payload
+        if event.kind == "opened":
+            found[payload["identity"]] = Trial(
+                trial_id=payload["trial"], identity=payload["identity"],
+                opened=payload, opened_seq=event.seq,
+            )  # fmt: skip
+            continue
+        trial = found[payload["identity"]]
+        if event.kind == "aborted":
+            trial.aborted = True
+        elif trial.closed is None:
+            trial.closed = payload
+    return found
+
+
+def lineage(trials: Mapping[str, Trial], tested: DaysTested, *, identity: str) -> list[Trial]:
+    """Return the other trials that share a test day with ``tested``.
+
+    Two trials share a day when both test one instrument on one trading date, on any
+    timeframe, or when a day of theirs has the same fingerprint, so that a renamed
+    file stays the same market.
+    """
+    days = {name: frozenset(values) for name, values in tested.days.items()}
+    prints = frozenset(f for values in tested.fingerprints.values() for f in values if f)
+    return [trial for trial in trials.values()
+            if trial.identity != identity and _overlaps(trial.opened, days, prints)]  # fmt: skip
+
+
+def context_of(others: Sequence[Trial], *, since: str, effective: Effective) -> TrialContext:
+    """Return what a new trial has to be deflated by.
+
+    Parameters
+    ----------
+    others : sequence of Trial
+        Its lineage, without itself.
+    since : str
+        Start of the ledger.
+    effective : callable
+        Correlation matrix float64 (K, K) of daily R to the effective number of
+        independent trials among those K.
+
+    Notes
+    -----
+    The new trial, aborted ones and those still open have no result; each counts as
+    one independent trial, which errs on the strict side. The variance of the per-day
+    Sharpe ratios (ddof 1) is 0 while fewer than two results exist.
+    """
+    closed = [t.closed for t in others if t.closed is not None and t.closed["daily_r"]]
+    sharpes = np.array([float(c["sharpe"]) for c in closed], dtype=np.float64)
+    n_trials = len(others) + 1
+    known = float(effective(correlation(closed))) if closed else 0.0
+    return TrialContext(
+        n_trials=n_trials,
+        sharpe_variance=float(sharpes.var(ddof=1)) if len(sharpes) > 1 else 0.0,
+        effective_n=min(float(n_trials), max(1.0, known + n_trials - len(closed))),
+        ledger_since=since,
+    )
+
+
+def correlation(closed: Sequence[Mapping[str, Any]]) -> Float64:
+    """Return the correlation matrix (K, K) of daily R, aligned on trading days.
+
+    Days a trial was not tested on count as 0, so trials that share few days correlate
+    little, and the matrix stays positive semi-definite. A trial without any variation
+    correlates with nothing but itself.
+    """
+    grid: Int64 = np.unique(np.concatenate([np.asarray(c["days"], dtype=np.int64) for c in closed]))
+    table = np.zeros((len(closed), len(grid)))
+    for row, result in enumerate(closed):
+        table[row, np.searchsorted(grid, np.asarray(result["days"], dtype=np.int64))] = result[
+            "daily_r"
+        ]
+    centred = table - table.mean(axis=1, keepdims=True)
+    norms = np.sqrt((centred**2).sum(axis=1))
+    units = centred / np.where(norms > 0, norms, 1.0)[:, None]
+    matrix: Float64 = np.clip(units @ units.T, -1.0, 1.0)
+    np.fill_diagonal(matrix, 1.0)
+    return matrix
+
+
+def daily_sharpe(daily_r: Float64) -> float:
+    """Mean over standard deviation (ddof 1) of daily R; 0 where degenerate."""
+    if len(daily_r) < 2:
+        return 0.0
+    spread = float(daily_r.std(ddof=1))
+    return float(daily_r.mean()) / spread if spread > 0 else 0.0
+
+
+def _overlaps(
+    opened: Mapping[str, Any], days: Mapping[str, frozenset[int]], prints: frozenset[str]
+) -> bool:
+    for instrument, theirs in opened["test_days"].items():
+        if not days.get(instrument, frozenset()).isdisjoint(theirs):
+            return True
+    return any(not prints.isdisjoint(theirs) for theirs in opened["fingerprints"].values())

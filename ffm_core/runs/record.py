@@ -1,0 +1,241 @@
+"""The run record: what an evaluation found, in one folder that can be checked.
+
+``run.json`` holds ``schema``, ``result``, ``result_hash`` and ``envelope``. The
+result depends on inputs alone and has the same bytes on every re-run; whatever
+changes from run to run (times, versions, cache use) is in the envelope.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import io
+import json
+import platform
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ffm_core.errors import RecordError
+from ffm_core.runs.atomic import atomic_dir
+from ffm_core.runs.canonical import jsonable, sha256_json
+
+if TYPE_CHECKING:
+    import polars as pl
+
+SCHEMA = "ffm-run/1"
+# Counts changes of the core that change numbers. Part of every trial's identity.
+NUMERICS = 1
+RECORD_FILE = "run.json"
+REPORT_FILE = "report.html"
+_LIBRARIES = ("click", "joblib", "numba", "numpy", "pandas_market_calendars", "plotly", "pluggy",
+              "polars", "pyarrow", "pydantic", "scikit-learn", "xgboost")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A stored run.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Its folder.
+    result, envelope : dict
+        As read from ``run.json``.
+    result_hash : str
+        As stored; :func:`verify_run` compares it with the content.
+    """
+
+    path: Path
+    result: dict[str, Any]
+    envelope: dict[str, Any]
+    result_hash: str
+
+    @property
+    def run_id(self) -> str:
+        """Name of the run; the folder's name."""
+        return str(self.envelope.get("run_id", self.path.name))
+
+    @property
+    def decision(self) -> str:
+        """PASS, FAIL, INCONCLUSIVE or REFUSED."""
+        return str(self.result["verdict"]["decision"])
+
+    def table(self, name: str) -> pl.DataFrame:
+        """Read ``decisions`` or ``trades``.
+
+        Raises
+        ------
+        RecordError
+            When the table is absent or unreadable.
+        """
+        import polars as pl
+
+        path = self.path / f"{name}.parquet"
+        try:
+            return pl.read_parquet(path)
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise RecordError(
+                f"cannot read {path}: {str(error).splitlines()[0]}",
+                fix="run the evaluation again; it will reuse what is cached",
+            ) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """What checking a run record found; ``problems`` is empty when all is well."""
+
+    run_id: str
+    result_hash: str
+    recomputed: str
+    problems: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+
+def run_id(started: dt.datetime, identity: str) -> str:
+    """Return a name that sorts by time: ``20240311T143100123Z-1a2b3c4d``.
+
+    Parameters
+    ----------
+    started : datetime
+        Aware start time.
+    identity : str
+        Hash of the trial; its first eight digits end the name.
+    """
+    moment = started.astimezone(dt.UTC)
+    return f"{moment:%Y%m%dT%H%M%S}{moment.microsecond // 1000:03d}Z-{identity[:8]}"
+
+
+def write_run(
+    out_dir: Path,
+    result: Mapping[str, Any],
+    envelope: Mapping[str, Any],
+    *,
+    tables: Mapping[str, pl.DataFrame],
+    html: str,
+) -> Path:
+    """Write a run folder in one step.
+
+    Parameters
+    ----------
+    out_dir : pathlib.Path
+        Folder of run folders; created when missing.
+    result, envelope : mapping
+        Parts of the record; numpy values are welcome, NaN becomes null. The envelope
+        must hold ``run_id``; ``files`` (hashes of the tables) is added to it.
+    tables : mapping of str to polars.DataFrame
+        Written as ``<name>.parquet``.
+    html : str
+        The report, written as ``report.html``.
+
+    Returns
+    -------
+    pathlib.Path
+        The new folder, ``out_dir/run_id``.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be written; nothing half-written is left.
+    """
+    # Everything is made in memory first, so that the folder is incomplete only briefly.
+    files = {f"{name}.parquet": _parquet(frame) for name, frame in tables.items()}
+    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    record = {
+        "schema": SCHEMA,
+        "result": jsonable(result),
+        "result_hash": sha256_json(result),
+        "envelope": jsonable({**envelope, "files": hashes}),
+    }
+    files[REPORT_FILE] = html.encode("utf-8", "backslashreplace")
+    text = json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    files[RECORD_FILE] = text.encode("utf-8") + b"\n"
+    folder = out_dir / str(envelope["run_id"])
+    with atomic_dir(folder) as temporary:
+        for name, data in files.items():
+            (temporary / name).write_bytes(data)
+    return folder
+
+
+def load_run(folder: Path) -> Run:
+    """Read the run in ``folder``.
+
+    Raises
+    ------
+    RecordError
+        When there is no readable ``run.json`` of a known schema.
+    """
+    path = folder / RECORD_FILE
+    fix = "give the folder of a run, or run the evaluation again"
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecordError(f"cannot read {path}: {error.strerror}", fix=fix) from error
+    except ValueError as error:
+        raise RecordError(f"{path} is no valid JSON: {error}", fix=fix) from error
+    if not isinstance(record, dict) or record.get("schema") != SCHEMA:
+        raise RecordError(f"{path} is no run record of schema {SCHEMA}", fix=fix)
+    parts = {name: record.get(name) for name in ("result", "envelope", "result_hash")}
+    kinds = (dict, dict, str)
+    wrong = [n for (n, v), kind in zip(parts.items(), kinds, strict=True) if type(v) is not kind]
+    if wrong:
+        raise RecordError(f"{path} lacks {', '.join(wrong)}", fix=fix)
+    return Run(path=folder, result=record["result"], envelope=record["envelope"],
+               result_hash=record["result_hash"])  # fmt: skip
+
+
+def verify_run(folder: Path) -> RunReport:
+    """Recompute the hashes of a run record and compare them with the stored ones.
+
+    Raises
+    ------
+    RecordError
+        When the record cannot be read at all.
+    """
+    run = load_run(folder)
+    recomputed = sha256_json(run.result)
+    problems = []
+    if recomputed != run.result_hash:
+        problems.append("the result does not match its hash: it was edited after the run")
+    for name, expected in run.envelope.get("files", {}).items():
+        try:
+            found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        except OSError:
+            problems.append(f"{name} is missing")
+            continue
+        if found != expected:
+            problems.append(f"{name} does not match its hash: it was edited after the run")
+    return RunReport(run_id=run.run_id, result_hash=run.result_hash, recomputed=recomputed,
+                     problems=tuple(problems))  # fmt: skip
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of FFM, Python and the libraries installed, for the envelope."""
+    found = {"ffm": _version("ffm-core"), "python": platform.python_version()}
+    found.update({name: _version(name) for name in _LIBRARIES})
+    return {name: version for name, version in found.items() if version}
+
+
+def platform_name() -> str:
+    """Return operating system and processor, without any host name."""
+    return f"{sys.platform} {platform.machine()}"
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _parquet(frame: pl.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer, compression="zstd")
+    return buffer.getvalue()

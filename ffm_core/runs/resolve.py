@@ -1,0 +1,255 @@
+"""From defaults, file, environment and flags to one :class:`EvalConfig`."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ffm_core.errors import ConfigError
+from ffm_core.records import Param, ParamValue
+from ffm_core.runs.config import EvalConfig, field_names
+
+_PREFIX = "FFM_"
+# Variables of FFM that are no settings of an evaluation.
+_OTHER_VARIABLES = frozenset({"FFM_HOME", "FFM_PLUGINS", "FFM_STRICT", "FFM_TEST_DATA"})
+_TABLES = ("params", "exit_params")
+_FLAGS = {"date_from": "--from", "date_to": "--to", "params": "--set", "exit_params": "--set",
+          "extensions": "--with", "strategy": "NAME"}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """A configuration and where each value came from.
+
+    Parameters
+    ----------
+    config : EvalConfig
+        The values.
+    origins : mapping of str to str
+        Per setting ``default``, ``file NAME``, ``environment FFM_X`` or ``flag --x``;
+        parameters are listed singly, as ``params.window``.
+    """
+
+    config: EvalConfig
+    origins: Mapping[str, str]
+
+
+def resolve(
+    flags: Mapping[str, Any],
+    *,
+    file: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Resolved:
+    """Merge defaults < file < environment < flags.
+
+    Parameters
+    ----------
+    flags : mapping
+        Values given on the command line, by setting name; None means not given.
+    file : pathlib.Path, optional
+        TOML file whose top-level keys are settings, with tables ``[params]`` and
+        ``[exit_params]``.
+    environ : mapping, optional
+        Environment variables; default those of the process.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown key (with the nearest known one), a value out of range, or a
+        file that cannot be read.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    _check_names(given, "the command line")
+    variables = _from_environment(os.environ if environ is None else environ)
+    layers: list[tuple[Mapping[str, Any], Mapping[str, str]]] = []
+    if file is not None:
+        values = read_config_file(file)
+        layers.append((values, dict.fromkeys(values, f"file {file.name}")))
+    layers.append((variables, {k: f"environment {_PREFIX}{k.upper()}" for k in variables}))
+    layers.append((given, {k: f"flag {_flag(k)}" for k in given}))
+    return _build(layers)
+
+
+def read_config_file(path: Path) -> dict[str, Any]:
+    """Read a TOML file of settings; unknown keys are errors."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read the configuration {path}: {error.strerror}",
+            fix="give the path of a readable TOML file to --config",
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{path.name} is no valid TOML: {error}",
+            fix='write one setting per line, such as seed = 1 or learner = "none"',
+        ) from error
+    _check_names(values, path.name)
+    return values
+
+
+def parse_settings(
+    items: Iterable[str],
+) -> tuple[dict[str, ParamValue], dict[str, ParamValue]]:
+    """Read ``--set k=v`` and ``--set exit.k=v``.
+
+    Returns
+    -------
+    tuple of dict
+        Labeler parameters and exit parameters. Values that look like true, false or
+        numbers become such; everything else stays text.
+    """
+    labeler: dict[str, ParamValue] = {}
+    leaving: dict[str, ParamValue] = {}
+    for item in items:
+        name, equals, text = item.partition("=")
+        name = name.strip()
+        target, key = (leaving, name[5:]) if name.startswith("exit.") else (labeler, name)
+        if not equals or not key:
+            raise ConfigError(f"--set {item!r} is no setting", fix="write it like --set window=14")
+        if key in target:
+            raise ConfigError(f"--set gives {name!r} twice", fix="give each setting once")
+        target[key] = _scalar(text.strip())
+    return labeler, leaving
+
+
+def check_params(
+    declared: Sequence[Param], given: Mapping[str, ParamValue], *, owner: str
+) -> dict[str, ParamValue]:
+    """Return every declared parameter with its value, checked and of its own type.
+
+    Parameters
+    ----------
+    declared : sequence of Param
+        What the labeler or exit policy offers.
+    given : mapping
+        What the user set.
+    owner : str
+        Named in messages, for example ``supertrend``.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown parameter, a value of another type, or one out of range.
+    """
+    known = {param.name: param for param in declared}
+    for name in given:
+        if name not in known:
+            raise ConfigError(
+                f"{owner} has no parameter {name!r}{suggest(name, known)}",
+                fix=f"choose from: {', '.join(known)}" if known else "it has no parameters",
+            )
+    return {name: _checked(param, given.get(name, param.default), owner)
+            for name, param in known.items()}  # fmt: skip
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` for the nearest known word, or nothing."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _build(layers: Sequence[tuple[Mapping[str, Any], Mapping[str, str]]]) -> Resolved:
+    attributes = field_names()
+    merged: dict[str, Any] = {}
+    origins = dict.fromkeys(attributes, "default")
+    for values, sources in layers:
+        for name, value in values.items():
+            if name in _TABLES and isinstance(value, Mapping):
+                merged[name] = {**merged.get(name, {}), **value}
+                origins.update({f"{name}.{key}": sources[name] for key in value})
+            else:
+                merged[name] = value
+            origins[name] = sources[name]
+    try:
+        config = EvalConfig.model_validate(merged)
+    except ValidationError as error:
+        raise _explained(error, origins) from error
+    return Resolved(config=config, origins=origins)
+
+
+def _explained(error: ValidationError, origins: Mapping[str, str]) -> ConfigError:
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"][:2])
+    reason = first["msg"].removeprefix("Value error, ")
+    if not place:
+        return ConfigError(reason, fix="change one of the settings named above")
+    name = str(first["loc"][0])
+    if first["type"] == "missing":
+        return ConfigError(f"setting {name!r} is missing", fix=f"give {_flag(name)}")
+    field = EvalConfig.model_fields[field_names()[name]]
+    source = origins.get(place, origins.get(name, "default"))
+    return ConfigError(
+        f"setting {place!r} (from {source}) is {first['input']!r}: {reason}",
+        fix=f"{name}: {field.description}",
+    )
+
+
+def _check_names(values: Mapping[str, Any], where: str) -> None:
+    known = field_names()
+    for name, value in values.items():
+        if name not in known:
+            raise ConfigError(
+                f"{where}: unknown setting {name!r}{suggest(name, known)}",
+                fix=f"known settings: {', '.join(known)}",
+            )
+        if name in _TABLES and not isinstance(value, Mapping):
+            raise ConfigError(f"{where}: {name!r} must be a table", fix=f"write [{name}]")
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    known = {f"{_PREFIX}{name.upper()}": name for name in field_names() if name not in _TABLES}
+    found: dict[str, str] = {}
+    for variable, text in sorted(environ.items()):
+        if variable in known:
+            found[known[variable]] = text
+        elif variable.startswith(_PREFIX) and variable not in _OTHER_VARIABLES:
+            # Other software may own FFM_ variables; only a near miss is surely a mistake.
+            near = difflib.get_close_matches(variable, known, n=1, cutoff=0.88)
+            if near:
+                raise ConfigError(
+                    f"unknown environment variable {variable}; did you mean {near[0]!r}?",
+                    fix=f"rename or unset {variable}",
+                )
+    return found
+
+
+def _checked(param: Param, value: ParamValue, owner: str) -> ParamValue:
+    kind = type(param.default)
+    where = f"{owner}: parameter {param.name!r}"
+    if kind is float and type(value) is int:
+        value = float(value)
+    if kind is str and not isinstance(value, str):
+        value = str(value)
+    if type(value) is not kind:
+        raise ConfigError(f"{where} is {value!r}", fix=f"give a value of type {kind.__name__}")
+    if param.choices and value not in param.choices:
+        raise ConfigError(f"{where} is {value!r}", fix=f"choose from: {', '.join(param.choices)}")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        low = float("-inf") if param.minimum is None else param.minimum
+        high = float("inf") if param.maximum is None else param.maximum
+        if not (low <= value <= high) or value in (float("inf"), float("-inf")):
+            raise ConfigError(f"{where} is {value!r}", fix=f"stay between {low:g} and {high:g}")
+    return value
+
+
+def _scalar(text: str) -> ParamValue:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _flag(name: str) -> str:
+    return _FLAGS.get(name, f"--{name.replace('_', '-')}")

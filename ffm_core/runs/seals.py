@@ -1,0 +1,113 @@
+"""Seals: the last months of an instrument that nobody looks at until the end."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ffm_core.errors import UsageError
+from ffm_core.runs.chain import Event, Writer
+
+# A seal covers at least two months; a shorter tail could be opened day after day.
+MINIMUM_DAYS = 59
+_EPOCH = dt.date(1970, 1, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsealed:
+    """A tail that was opened.
+
+    Parameters
+    ----------
+    seal_from, newest : mapping of str to int
+        Per instrument the first day that had been sealed and the newest day opened,
+        days since 1970.
+    first : bool
+        This call opened it; False when the same pre-registration had done so before.
+    """
+
+    seal_from: Mapping[str, int]
+    newest: Mapping[str, int]
+    first: bool
+
+
+def current(events: Sequence[Event], instrument: str) -> int | None:
+    """Return the first sealed day of an instrument, or None when none is fixed."""
+    day: int | None = None
+    for event in events:
+        if event.kind == "sealed":
+            payload = event.payload
+            if payload["instrument"] == instrument and day is None:
+                day = int(payload["day"])
+        elif event.kind == "unsealed":
+            opened = event.payload["newest"].get(instrument)
+            if opened is not None:
+                day = int(opened) + 1
+    return day
+
+
+def fix(writer: Writer, instrument: str, proposed_day: int) -> int:
+    """Return the first sealed day, writing ``proposed_day`` down when it is the first."""
+    known = current(writer.events, instrument)
+    if known is not None:
+        return known
+    writer.append("sealed", {"instrument": instrument, "day": int(proposed_day)})
+    return int(proposed_day)
+
+
+def open_tail(writer: Writer, newest: Mapping[str, int], prereg_hash: str) -> Unsealed:
+    """Open the tails of all instruments of ``newest``, or return the earlier opening."""
+    asked = {name: int(day) for name, day in sorted(newest.items())}
+    for event in writer.events:
+        if event.kind == "unsealed" and event.payload["prereg_hash"] == prereg_hash:
+            return _again(event, asked)
+    begins = {name: _openable(writer.events, name, day) for name, day in asked.items()}
+    writer.append("unsealed", {"prereg_hash": prereg_hash, "seal_from": begins, "newest": asked})
+    return Unsealed(seal_from=begins, newest=asked, first=True)
+
+
+def _again(event: Event, asked: Mapping[str, int]) -> Unsealed:
+    payload: dict[str, Any] = event.payload
+    if payload["newest"] != asked:
+        opened = ", ".join(f"{k} to {_iso(v)}" for k, v in payload["newest"].items())
+        raise UsageError(
+            f"this pre-registration opened its sealed tail on {event.time[:10]} ({opened}); "
+            "it cannot be opened again with other data",
+            fix="use the same data (--to cuts newer bars off), or leave --unseal away",
+        )
+    return Unsealed(seal_from=payload["seal_from"], newest=payload["newest"], first=False)
+
+
+def _openable(events: Sequence[Event], instrument: str, newest: int) -> int:
+    begin = current(events, instrument)
+    if begin is None:
+        raise UsageError(
+            f"{instrument} has no seal yet, so there is nothing to open",
+            fix="evaluate once without --unseal first",
+        )
+    last = _last_opening(events, instrument)
+    days = newest - begin + 1
+    if last is not None and days < MINIMUM_DAYS:
+        raise UsageError(
+            f"the sealed tail of {instrument} was opened on {last.time[:10]} for pre-registration "
+            f"{last.payload['prereg_hash'][:12]}, and a tail is opened only once; the next seal "
+            f"begins on {_iso(begin)} and holds {max(days, 0)} days of these data",
+            fix=f"leave --unseal away, or wait until the next seal holds {MINIMUM_DAYS} days",
+        )
+    if days < 1:
+        raise UsageError(
+            f"the seal of {instrument} begins on {_iso(begin)}, after the last of these data",
+            fix="leave --unseal away: nothing of these data is sealed",
+        )
+    return begin
+
+
+def _last_opening(events: Sequence[Event], instrument: str) -> Event | None:
+    openings = (e for e in events if e.kind == "unsealed" and instrument in e.payload["newest"])
+    return max(openings, key=lambda e: e.seq, default=None)
+
+
+def _iso(day: int) -> str:
+    return (_EPOCH + dt.timedelta(days=day)).isoformat()
