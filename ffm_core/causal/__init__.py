@@ -1,1 +1,7 @@
-"""causal."""
+"""The falsifier: cut, change and shorten the bars, and see whether the past moves."""
+
+from __future__ import annotations
+
+from ffm_core.causal.falsify import falsify_feature_set, falsify_labeler, merge
+
+__all__ = ["falsify_feature_set", "falsify_labeler", "merge"]

@@ -1,0 +1,170 @@
+"""Where the falsifier cuts: at random, at decisions, and at every kind of edge.
+
+A leak that shows on few bars hides between random cuts. Most such leaks show at
+known places: around decisions, where sessions and contracts change, and where a
+bar of a higher timeframe closes. Those are sampled by themselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ffm_core.bars.table import Bars
+from ffm_core.keyed import keyed
+from ffm_core.types import Int64
+
+MIN_RANDOM = 300
+# Share of the cuts that each family may take at most; the rest is drawn at random.
+_SHARES = {"decision": 0.40, "session": 0.12, "roll": 0.05, "1d": 0.08, "4h": 0.05, "1h": 0.10}
+_HIGHER_US = {"1h": 3_600_000_000, "4h": 14_400_000_000, "1d": 86_400_000_000}
+
+
+@dataclass(frozen=True, slots=True)
+class Cuts:
+    """Sampled cuts; a cut ``c`` withholds bar ``c`` and all later ones.
+
+    Parameters
+    ----------
+    at : int64 (n,)
+        All cuts, ascending, unique.
+    drawn : int64 (r,)
+        Those that were drawn uniformly, a subset of ``at``.
+    """
+
+    at: Int64
+    drawn: Int64
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+
+def detection_bound(n_random: int) -> float:
+    """Return the smallest leak rate that ``n_random`` clean cuts exclude at 99 %.
+
+    A column whose value at bar ``t`` depends on later bars at a share ``q`` of
+    all bars shows at a uniformly drawn cut with probability ``q`` or more, so it
+    escapes ``n`` cuts with probability at most ``(1 - q)**n``. Setting that to
+    1 % gives ``q = 1 - 0.01**(1 / n)``: 1.52 % for 300 cuts. The cuts at
+    decisions and edges come on top and are not counted here.
+
+    Parameters
+    ----------
+    n_random : int
+        Number of cuts drawn uniformly.
+
+    Returns
+    -------
+    float
+        A rate per column, in [0, 1]; 1 when nothing was drawn.
+
+    References
+    ----------
+    Binomial rule: Hanley and Lippman-Hand (1983), *If nothing goes wrong, is
+    everything all right?*
+    """
+    return 1.0 if n_random <= 0 else float(1.0 - 0.01 ** (1.0 / n_random))
+
+
+def edges(bars: Bars) -> dict[str, Int64]:
+    """Return the first bar of every session, contract and higher-timeframe bar.
+
+    Returns
+    -------
+    dict of str to int64
+        Keys ``session`` (after a hole in the stamps), ``roll``, ``1h``, ``4h``
+        and ``1d`` (boundaries in UTC and in exchange time together).
+    """
+    stamps = bars.ts_us
+    found = {"session": _changes(np.diff(stamps) > bars.timeframe.us)}
+    codes = bars.contract_codes
+    found["roll"] = np.empty(0, np.int64) if codes is None else _changes(np.diff(codes) != 0)
+    local = _local_us(bars)
+    for name, size in _HIGHER_US.items():
+        if size <= bars.timeframe.us:
+            found[name] = np.empty(0, np.int64)
+            continue
+        crossed = (np.diff(stamps // size) != 0) | (np.diff(local // size) != 0)
+        found[name] = _changes(crossed)
+    return found
+
+
+def _changes(mask: np.ndarray) -> Int64:
+    return np.flatnonzero(mask).astype(np.int64) + 1
+
+
+def _local_us(bars: Bars) -> Int64:
+    stamps = bars.frame["ts"].dt.convert_time_zone(bars.instrument.timezone)
+    naive = stamps.dt.replace_time_zone(None).dt.timestamp("us")
+    return np.asarray(naive.to_numpy(), dtype=np.int64)
+
+
+def sample_cuts(
+    bars: Bars,
+    decision_bars: Int64,
+    *,
+    first: int,
+    seed: int,
+    subject: str,
+    max_cuts: int = 2_000,
+) -> Cuts:
+    """Choose the cuts of one stream.
+
+    Parameters
+    ----------
+    bars : Bars
+        The stream, ``T`` bars.
+    decision_bars : int64
+        Bars of decisions; cuts lie at each of them ± 2.
+    first : int
+        Smallest cut worth making (after warm-up).
+    seed : int
+        Seed of the run.
+    subject : str
+        Keys the draws, so that subjects do not share cuts.
+    max_cuts : int
+        Upper limit; 300 of them or more are random (all bars if there are fewer).
+
+    Returns
+    -------
+    Cuts
+        Every cut ``c`` has ``first <= c < T``.
+    """
+    total = len(bars)
+    pool = np.arange(max(first, 1), total, dtype=np.int64)
+    if len(pool) <= max_cuts:
+        return Cuts(at=pool, drawn=pool)
+    rng = keyed(seed, "cuts", subject, bars.stream)
+    chosen = [_draw(_around(np.asarray(decision_bars), pool), _quota("decision", max_cuts), rng)]
+    for name, places in edges(bars).items():
+        # Cut c ends the series at bar c-1: c-1, c and c+1 straddle the edge.
+        near = np.unique(np.concatenate([places - 1, places, places + 1]))
+        near = near[(near >= pool[0]) & (near < total)]
+        chosen.append(_draw(near, _quota(name, max_cuts), rng))
+    placed = np.unique(np.concatenate(chosen))
+    n_random = min(max(MIN_RANDOM, max_cuts - len(placed)), max_cuts)
+    placed = _draw(placed, max(max_cuts - n_random, 0), rng)
+    drawn = np.sort(rng.choice(pool, size=n_random, replace=False))
+    return Cuts(at=np.unique(np.concatenate([placed, drawn])), drawn=drawn)
+
+
+def _quota(name: str, max_cuts: int) -> int:
+    return int(_SHARES[name] * max_cuts)
+
+
+def _around(decision_bars: Int64, pool: Int64) -> Int64:
+    # A cut c shows bar c-1 last, so last bars b-2 ... b+2 are cuts b-1 ... b+3.
+    offsets = np.arange(-1, 4, dtype=np.int64)
+    near = np.unique((decision_bars.astype(np.int64)[:, None] + offsets).ravel())
+    kept: Int64 = near[(near >= pool[0]) & (near <= pool[-1])]
+    return kept
+
+
+def _draw(places: Int64, limit: int, rng: np.random.Generator) -> Int64:
+    if len(places) <= limit:
+        return places
+    return np.sort(rng.choice(places, size=limit, replace=False))
+
+
+__all__ = ["MIN_RANDOM", "Cuts", "detection_bound", "edges", "sample_cuts"]

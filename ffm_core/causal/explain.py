@@ -1,0 +1,180 @@
+"""Turn what was found into failures that lead an author to the line."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from ffm_core.bars.table import Bars
+from ffm_core.causal.rows import Rows, differences
+from ffm_core.causal.session import Finding, Session
+from ffm_core.causal.subjects import LOOKBACK
+from ffm_core.records import Failure
+
+MAX_FAILURES = 12
+_EXPLAINED = 3  # failures whose first later bar is searched for
+_HIGHER = {"1h": 3_600_000_000, "4h": 14_400_000_000, "1d": 86_400_000_000}
+
+_PURITY_FIX = (
+    "return new arrays, draw from a generator seeded inside the call, and keep nothing "
+    "between calls"
+)
+
+
+def failures_of(session: Session) -> tuple[Failure, ...]:
+    """Return the earliest finding of every check and column, explained."""
+    first: dict[tuple[str, str], Finding] = {}
+    for finding in session.findings:
+        key = (finding.check, finding.difference.column)
+        known = first.get(key)
+        if known is None or finding.difference.bar < known.difference.bar:
+            first[key] = finding
+    chosen = sorted(first.values(), key=lambda f: (_RANK[f.check], f.difference.bar))
+    return tuple(
+        _failure(session, finding, search=i < _EXPLAINED)
+        for i, finding in enumerate(chosen[:MAX_FAILURES])
+    )
+
+
+_RANK = {"purity": 0, "prefix": 1, "mutation": 2, "history": 3, "values": 4}
+
+
+def _failure(session: Session, finding: Finding, *, search: bool) -> Failure:
+    future = None
+    if finding.check == "prefix" and search and not finding.problem:
+        future = _first_later_bar(session, finding)
+    if finding.check == "history":
+        message, fix = _history(session, finding)
+    elif finding.check in ("prefix", "mutation"):
+        message, fix = _peek(session, finding, future)
+    else:
+        message = finding.problem
+        fix = _PURITY_FIX if finding.check == "purity" else "return NaN where a value is undefined"
+    return Failure(
+        subject=f"{session.subject.name} on {session.bars.stream}",
+        check=finding.check,
+        column=finding.difference.column,
+        bar=finding.difference.bar,
+        stamp=_stamp(session.bars, finding.difference.bar),
+        first_future_bar=future,
+        message=message,
+        fix=fix,
+    )
+
+
+def _stamp(bars: Bars, bar: int) -> str:
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(bars.ts_us[bar]))
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _first_later_bar(session: Session, finding: Finding) -> int | None:
+    """Find the first withheld bar whose arrival changes the row.
+
+    Steps double from the cut on until the row has changed, then the last step is
+    bisected; a leak of a few bars is found in a few short calls.
+    """
+    bar, cut, total = finding.difference.bar, finding.cut, len(session.bars)
+    before = session.row(session.ask(0, cut), bar)
+
+    def changed(stop: int) -> bool:
+        answer = session.full if stop == total else session.ask(0, stop)
+        return _differs(session, session.row(answer, bar), before, finding.difference.column)
+
+    low, step = cut, 1
+    while (high := min(low + step, total)) < total and not changed(high):
+        low, step = high, step * 2
+    if not changed(high):
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        if changed(middle):
+            high = middle
+        else:
+            low = middle
+    return high - 1
+
+
+def _differs(session: Session, a: Rows, b: Rows, column: str) -> bool:
+    return any(d.column == column for d in differences(a, b, session.tolerance))
+
+
+def _peek(session: Session, finding: Finding, future: int | None) -> tuple[str, str]:
+    found, last = finding.difference, finding.cut - 1
+    what = {
+        "late": f"the decision is missing when bar {last} is the last one known",
+        "vanishes": f"a decision made when bar {last} was the last one known vanishes later",
+        "value": f"the value is {found.part:.6g} when bar {last} is the last one known "
+        f"and {found.full:.6g} in the full series",
+    }[found.kind]
+    if finding.check == "mutation":
+        what = {
+            "late": "the decision disappears",
+            "vanishes": "a decision appears",
+            "value": f"the value moves from {found.full:.6g} to {found.part:.6g}",
+        }[found.kind] + f" when bars from {finding.cut} on are changed"
+        kind = finding.problem.partition("(")[2].rstrip(")")
+        what += f" ({kind})" if kind else ""
+    elif finding.problem:
+        what = f"{finding.problem}: {what}"
+    if future is not None:
+        what += f"; the first later bar that matters is {future} ({_stamp(session.bars, future)})"
+    return what, _repair(session.bars, finding)
+
+
+def _repair(bars: Bars, finding: Finding) -> str:
+    """Guess the fault from how far back rows change at one cut."""
+    found, last = finding.difference, finding.cut - 1
+    reach = last - found.earliest + 1
+    if found.kind == "vanishes":
+        return "a decision once made must stay: decide on closed bars only, never withdraw"
+    if reach == 1:
+        return (
+            "the row reads the next bar: look for shift(-1), a next-bar price or a flag set one "
+            "bar early, and stamp the row at the bar that completes it"
+        )
+    for name, size in _HIGHER.items():
+        if size > bars.timeframe.us and _opens(bars, found.earliest, last, size):
+            return f"a {name} bar is used before it has closed: release it after its last bar"
+    if reach < LOOKBACK // 2:
+        return (
+            f"rows up to {reach} bars back change: a centred window, or a pivot stamped at its "
+            "own bar; stamp it at the bar that confirms it"
+        )
+    return (
+        "many earlier rows change: a statistic of the whole file or session (mean, rank, total, "
+        "back-fill, adjustment); use rolling or expanding values"
+    )
+
+
+def _opens(bars: Bars, first: int, last: int, size: int) -> bool:
+    """Whether ``first`` opens the higher-timeframe bar that ``last`` lies in."""
+    stamps = bars.ts_us
+    same = stamps[first] // size == stamps[last] // size
+    return bool(same and (first == 0 or stamps[first - 1] // size != stamps[first] // size))
+
+
+def _history(session: Session, finding: Finding) -> tuple[str, str]:
+    declared = session.subject.history_bars or 0
+    found = finding.difference
+    if session.tolerance.exact and found.relative < 1e-6:
+        message = (
+            f"on {declared} bars of history the value differs in its last digits "
+            f"({found.relative:.1g} of itself), as a running sum does"
+        )
+        return message, "declare memory='recursive', or compute every window anew"
+    enough = _sufficient(session, finding.cut, declared)
+    message = f"{declared} bars of history do not reproduce it"
+    if enough is None:
+        return message, "declare history_bars=None: it depends on where the series starts"
+    return message, f"declare history_bars of {enough} or more (that suffices here), or None"
+
+
+def _sufficient(session: Session, cut: int, declared: int) -> int | None:
+    history = max(declared, 1)
+    while (history := history * 2) + LOOKBACK < cut:
+        start = cut - history - LOOKBACK + 1
+        if not session.compare(session.ask(start, cut), cut, start):
+            return history
+    return None
+
+
+__all__ = ["MAX_FAILURES", "failures_of"]

@@ -1,0 +1,186 @@
+"""What a plug-in said about a range of bars, in one form for every kind of plug-in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from ffm_core.types import Bool, Float32, Float64, Int64
+
+Change: TypeAlias = Literal["late", "vanishes", "value"]
+Matrix: TypeAlias = Float64 | Float32
+_FLOAT32_STEP = 2.0**-23
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """Answers for bars ``lo`` to ``hi`` of a stream.
+
+    Parameters
+    ----------
+    key : int64 (n,)
+        ``2 · bar + (side > 0)``, ascending; features have one row a bar.
+    values : float64 or float32 (n, C)
+        One column per name in ``names``; NaN where there is none.
+    group : int64 (n,), optional
+        Rows that exclude one another; compared as a partition, because numbers
+        given in order of appearance depend on where the series starts.
+    """
+
+    key: Int64
+    names: tuple[str, ...]
+    values: Matrix
+    group: Int64 | None = None
+
+    def __len__(self) -> int:
+        return len(self.key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """The first place where a column of two answers disagrees, and how far back it goes."""
+
+    column: str
+    bar: int
+    side: int
+    kind: Change
+    full: float
+    part: float
+    earliest: int  # first bar of this column that differs
+    relative: float = np.nan  # size of the difference, relative to the value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tolerance:
+    """How equal two answers must be.
+
+    Finite and event memory: the same bytes, NaN equal to NaN. Recursive memory:
+    within ``1e-9`` of the larger value or of the column's typical size (a value
+    that crosses zero has no useful relative error of its own); float32 columns
+    also within one rounding step, because a last-bit difference of the recursion
+    may fall on either side of it.
+    """
+
+    exact: bool
+    scale: Float64  # (C,) median absolute value per column
+
+    def same(self, a: Matrix, b: Matrix) -> Bool:
+        """Return where ``a`` and ``b`` (n, C) count as equal."""
+        equal = (a == b) | (np.isnan(a) & np.isnan(b))
+        if self.exact or equal.all():
+            return np.asarray(equal)
+        size = np.maximum(np.abs(a), np.abs(b)).astype(np.float64)
+        room = 1e-9 * np.maximum(size, self.scale)
+        if a.dtype == np.float32:
+            room = np.maximum(room, size * _FLOAT32_STEP)
+        with np.errstate(invalid="ignore"):
+            close = np.abs(a.astype(np.float64) - b) <= room
+        return np.asarray(equal | (close & np.isfinite(size)))
+
+
+def typical_size(values: Matrix) -> Float64:
+    """Return the median absolute finite value of each column, 0 where there is none."""
+    sizes = np.zeros(values.shape[1])
+    for j in range(values.shape[1]):
+        column = values[:, j]
+        finite = column[np.isfinite(column)]
+        if len(finite):
+            sizes[j] = float(np.median(np.abs(finite.astype(np.float64))))
+    return sizes
+
+
+def differences(full: Rows, part: Rows, tolerance: Tolerance) -> list[Difference]:
+    """Compare two answers for the same bars.
+
+    Parameters
+    ----------
+    full, part : Rows
+        With everything known, and with the later bars withheld or changed.
+    tolerance : Tolerance
+        How equal values must be; presence and side of a decision are exact.
+
+    Returns
+    -------
+    list of Difference
+        At most one per column, empty when nothing differs. ``bar`` is the last
+        bar that differs, nearest to the cut; ``earliest`` the first.
+    """
+    found: list[Difference] = []
+    if len(full) == len(part) and (full.key == part.key).all():
+        a, b, keys = full.values, part.values, full.key
+        groups = (full.group, part.group)
+    else:
+        found += _presence(full.key, part.key)
+        keys, rows_a, rows_b = np.intersect1d(
+            full.key, part.key, assume_unique=True, return_indices=True
+        )
+        a, b = full.values[rows_a], part.values[rows_b]
+        groups = (
+            None if full.group is None else full.group[rows_a],
+            None if part.group is None else part.group[rows_b],
+        )
+    if len(keys):
+        found += _values(full.names, keys, a, b, tolerance)
+        if not _same_partition(*groups):
+            found.append(_at(keys[-1:], "group", "value"))
+    return found
+
+
+def _presence(full: Int64, part: Int64) -> list[Difference]:
+    # A late decision is look-ahead, one that vanishes is repainting; both may occur.
+    late = np.setdiff1d(full, part, assume_unique=True)
+    gone = np.setdiff1d(part, full, assume_unique=True)
+    found = [_at(late, "decision", "late")] if len(late) else []
+    if len(gone):
+        found.append(_at(gone, "decision", "vanishes"))
+    return found
+
+
+def _at(keys: Int64, column: str, kind: Change) -> Difference:
+    last, side = int(keys[-1]) // 2, 1 if int(keys[-1]) % 2 else -1
+    nan = float("nan")
+    return Difference(
+        column=column, bar=last, side=side, kind=kind, full=nan, part=nan,
+        earliest=int(keys[0]) // 2,
+    )  # fmt: skip
+
+
+def _values(
+    names: tuple[str, ...], keys: Int64, a: Matrix, b: Matrix, tolerance: Tolerance
+) -> list[Difference]:
+    same = tolerance.same(a, b)
+    if same.all():
+        return []
+    found = []
+    for j in np.flatnonzero(~same.all(axis=0)):
+        rows = np.flatnonzero(~same[:, j])
+        row = int(rows[-1])
+        x, y = float(a[row, j]), float(b[row, j])
+        size = max(abs(x), abs(y))
+        found.append(
+            Difference(
+                column=names[j],
+                bar=int(keys[row]) // 2,
+                side=1 if int(keys[row]) % 2 else -1,
+                kind="value",
+                full=x,
+                part=y,
+                earliest=int(keys[rows[0]]) // 2,
+                relative=abs(x - y) / size if size > 0 else float("nan"),
+            )
+        )
+    return found
+
+
+def _same_partition(a: Int64 | None, b: Int64 | None) -> bool:
+    if a is None or b is None:
+        return a is None and b is None
+    return bool((_ranks(a) == _ranks(b)).all())
+
+
+def _ranks(group: Int64) -> Int64:
+    # Groups are numbered in order of first appearance.
+    _, first, inverse = np.unique(group, return_index=True, return_inverse=True)
+    return np.asarray(np.argsort(np.argsort(first)))[inverse]

@@ -1,0 +1,169 @@
+"""Cut, changed and mirrored copies of bars, made cheaply."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal, TypeAlias
+
+import numpy as np
+import polars as pl
+
+from ffm_core.bars.table import PRICE_COLUMNS, Bars
+from ffm_core.types import Float64, Int64
+
+Mutation: TypeAlias = Literal["perturb", "permute", "splice"]
+MUTATIONS: tuple[Mutation, ...] = ("perturb", "permute", "splice")
+
+_DAY_US = 86_400_000_000
+_FIELDS = (*PRICE_COLUMNS, "volume")
+
+
+def part(bars: Bars, start: int, stop: int) -> Bars:
+    """Return bars ``start`` to ``stop`` in a frame of their own.
+
+    Stamps and contract codes are handed on where that is exact, because
+    computing them again for thousands of cuts would cost more than the plug-in.
+    """
+    cut = Bars(bars.frame.slice(start, max(stop - start, 0)), bars.instrument, bars.timeframe)
+    if start == 0:
+        codes = bars.contract_codes
+        shared = None if codes is None else codes[:stop]
+        if shared is not None:
+            shared.setflags(write=False)
+        vars(cut)["contract_codes"] = shared
+    return cut
+
+
+def fingerprint(bars: Bars) -> dict[str, str]:
+    """Hash every column of the frame as it stands now."""
+    found = {}
+    for name in bars.frame.columns:
+        values = bars.frame[name]
+        if values.dtype == pl.Datetime:
+            values = values.to_physical()
+        raw = values.to_numpy() if values.dtype.is_numeric() else values.cast(pl.Utf8).hash()
+        found[name] = hashlib.sha256(np.ascontiguousarray(raw).tobytes()).hexdigest()
+    return found
+
+
+def edited(bars: Bars, before: dict[str, str]) -> str | None:
+    """Return the column that no longer is as ``before`` said, or None.
+
+    Views that were handed out are compared with the frame as well, so that a
+    plug-in which swaps them is seen too.
+    """
+    after = fingerprint(bars)
+    for name in sorted(before.keys() | after.keys()):
+        if before.get(name) != after.get(name):
+            return name
+    for name in _FIELDS:
+        view = vars(bars).get(name)
+        if view is not None and not np.array_equal(view, bars.frame[name].to_numpy()):
+            return name
+    return None
+
+
+def with_future(
+    bars: Bars,
+    start: int,
+    cut: int,
+    stop: int,
+    *,
+    kind: Mutation,
+    rng: np.random.Generator,
+) -> Bars:
+    """Return bars ``start`` to ``stop`` whose rows from ``cut`` on are changed.
+
+    Parameters
+    ----------
+    bars : Bars
+        The true series.
+    start, cut, stop : int
+        ``start <= cut < stop``; rows before ``cut`` stay as they are. Stamps
+        always stay, because a calendar may be known ahead.
+    kind : {"perturb", "permute", "splice"}
+        Noise on every later bar; later bars in another order; later bars
+        replaced by another stretch of the series at another price level, under
+        the contract the series ends with.
+    rng : numpy.random.Generator
+        Where the changes are drawn from.
+
+    Returns
+    -------
+    Bars
+        Prices on the tick grid, OHLC in order, length ``stop - start``.
+    """
+    frame = bars.frame.slice(start, stop - start)
+    head = cut - start
+    future = _future(bars, cut, stop, kind, rng)
+    columns: list[pl.Series] = []
+    for name in _FIELDS:
+        values = np.concatenate([frame[name].to_numpy()[:head], future[name]])
+        columns.append(pl.Series(name, values))
+    changed = frame.with_columns(columns)
+    if kind == "splice" and "contract" in frame.columns:
+        names = frame["contract"]
+        last = pl.Series("contract", [bars.frame["contract"][-1]] * (stop - cut), dtype=names.dtype)
+        changed = changed.with_columns(pl.concat([names[:head], last]).alias("contract"))
+    return Bars(changed, bars.instrument, bars.timeframe)
+
+
+def _future(
+    bars: Bars, cut: int, stop: int, kind: Mutation, rng: np.random.Generator
+) -> dict[str, Float64]:
+    n = stop - cut
+    if kind == "permute":
+        rows = cut + rng.permutation(n)
+        if n == 1:  # nothing to permute: fall through to noise so that something changes
+            kind = "perturb"
+        else:
+            return {name: bars[name][rows] for name in _FIELDS}
+    if kind == "splice":
+        rows = (int(rng.integers(0, len(bars))) + np.arange(n)) % len(bars)
+        level = bars.close[max(cut - 1, 0)] / bars.close[rows[0]]
+        factor = np.full(n, level * float(rng.choice([0.6, 0.8, 1.25, 1.6])))
+    else:
+        rows = np.arange(cut, stop)
+        # Every bar moves by 0.5 % or more, so that no change is lost to the tick grid.
+        factor = np.exp(rng.choice([-1.0, 1.0], n) * rng.uniform(0.005, 0.03, n))
+    return _scaled(bars, rows, factor) | {
+        "volume": np.ceil(bars.volume[rows] * rng.uniform(1.1, 3.0, n)) + 1.0
+    }
+
+
+def _scaled(bars: Bars, rows: Int64, factor: Float64) -> dict[str, Float64]:
+    tick = bars.instrument.tick_size
+    return {
+        name: np.maximum(np.round(bars[name][rows] * factor / tick), 1.0) * tick
+        for name in PRICE_COLUMNS
+    }
+
+
+def mirrored(bars: Bars, *, extra: int = 8) -> Bars:
+    """Return the series upside down, weeks earlier, and ``extra`` bars longer.
+
+    Nothing in it equals what a plug-in has been shown so far (neither stamps,
+    prices nor length), so an answer kept from an earlier call does not fit it.
+    Whole weeks keep sessions where they are, but for clock changes.
+    """
+    n, tick = len(bars), bars.instrument.tick_size
+    rows = np.append(np.arange(n), np.arange(n - 1, n - 1 - min(extra, n), -1)).astype(np.int64)
+    level = float(np.exp(np.mean(np.log(bars.close)))) ** 2
+    flipped = {"open": "open", "high": "low", "low": "high", "close": "close"}
+    values: dict[str, Float64] = {
+        name: np.maximum(np.round(level / bars[source][rows] / tick), 1.0) * tick
+        for name, source in flipped.items()
+    }
+    added = np.arange(1, len(rows) - n + 1) * bars.timeframe.us
+    span = int(bars.ts_us[-1] - bars.ts_us[0])
+    weeks = max(52, span // (7 * _DAY_US) + 2)
+    stamps = np.append(bars.ts_us, bars.ts_us[-1] + added) - weeks * 7 * _DAY_US
+    columns = [
+        pl.Series("ts", stamps).cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
+        *(pl.Series(name, values[name]) for name in PRICE_COLUMNS),
+        pl.Series("volume", bars.volume[rows]),
+    ]
+    if "contract" in bars.frame.columns:
+        names = bars.frame["contract"]
+        columns.append(pl.concat([names, names[-1:].gather([0] * (len(rows) - n))]))
+    return Bars(pl.DataFrame(columns), bars.instrument, bars.timeframe)
