@@ -53,52 +53,77 @@ class EvalConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     strategy: str = Field(min_length=1, description="strategy name, or path of a single-file one")
-    claim: Claim | None = Field(None, description="selection or trigger; default by learner")
-    learner: str = Field("xgb", min_length=1, description="what picks among decisions, or none")
-    head: str | None = Field(None, description="signal head of the learner; default its own")
-    features: Names = Field(("trivial8",), description="feature sets, in order of columns")
-    exit: str | None = Field(None, description="exit policy of the trades; default the labeler's")
+    claim: Claim | None = Field(
+        default=None, description="selection or trigger; default by learner"
+    )
+    learner: str = Field(
+        default="xgb", min_length=1, description="what picks among decisions, or none"
+    )
+    head: str | None = Field(
+        default=None, description="signal head of the learner; default its own"
+    )
+    features: Names = Field(default=("trivial8",), description="feature sets, in order of columns")
+    exit: str | None = Field(
+        default=None, description="exit policy of the trades; default the labeler's"
+    )
     params: dict[str, Value] = Field(default_factory=dict, description="labeler parameters")
     exit_params: dict[str, Value] = Field(default_factory=dict, description="exit parameters")
-    checks: str = Field("strict", min_length=1, description="strict, classic or path of a set")
-    extensions: Names = Field((), description="installed extensions to switch on")
-    seed: int = Field(0, ge=0, lt=2**63, description="seed of everything random")
-    n_seeds: int = Field(3, ge=1, le=100, description="models averaged per fold")
-    permutations: int = Field(39, ge=1, le=100_000, description="label permutations per SHUFFLE")
-    random_draws: int = Field(200, ge=2, le=1_000_000, description="draws of the RANDOM arm")
-    entry_draws: int = Field(20, ge=1, le=10_000, description="draws of the ENTRY arm")
-    resamples: int = Field(2000, ge=100, le=10_000_000, description="bootstrap resamples")
-    overlap: Literal["each", "one_per_stream"] = Field(
-        "each", description="judge each decision, or hold one trade per stream at a time"
+    checks: str = Field(
+        default="strict", min_length=1, description="strict, classic or path of a set"
     )
-    flat_at_session_end: bool = Field(False, description="close trades at the session's end")
-    date_from: dt.date | None = Field(None, description="first trading date to use")
-    date_to: dt.date | None = Field(None, description="last trading date to use")
-    tz: str | None = Field(None, description="IANA zone of naive stamps")
-    stamps: Literal["start", "end"] = Field("start", description="what a bar's stamp marks")
-    policy: Literal["error", "drop"] = Field("error", description="what to do with dirty rows")
-    accept_quality: bool = Field(False, description="judge data the audit refuses")
-    unseal: bool = Field(False, description="open the sealed tail, once")
-    train_months: int = Field(3, ge=1, le=120, description="training window")
-    validation_months: int = Field(1, ge=1, le=120, description="validation window")
-    test_months: int = Field(1, ge=1, le=120, description="test window and stride")
-    embargo_days: int = Field(1, ge=0, le=60, description="trading days between windows")
-    top_share: float = Field(0.5, gt=0, le=1, description="share of validation decisions taken")
+    extensions: Names = Field(default=(), description="installed extensions to switch on")
+    seed: int = Field(default=0, ge=0, lt=2**63, description="seed of everything random")
+    n_seeds: int = Field(default=3, ge=1, le=100, description="models averaged per fold")
+    permutations: int = Field(
+        default=39, ge=1, le=100_000, description="label permutations per SHUFFLE"
+    )
+    random_draws: int = Field(
+        default=200, ge=2, le=1_000_000, description="draws of the RANDOM arm"
+    )
+    entry_draws: int = Field(default=20, ge=1, le=10_000, description="draws of the ENTRY arm")
+    resamples: int = Field(default=2000, ge=100, le=10_000_000, description="bootstrap resamples")
+    overlap: Literal["each", "one_per_stream"] = Field(
+        default="each", description="judge each decision, or hold one trade per stream at a time"
+    )
+    flat_at_session_end: bool = Field(
+        default=False, description="close trades at the session's end"
+    )
+    date_from: dt.date | None = Field(default=None, description="first trading date to use")
+    date_to: dt.date | None = Field(default=None, description="last trading date to use")
+    tz: str | None = Field(default=None, description="IANA zone of naive stamps")
+    stamps: Literal["start", "end"] = Field(default="start", description="what a bar's stamp marks")
+    policy: Literal["error", "drop"] = Field(
+        default="error", description="what to do with dirty rows"
+    )
+    accept_quality: bool = Field(default=False, description="judge data the audit refuses")
+    unseal: bool = Field(default=False, description="open the sealed tail, once")
+    train_months: int = Field(default=3, ge=1, le=120, description="training window")
+    validation_months: int = Field(default=1, ge=1, le=120, description="validation window")
+    test_months: int = Field(default=1, ge=1, le=120, description="test window and stride")
+    embargo_days: int = Field(default=1, ge=0, le=60, description="trading days between windows")
+    top_share: float = Field(
+        default=0.5, gt=0, le=1, description="share of validation decisions taken"
+    )
     slippage_ticks: Finite | None = Field(
-        None, ge=0, le=1000, description="ticks lost per side; default the instrument table's"
+        default=None,
+        ge=0,
+        le=1000,
+        description="ticks lost per side; default the instrument table's",
     )
 
     data: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
-        (), description="data files or folders, ES=path or path"
+        default=(), description="data files or folders, ES=path or path"
     )
-    demo: bool = Field(False, description="use the simulated market")
-    instruments: Path | None = Field(None, description="TOML file declaring instruments")
-    jobs: int | None = Field(None, ge=1, le=4096, description="processes; default one per core")
-    executor: Literal["local"] = Field("local", description="where tasks run")
-    out: Path = Field(Path("ffm-runs"), description="folder of run folders")
-    json_output: bool = Field(False, alias="json", description="print one JSON document")
-    quiet: bool = Field(False, description="no progress")
-    debug: bool = Field(False, description="show tracebacks")
+    demo: bool = Field(default=False, description="use the simulated market")
+    instruments: Path | None = Field(default=None, description="TOML file declaring instruments")
+    jobs: int | None = Field(
+        default=None, ge=1, le=4096, description="processes; default one per core"
+    )
+    executor: Literal["local"] = Field(default="local", description="where tasks run")
+    out: Path = Field(default=Path("ffm-runs"), description="folder of run folders")
+    json_output: bool = Field(default=False, alias="json", description="print one JSON document")
+    quiet: bool = Field(default=False, description="no progress")
+    debug: bool = Field(default=False, description="show tracebacks")
 
     @model_validator(mode="after")
     def _consistent(self) -> EvalConfig:
