@@ -10,7 +10,6 @@ earns nothing on average and after costs it loses them: an honest null.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 
@@ -23,6 +22,7 @@ from ffm_core.bars.simulate_kernel import UInt64, autoregression, free_bars
 from ffm_core.bars.table import Bars
 from ffm_core.bars.timeframe import Timeframe
 from ffm_core.errors import ConfigError, ContractError
+from ffm_core.keyed import keyed
 from ffm_core.types import Float64, Int64
 
 TICK_SIZE = 0.25
@@ -181,7 +181,7 @@ def profile_of(symbol: str) -> Profile:
 
 def draw_pace(layout: Grid, step: Timeframe, profile: Profile, key: str) -> Pace:
     """Draw volatility, gaps, jumps, rolls and volume; nothing here knows a direction."""
-    rng = _generator(key, "pace")
+    rng = keyed(0, _VERSION, key, "pace")
     size, scale = len(layout), step.seconds / _FIVE_MINUTES
     sigma = _sigma(layout, step, profile, rng)
     inside = np.maximum(np.rint(sigma**2 * scale * layout.fraction), 4.0)
@@ -218,7 +218,7 @@ def assemble(ticks: Int64, volume: Float64, layout: Grid, row: Instrument, step:
 
 def random_state(key: str, purpose: str) -> UInt64:
     """Return a fresh state for the kernels, keyed by market and purpose."""
-    return np.frombuffer(_digest(key, purpose)[:8], dtype="<u8").astype(np.uint64)
+    return keyed(0, _VERSION, key, purpose).integers(0, 2**64, 1, dtype=np.uint64)
 
 
 def _sigma(layout: Grid, step: Timeframe, profile: Profile, rng: np.random.Generator) -> Float64:
@@ -239,11 +239,3 @@ def _per_session(layout: Grid, log_sigma: Float64) -> Float64:
     session = np.cumsum(layout.first) - 1
     means = np.bincount(session, log_sigma) / np.bincount(session)
     return np.asarray((means - log_sigma.mean())[session], dtype=np.float64)
-
-
-def _generator(key: str, purpose: str) -> np.random.Generator:
-    return np.random.default_rng(int.from_bytes(_digest(key, purpose), "little"))
-
-
-def _digest(key: str, purpose: str) -> bytes:
-    return hashlib.sha256(f"{_VERSION}|{key}|{purpose}".encode()).digest()

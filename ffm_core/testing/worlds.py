@@ -1,0 +1,164 @@
+"""Worlds with a known truth, and the labeler that trades them.
+
+A world is two simulated instruments, 30 months of 5-minute bars, with about 150
+decisions a month each. What a decision earns on average, after costs, is set by
+construction (:mod:`ffm_core.testing.worlds_kernel`):
+
+========  =============  ==============
+world     marked half    other half
+========  =============  ==============
+planted   ``edge`` (0.6) 0
+null      0              0
+trigger   0.3            0.3
+========  =============  ==============
+
+Decisions, sides and marks are announced by the last two digits of a bar's volume,
+which the generator draws independently of the price; everything the labeler says is
+computed from bars that are closed. Trades stop 2 × ATR14 away, aim at 2 R and end
+after 150 bars at the latest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+
+from ffm_core.bars.simulate import (
+    Profile,
+    assemble,
+    draw_pace,
+    instrument,
+    layout_of,
+    random_state,
+)
+from ffm_core.bars.table import Bars
+from ffm_core.errors import ConfigError
+from ffm_core.keyed import keyed
+from ffm_core.records import Labeler
+from ffm_core.testing.worlds_kernel import world_bars
+from ffm_core.testing.worlds_labeler import (
+    CODES,
+    FIRST_EVENT,
+    HISTORY_BARS,
+    HORIZON_BARS,
+    LABELER,
+)
+from ffm_core.types import Bool, Float64, Int32
+
+WorldKind: TypeAlias = Literal["planted", "null", "trigger"]
+
+KINDS: tuple[WorldKind, ...] = get_args(WorldKind)
+MONTHS = 30
+LARGEST_EDGE = 1.5
+
+_DEFAULT_EDGE = {"planted": 0.6, "null": 0.0, "trigger": 0.3}
+_CHANCE = 0.075  # of a decision per bar while no trade is open
+_PROFILE = Profile(sigma_ticks=24.0, slow=0.30, fast=0.25, jumps_per_day=0.25)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """Bars with a known truth, and the labeler whose decisions carry it.
+
+    ``edge`` is the mean net R of the decisions that have one: the marked ones of a
+    planted world, all of a trigger world, none of a null world.
+    """
+
+    kind: WorldKind
+    seed: int
+    edge: float
+    bars: list[Bars]
+    labeler: Labeler
+
+
+def make_world(
+    kind: WorldKind,
+    seed: int,
+    edge: float | None = None,
+    *,
+    months: int = MONTHS,
+    instruments: int = 2,
+) -> World:
+    """Make one world; the same arguments give the same bytes.
+
+    Parameters
+    ----------
+    kind : {"planted", "null", "trigger"}
+        Where the edge sits.
+    seed : int
+        Every seed, kind and edge is another market under another symbol.
+    edge : float, optional
+        Mean net R where there is an edge, in hundredths from 0.01 to 1.50; default
+        0.6 for planted and 0.3 for trigger worlds. A null world has none.
+    months : int
+        Whole calendar months from January 2022.
+    instruments : int
+        Number of streams, 1 to 26.
+
+    Raises
+    ------
+    ConfigError
+        When the kind is unknown or a number is out of range.
+    """
+    size = _edge_of(kind, seed, edge)
+    if not 1 <= instruments <= 26:
+        raise ConfigError(f"a world of {instruments} instruments", fix="choose 1 to 26")
+    edges = np.array([0.0 if kind == "planted" else size, size])
+    suffix = f"E{round(size * 100):03d}" if size else ""
+    symbols = [f"SIM{kind[0].upper()}{chr(65 + i)}{seed}{suffix}" for i in range(instruments)]
+    bars = [_stream(symbol, edges, months) for symbol in symbols]
+    return World(kind=kind, seed=seed, edge=size, bars=bars, labeler=LABELER)
+
+
+def _edge_of(kind: WorldKind, seed: int, edge: float | None) -> float:
+    if kind not in KINDS:
+        raise ConfigError(f"there is no world {kind!r}", fix=f"choose one of {', '.join(KINDS)}")
+    if not 0 <= seed < 10**9:
+        raise ConfigError(f"seed {seed} is out of range", fix="choose 0 to 999999999")
+    if kind == "null":
+        return 0.0
+    size = _DEFAULT_EDGE[kind] if edge is None else edge
+    if not 0.005 <= size <= LARGEST_EDGE:
+        raise ConfigError(
+            f"an edge of {size:g} R cannot be planted",
+            fix=f"choose 0.01 to {LARGEST_EDGE:g}, or the null world for no edge",
+        )
+    return round(size, 2)
+
+
+def _stream(symbol: str, edges: Float64, months: int) -> Bars:
+    row = instrument(symbol)
+    layout, step = layout_of(months, "5m")
+    pace = draw_pace(layout, step, _PROFILE, symbol)
+    rng = keyed(0, "ffm-world-1", symbol)
+    size = len(layout)
+    codes = rng.integers(FIRST_EVENT, CODES, size)
+    eligible = (rng.random(size) < _CHANCE) & _clear_of_rolls(layout.contract)
+    ticks, decided = world_bars(
+        row.ticks(_PROFILE.start_price),
+        HORIZON_BARS,
+        row.cost_points() / row.tick_size,
+        edges,
+        np.column_stack([pace.inside, pace.before, pace.roll]),
+        layout.first,
+        eligible,
+        np.where(codes & 1, 1, -1),
+        (codes >> 1) & 1,
+        random_state(symbol, "walk"),
+    )
+    digits = np.where(decided, codes, rng.integers(0, FIRST_EVENT, size))
+    volume = np.floor(pace.volume / CODES) * CODES + digits
+    return assemble(ticks, volume, layout, row, step)
+
+
+def _clear_of_rolls(contract: Int32) -> Bool:
+    """Mark bars whose history and longest trade hold no roll and stay inside the data."""
+    size = len(contract)
+    rolls = np.flatnonzero(np.diff(contract)) + 1
+    edges = np.concatenate([[0], rolls, [size]])
+    bar = np.arange(size)
+    after = np.searchsorted(edges, bar, side="right")
+    since, until = bar - edges[after - 1], edges[after] - bar
+    return np.asarray((since >= HISTORY_BARS) & (until > HORIZON_BARS + 1))
