@@ -79,7 +79,7 @@ def probabilistic_sharpe(of: Moments, benchmark: float = 0.0) -> float:
 
 
 def expected_max_sharpe(n_trials: float, variance: float) -> float:
-    """Expected best Sharpe ratio of ``n_trials`` skill-less trials.
+    """Return the expected best Sharpe ratio of ``n_trials`` skill-less trials.
 
     Parameters
     ----------

@@ -1,0 +1,298 @@
+"""The check set ``strict``.
+
+Each judge is a function of its constants and the evidence. A check passes when
+the lower end of the 95 % interval clears the threshold, fails when the upper end
+lies below the effect asked for, and is inconclusive between the two. The
+constants are part of the pre-registration and its hash.
+"""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+import numpy as np
+
+from ffm_core.records import CheckResult, Evidence, Outcome, ShuffleResult, VerdictCheck
+from ffm_core.ruler.arms import p_value
+from ffm_core.ruler.bootstrap import Estimate, day_sums
+from ffm_core.ruler.judging import (
+    SAMPLING,
+    Constants,
+    arm,
+    bounded,
+    bounds,
+    difference_of,
+    in_words,
+    make_check,
+    mean_of,
+    nothing_to_compare,
+    number,
+    open_question,
+)
+from ffm_core.ruler.monthly import MONTHLY
+from ffm_core.ruler.power import (
+    Z_BOUND,
+    Z_DETECT,
+    Z_POWER,
+    minimum_detectable,
+    months_to_settle,
+    power_at,
+)
+from ffm_core.ruler.sharpe import Deflated, deflated
+
+_NORMAL = NormalDist()
+_DELTA = 0.15  # R per trade: the smallest edge worth having
+
+
+def judge_certificate(constants: Constants, evidence: Evidence) -> CheckResult:
+    """Refuse when the falsifier found look-ahead."""
+    found = evidence.certificate
+    if found.status == "clean":
+        reason = (
+            f"no look-ahead in {found.cuts} cuts; a leak in more than "
+            f"{found.detection_bound:.2%} of rows would have been seen"
+        )
+        return CheckResult(name="certificate", outcome="pass", value=0.0, threshold=0.0,
+                           reason=reason)  # fmt: skip
+    first = found.failures[0] if found.failures else None
+    what = f"{first.subject}: {first.message}" if first else "the falsifier found look-ahead"
+    return CheckResult(name="certificate", outcome="refused", value=float(len(found.failures)),
+                       threshold=0.0, reason=what)  # fmt: skip
+
+
+def judge_sample(constants: Constants, evidence: Evidence) -> CheckResult:
+    """Ask for enough trades, days with trades and test months; never fails."""
+    trades = arm(evidence, "REAL")
+    have = {
+        "trades": 0 if trades is None else len(trades),
+        "days": 0 if trades is None else len(np.unique(trades.day)),
+        "months": evidence.n_test_months,
+    }
+    least = {name: constants[f"min_{name}"] for name in have}
+    shares = [have[name] / least[name] for name in have if least[name] > 0]
+    enough = all(share >= 1.0 for share in shares)
+    text = f"{have['trades']} trades on {have['days']} days in {have['months']} test months"
+    need = ", ".join(f"{least[name]:.0f} {name}" for name in have)
+    scarce = min(shares, default=1.0)
+    months = None if enough or scarce <= 0 else evidence.n_test_months / scarce
+    return CheckResult(
+        name="sample", outcome="pass" if enough else "inconclusive", value=float(have["trades"]),
+        threshold=least["trades"], months_needed=months,
+        reason=text if enough else f"{text}; at least {need} are needed",
+    )  # fmt: skip
+
+
+def judge_profit(constants: Constants, evidence: Evidence) -> CheckResult:
+    """Ask whether the taken trades earn after costs."""
+    trades = arm(evidence, "REAL")
+    if trades is None:
+        return open_question("profit", "no trade was taken", threshold=0.0)
+    estimate = mean_of(evidence, trades, constants)
+    return bounded("profit", evidence, estimate, constants["delta"], what="the taken trades earn")
+
+
+def judge_naive(constants: Constants, evidence: Evidence) -> CheckResult:
+    """Ask whether picking beats taking every decision."""
+    blocked = nothing_to_compare(evidence, "naive")
+    trades, everything = arm(evidence, "REAL"), arm(evidence, "NAIVE")
+    if blocked or trades is None or everything is None:
+        return blocked or open_question("naive", "the arm that takes every decision is missing")
+    estimate = difference_of(evidence, trades, everything, constants)
+    effect = constants["delta"] * (1.0 - evidence.take_rate)
+    return bounded("naive", evidence, estimate, effect, what="over taking every decision:")
+
+
+def judge_entry(constants: Constants, evidence: Evidence) -> CheckResult:
+    """Ask whether the decisions beat random bars of the same months and hours."""
+    trades, random_bars = arm(evidence, "REAL"), arm(evidence, "ENTRY")
+    if trades is None:
+        return open_question("entry", "no trade was taken", threshold=0.0)
+    if random_bars is None:
+        return open_question("entry", "no random entry bar could be matched", threshold=0.0)
+    estimate = difference_of(evidence, trades, random_bars, constants)
+    return bounded("entry", evidence, estimate, constants["delta"],
+                   what="over random bars of the same months and hours:")  # fmt: skip
+
+
+def judge_random(constants: Constants, evidence: Evidence) -> CheckResult:
+    """Ask whether REAL lies above the random picks of the same size."""
+    blocked = nothing_to_compare(evidence, "random")
+    trades = arm(evidence, "REAL")
+    if blocked or trades is None:
+        return blocked or open_question("random", "no trade was taken")
+    draws = evidence.random_means[np.isfinite(evidence.random_means)]
+    if len(draws) < constants["min_draws"]:
+        return open_question(
+            "random", f"{len(draws)} random draws, at least {constants['min_draws']:.0f} needed"
+        )
+    real = day_sums(trades, evidence.days).mean
+    tail = constants["tail"]
+    estimate = Estimate(
+        value=real - float(draws.mean()),
+        low=real - float(np.quantile(draws, 1.0 - tail, method="higher")),
+        high=real - float(np.quantile(draws, tail, method="lower")),
+        se=float(draws.std(ddof=1)),
+    )
+    effect = constants["delta"] * (1.0 - evidence.take_rate)
+    return bounded("random", evidence, estimate, effect, what="over random picks:")
+
+
+def judge_shuffle(constants: Constants, evidence: Evidence) -> CheckResult:
+    """Ask whether the head learns from labels: full and block permutations."""
+    blocked = nothing_to_compare(evidence, "shuffle")
+    if blocked:
+        return blocked
+    kinds = ("full", "block")
+    absent = [kind for kind in kinds if kind not in evidence.shuffle]
+    if absent:
+        return open_question("shuffle", f"the {absent[0]} permutations were not run",
+                             threshold=constants["alpha"])  # fmt: skip
+    effect = constants["delta"] * (1.0 - evidence.take_rate)
+    tests = {kind: evidence.shuffle[kind] for kind in kinds}
+    sizes = {kind: _shuffle_gap(test, constants, evidence) for kind, test in tests.items()}
+    failing = {
+        kind: "fail" if sizes[kind].high < effect else "inconclusive"
+        for kind, test in tests.items()
+        if not _shuffle_passes(test, constants["alpha"])
+    }
+    worst = max(kinds, key=lambda kind: p_value(tests[kind]))
+    shown = sizes[worst]
+    months = None
+    if failing and "fail" not in failing.values():
+        months = months_to_settle(evidence.n_test_months, shown.value, shown.se, effect=effect)
+    return CheckResult(
+        name="shuffle",
+        outcome="pass" if not failing else "fail" if "fail" in failing.values() else "inconclusive",
+        value=p_value(tests[worst]), interval=None, threshold=constants["alpha"], effect=effect,
+        power=number(power_at(effect, shown.se)),
+        minimum_detectable=number(minimum_detectable(shown.se)), months_needed=months,
+        reason=_shuffle_reason(tests, shown, failing, effect),
+    )  # fmt: skip
+
+
+def _shuffle_passes(test: ShuffleResult, alpha: float) -> bool:
+    return not test.stopped and p_value(test) <= alpha + 1e-12
+
+
+def _shuffle_gap(test: ShuffleResult, constants: Constants, evidence: Evidence) -> Estimate:
+    """Measure REAL − permuted in R; the spread is that of the draws.
+
+    A test that stopped early leaves too few draws for a spread of its own. The
+    random picks, which have no skill either, then lend theirs.
+    """
+    draws = test.draws[np.isfinite(test.draws)]
+    if not len(draws) or not math.isfinite(test.real):
+        return Estimate(value=math.nan, low=math.nan, high=math.nan, se=math.nan)
+    lender = draws if len(draws) >= constants["min_draws"] else evidence.random_means
+    lender = lender[np.isfinite(lender)]
+    spread = float(lender.std(ddof=1)) if len(lender) > 1 else math.nan
+    se = spread * math.sqrt(1.0 + 1.0 / len(draws))  # the centre is estimated too
+    gap = test.real - float(draws.mean())
+    return Estimate(value=gap, low=gap - Z_BOUND * se, high=gap + Z_BOUND * se, se=se)
+
+
+def _shuffle_reason(
+    tests: dict[str, ShuffleResult], gap: Estimate, failing: dict[str, str], effect: float
+) -> str:
+    parts = [
+        f"p {'at least ' if test.stopped else ''}{p_value(test):.3f} ({kind}, "
+        f"{len(test.draws)} of {test.planned} permutations)"
+        for kind, test in tests.items()
+    ]
+    text = "against permuted labels: " + ", ".join(parts)
+    if not failing:
+        return text
+    text += f"; over the permuted: {in_words(gap)}"
+    return f"{text}: an edge of {effect:+.3f} R is excluded" if "fail" in failing.values() else text
+
+
+def judge_deflated(constants: Constants, evidence: Evidence) -> CheckResult:
+    """Ask whether the daily Sharpe ratio survives the number of trials; never fails."""
+    trades = arm(evidence, "REAL")
+    level = constants["level_deflated"]
+    if trades is None:
+        return open_question("deflated", "no trade was taken", threshold=level)
+    found = deflated(day_sums(trades, evidence.days).total, evidence.trial)
+    if not math.isfinite(found.value):
+        return open_question("deflated", "daily R does not vary: no Sharpe ratio", threshold=level)
+    passes = found.value >= level
+    return CheckResult(
+        name="deflated", outcome="pass" if passes else "inconclusive", value=found.value,
+        threshold=level, power=number(_deflated_power(found, trades_per_day(evidence), constants)),
+        months_needed=None if passes else _deflated_months(found, evidence.n_test_months, level),
+        reason=f"probability {found.value:.3f} that the edge is not the best of "
+        f"{evidence.trial.n_trials} lucky trial{'s' if evidence.trial.n_trials != 1 else ''} "
+        f"(daily Sharpe {found.moments.sharpe:.3f}, luck alone {found.benchmark:.3f})",
+    )  # fmt: skip
+
+
+def trades_per_day(evidence: Evidence) -> tuple[float, float]:
+    """Return REAL's trades per test day and the standard deviation of its daily R."""
+    sums = day_sums(evidence.trades["REAL"], evidence.days)
+    return float(sums.weight.mean()), float(sums.total.std(ddof=1))
+
+
+def _deflated_power(found: Deflated, pace: tuple[float, float], constants: Constants) -> float:
+    """Probability of passing with a true mean of delta R per trade."""
+    per_day, sd = pace
+    wanted = _NORMAL.inv_cdf(constants["level_deflated"])
+    sharpe = constants["delta"] * per_day / sd
+    return _NORMAL.cdf((sharpe - found.benchmark) / found.moments.se - wanted)
+
+
+def _deflated_months(found: Deflated, months: int, level: float) -> float | None:
+    """Months after which the present Sharpe ratio would probably pass; None if never."""
+    distance = found.moments.sharpe - found.benchmark
+    if distance <= 0 or months <= 0:
+        return None
+    wanted = _NORMAL.inv_cdf(level) + Z_POWER
+    return months * max(1.0, (wanted * found.moments.se / distance) ** 2)
+
+
+def judge_generalisation(constants: Constants, evidence: Evidence) -> CheckResult:
+    """Ask whether the edge shrinks too much from validation to test."""
+    name, limit = "generalisation", constants["max_gap"]
+    trades, seen = arm(evidence, "REAL"), evidence.validation_trades
+    if trades is None:
+        return open_question(name, "no trade was taken", threshold=limit)
+    if seen is None or not len(seen):
+        return open_question(name, "no validation trade to compare with", threshold=limit)
+    days = np.union1d(evidence.days, seen.day).astype(np.int32)
+    gap = difference_of(evidence, seen, trades, constants, days=days)
+    outcome: Outcome = "pass" if gap.value <= limit else "inconclusive"
+    if gap.low > limit:
+        outcome = "fail"
+    months = None
+    if outcome == "inconclusive" and evidence.n_test_months and math.isfinite(gap.se):
+        months = evidence.n_test_months * max(1.0, (Z_DETECT * gap.se / (gap.value - limit)) ** 2)
+    return CheckResult(
+        name=name, outcome=outcome, value=number(gap.value), interval=bounds(gap),
+        threshold=limit, effect=limit, months_needed=months,
+        minimum_detectable=number(minimum_detectable(gap.se, threshold=limit)),
+        reason=f"from validation to test the mean falls by {in_words(gap)}; "
+        f"{limit:.2f} R is allowed",
+    )  # fmt: skip
+
+
+_INTERVAL = {"delta": _DELTA, **SAMPLING}
+
+STRICT: tuple[VerdictCheck, ...] = (
+    make_check("certificate", judge_certificate, {}, "nothing reads the future"),
+    make_check("sample", judge_sample, {"min_trades": 100.0, "min_days": 60.0, "min_months": 6.0},
+               "enough trades, days and months to judge"),
+    make_check("profit", judge_profit, _INTERVAL, "the taken trades earn after costs"),
+    make_check("naive", judge_naive, _INTERVAL, "picking beats taking every decision",
+               "selection"),
+    make_check("random", judge_random, {"delta": _DELTA, "min_draws": 200.0, "tail": 0.025},
+               "picking beats random picks of the same number", "selection"),
+    make_check("shuffle", judge_shuffle, {"delta": _DELTA, "alpha": 0.025, "min_draws": 10.0},
+               "the model beats itself trained on permuted labels", "selection"),
+    make_check("entry", judge_entry, _INTERVAL,
+               "the decisions beat random bars of the same months and hours", "trigger"),
+    make_check("deflated", judge_deflated, {"level_deflated": 0.95, "delta": _DELTA},
+               "the edge survives the number of trials"),
+    make_check("generalisation", judge_generalisation, {"max_gap": 0.30, **SAMPLING},
+               "the edge holds from validation to test", "selection"),
+    MONTHLY,
+)  # fmt: skip

@@ -1,0 +1,202 @@
+"""What all checks share: estimates from evidence, and one rule for their outcome."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import MappingProxyType
+
+import numpy as np
+
+from ffm_core.errors import ConfigError
+from ffm_core.records import CheckResult, Claim, Evidence, Outcome, Trades, VerdictCheck
+from ffm_core.ruler.bootstrap import DaySums, Estimate, day_sums, resample_means, summarise
+from ffm_core.ruler.power import minimum_detectable, months_to_settle, power_at
+from ffm_core.types import Float64, Int32
+
+Constants = Mapping[str, float]
+Judge = Callable[[Constants, Evidence], CheckResult]
+
+SAMPLING: Constants = MappingProxyType(
+    {"level": 0.95, "resamples": 2000.0, "block_days": 5.0, "min_interval_days": 20.0}
+)
+# Differences this small are rounding, not evidence.
+_NOISE = 1e-9
+
+
+def make_check(
+    name: str, judge: Judge, constants: Constants, summary: str, *claims: Claim
+) -> VerdictCheck:
+    """Bind a judge to its constants, which thereby belong to the pre-registration."""
+    frozen = MappingProxyType(dict(constants))
+    return VerdictCheck(
+        name=name, judge=partial(judge, frozen), constants=frozen, summary=summary,
+        claims=claims or ("selection", "trigger"),
+    )  # fmt: skip
+
+
+def with_constants(
+    checks: tuple[VerdictCheck, ...], changes: Mapping[str, Mapping[str, float]]
+) -> tuple[VerdictCheck, ...]:
+    """Return the checks with some constants replaced, as a set of its own.
+
+    Raises
+    ------
+    ConfigError
+        When a check or a constant does not exist, or a value is no finite number.
+    """
+    unknown = set(changes) - {check.name for check in checks}
+    if unknown:
+        raise ConfigError(
+            f"no check named {sorted(unknown)[0]!r}",
+            fix="the checks are " + ", ".join(check.name for check in checks),
+        )
+    return tuple(_replaced(check, changes.get(check.name, {})) for check in checks)
+
+
+def _replaced(check: VerdictCheck, change: Mapping[str, float]) -> VerdictCheck:
+    for key, value in change.items():
+        if key not in check.constants:
+            raise ConfigError(
+                f"check {check.name!r} has no constant {key!r}",
+                fix="its constants are " + (", ".join(check.constants) or "none"),
+            )
+        if isinstance(value, bool) or not math.isfinite(value):
+            raise ConfigError(f"{check.name}.{key} is {value!r}, expected a finite number")
+    if not change:
+        return check
+    if not isinstance(check.judge, partial):
+        raise ConfigError(f"the constants of check {check.name!r} cannot be replaced")
+    constants = {**check.constants, **{key: float(value) for key, value in change.items()}}
+    return make_check(check.name, check.judge.func, constants, check.summary, *check.claims)
+
+
+def arm(evidence: Evidence, name: str) -> Trades | None:
+    """Return an arm's trades, None when it is absent or took nothing."""
+    trades = evidence.trades.get(name)
+    return trades if trades is not None and len(trades) else None
+
+
+def mean_of(evidence: Evidence, trades: Trades, constants: Constants) -> Estimate:
+    """Mean net R per trade of one arm."""
+    sums = day_sums(trades, evidence.days)
+    samples = _resampled(constants, evidence, sums)
+    return _guarded(summarise(sums.mean, samples[0], level=constants["level"]), constants, sums)
+
+
+def difference_of(
+    evidence: Evidence,
+    trades: Trades,
+    other: Trades,
+    constants: Constants,
+    *,
+    days: Int32 | None = None,
+) -> Estimate:
+    """Difference of mean net R per trade, on the same resampled days."""
+    grid = evidence.days if days is None else days
+    left, right = day_sums(trades, grid), day_sums(other, grid)
+    samples = _resampled(constants, evidence, left, right)
+    estimate = summarise(left.mean - right.mean, samples[0] - samples[1], level=constants["level"])
+    return _guarded(estimate, constants, left, right)
+
+
+def _resampled(constants: Constants, evidence: Evidence, *sums: DaySums) -> Float64:
+    return resample_means(
+        sums,
+        resamples=int(constants["resamples"]),
+        block_days=float(constants["block_days"]),
+        seed=int(evidence.settings.get("seed", 0)),
+    )
+
+
+def _guarded(estimate: Estimate, constants: Constants, *sums: DaySums) -> Estimate:
+    """Drop the interval when too few days hold trades for one to mean anything."""
+    fewest = min(int(np.count_nonzero(part.weight)) for part in sums)
+    if fewest >= constants["min_interval_days"]:
+        return estimate
+    return Estimate(value=estimate.value, low=math.nan, high=math.nan, se=math.nan)
+
+
+def by_bounds(estimate: Estimate, effect: float) -> Outcome:
+    """Pass above zero, fail when the effect asked for is excluded, else open."""
+    if estimate.low > _NOISE:
+        return "pass"
+    if estimate.high < effect - _NOISE:
+        return "fail"
+    return "inconclusive"
+
+
+def number(value: float) -> float | None:
+    """Return None for anything that is not finite."""
+    return float(value) if math.isfinite(value) else None
+
+
+def bounds(estimate: Estimate) -> tuple[float, float] | None:
+    """Return the interval, None where there is none."""
+    low, high = number(estimate.low), number(estimate.high)
+    return None if low is None or high is None else (low, high)
+
+
+def bounded(
+    name: str, evidence: Evidence, estimate: Estimate, effect: float, *, what: str
+) -> CheckResult:
+    """Judge an estimate in R against zero and the effect asked for.
+
+    ``what`` names the quantity and starts the reason, for example
+    ``"the taken trades earn"``.
+    """
+    outcome = by_bounds(estimate, effect)
+    months = None
+    if outcome == "inconclusive":
+        months = months_to_settle(
+            evidence.n_test_months, estimate.value, estimate.se, effect=effect
+        )
+    return CheckResult(
+        name=name,
+        outcome=outcome,
+        value=number(estimate.value),
+        interval=bounds(estimate),
+        threshold=0.0,
+        effect=effect,
+        power=number(power_at(effect, estimate.se)),
+        minimum_detectable=number(minimum_detectable(estimate.se)),
+        months_needed=months,
+        reason=f"{what} {in_words(estimate)}{_ending(outcome, estimate, effect)}",
+    )
+
+
+def _ending(outcome: Outcome, estimate: Estimate, effect: float) -> str:
+    if outcome == "pass":
+        return ""
+    if outcome == "fail":
+        return f": an edge of {effect:+.3f} R is excluded"
+    if bounds(estimate) is None:
+        return ": too few days with trades for an interval"
+    return f": neither shown to be above zero, nor is {effect:+.3f} R excluded"
+
+
+def in_words(estimate: Estimate) -> str:
+    """Return ``+0.12 R (95 % interval +0.03 to +0.21)``."""
+    if not math.isfinite(estimate.value):
+        return "nothing that can be measured"
+    spread = bounds(estimate)
+    if spread is None:
+        return f"{estimate.value:+.3f} R"
+    return f"{estimate.value:+.3f} R (95 % interval {spread[0]:+.3f} to {spread[1]:+.3f})"
+
+
+def open_question(name: str, reason: str, *, threshold: float | None = None) -> CheckResult:
+    """Return an inconclusive result that no measurement went into."""
+    return CheckResult(name=name, outcome="inconclusive", threshold=threshold, reason=reason)
+
+
+def nothing_to_compare(evidence: Evidence, name: str) -> CheckResult | None:
+    """Return an open question when the model took no decision, or every one."""
+    if arm(evidence, "REAL") is None:
+        return open_question(name, "no trade was taken")
+    if not evidence.take_rate < 1.0 - _NOISE:
+        return open_question(
+            name, "the model took every decision: there is no selection to compare"
+        )
+    return None
