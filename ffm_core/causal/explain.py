@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from ffm_core.bars.table import Bars
@@ -40,7 +41,7 @@ _RANK = {"purity": 0, "prefix": 1, "mutation": 2, "history": 3, "values": 4}
 
 def _failure(session: Session, finding: Finding, *, search: bool) -> Failure:
     future = None
-    if finding.check == "prefix" and search and not finding.problem:
+    if search and not finding.problem and finding.check in ("prefix", "mutation"):
         future = _first_later_bar(session, finding)
     if finding.check == "history":
         message, fix = _history(session, finding)
@@ -62,31 +63,44 @@ def _failure(session: Session, finding: Finding, *, search: bool) -> Failure:
 
 
 def _stamp(bars: Bars, bar: int) -> str:
+    if not 0 <= bar < len(bars):
+        return ""
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(bars.ts_us[bar]))
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _first_later_bar(session: Session, finding: Finding) -> int | None:
-    """Find the first withheld bar whose arrival changes the row.
+    """Find the first later bar whose arrival, or change, moves the row."""
+    bar, column, change = finding.difference.bar, finding.difference.column, finding.change
+    total = len(session.bars)
+    if change is None:
+        before = session.row(session.ask(0, finding.cut), bar)
 
-    Steps double from the cut on until the row has changed, then the last step is
-    bisected; a leak of a few bars is found in a few short calls.
-    """
-    bar, cut, total = finding.difference.bar, finding.cut, len(session.bars)
-    before = session.row(session.ask(0, cut), bar)
+        def moved(stop: int) -> bool:
+            answer = session.full if stop == total else session.ask(0, stop)
+            return _differs(session, session.row(answer, bar), before, column)
 
-    def changed(stop: int) -> bool:
-        answer = session.full if stop == total else session.ask(0, stop)
-        return _differs(session, session.row(answer, bar), before, finding.difference.column)
+        return _search(moved, finding.cut, total)
+    truth = session.row(session.full, bar)
 
-    low, step = cut, 1
-    while (high := min(low + step, total)) < total and not changed(high):
+    def moved_by(until: int) -> bool:
+        answer = session.subject.run(change.apply(session, until))
+        return _differs(session, session.row(answer, bar, change.start), truth, column)
+
+    return _search(moved_by, change.cut, change.stop)
+
+
+def _search(moved: Callable[[int], bool], low: int, total: int) -> int | None:
+    # Steps double until the row has moved, then the last step is bisected: a leak
+    # of a few bars is found in a few calls, and short ones.
+    step = 1
+    while (high := min(low + step, total)) < total and not moved(high):
         low, step = high, step * 2
-    if not changed(high):
+    if not moved(high):
         return None
     while high - low > 1:
         middle = (low + high) // 2
-        if changed(middle):
+        if moved(middle):
             high = middle
         else:
             low = middle
@@ -111,8 +125,7 @@ def _peek(session: Session, finding: Finding, future: int | None) -> tuple[str, 
             "vanishes": "a decision appears",
             "value": f"the value moves from {found.full:.6g} to {found.part:.6g}",
         }[found.kind] + f" when bars from {finding.cut} on are changed"
-        kind = finding.problem.partition("(")[2].rstrip(")")
-        what += f" ({kind})" if kind else ""
+        what += f" ({finding.change.kind})" if finding.change else ""
     elif finding.problem:
         what = f"{finding.problem}: {what}"
     if future is not None:
@@ -125,7 +138,15 @@ def _repair(bars: Bars, finding: Finding) -> str:
     found, last = finding.difference, finding.cut - 1
     reach = last - found.earliest + 1
     if found.kind == "vanishes":
-        return "a decision once made must stay: decide on closed bars only, never withdraw"
+        return (
+            "a decision once made must stay: a condition on later bars removes it here; decide "
+            "on closed bars only and never withdraw"
+        )
+    if reach == 1 and found.kind == "late":
+        return (
+            "decide at the last bar given, too; a decision that waits for a later bar is made "
+            "at that later bar"
+        )
     if reach == 1:
         return (
             "the row reads the next bar: look for shift(-1), a next-bar price or a flag set one "

@@ -152,7 +152,7 @@ def _certify(
             max_cuts=max_cuts,
         )
         stages.prefixes(session, cuts)
-        if not session.peeks:
+        if len(cuts) and not session.peeks:
             stages.mutations(session, cuts)
             stages.kept_state(session, cuts)
         stages.purity_again(session)

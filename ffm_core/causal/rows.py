@@ -37,6 +37,11 @@ class Rows:
     def __len__(self) -> int:
         return len(self.key)
 
+    def copy(self) -> Rows:
+        """Return rows that hold on to no larger answer."""
+        group = None if self.group is None else self.group.copy()
+        return Rows(key=self.key, names=self.names, values=self.values.copy(), group=group)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:

@@ -71,6 +71,7 @@ def with_future(
     *,
     kind: Mutation,
     rng: np.random.Generator,
+    until: int | None = None,
 ) -> Bars:
     """Return bars ``start`` to ``stop`` whose rows from ``cut`` on are changed.
 
@@ -87,6 +88,8 @@ def with_future(
         the contract the series ends with.
     rng : numpy.random.Generator
         Where the changes are drawn from.
+    until : int, optional
+        Bars from here on keep their true prices and volume.
 
     Returns
     -------
@@ -97,8 +100,10 @@ def with_future(
     head = cut - start
     future = _future(bars, cut, stop, kind, rng)
     columns: list[pl.Series] = []
+    keep = stop if until is None else min(until, stop)
     for name in _FIELDS:
-        values = np.concatenate([frame[name].to_numpy()[:head], future[name]])
+        values = frame[name].to_numpy().copy()
+        values[head : keep - start] = future[name][: keep - cut]
         columns.append(pl.Series(name, values))
     changed = frame.with_columns(columns)
     if kind == "splice" and "contract" in frame.columns:
@@ -148,10 +153,10 @@ def mirrored(bars: Bars, *, extra: int = 8) -> Bars:
     """
     n, tick = len(bars), bars.instrument.tick_size
     rows = np.append(np.arange(n), np.arange(n - 1, n - 1 - min(extra, n), -1)).astype(np.int64)
-    level = float(np.exp(np.mean(np.log(bars.close)))) ** 2
+    level = float(np.exp(np.mean(np.log(np.maximum(bars.close, tick))))) ** 2
     flipped = {"open": "open", "high": "low", "low": "high", "close": "close"}
     values: dict[str, Float64] = {
-        name: np.maximum(np.round(level / bars[source][rows] / tick), 1.0) * tick
+        name: np.maximum(np.round(level / np.maximum(bars[source][rows], tick) / tick), 1.0) * tick
         for name, source in flipped.items()
     }
     added = np.arange(1, len(rows) - n + 1) * bars.timeframe.us

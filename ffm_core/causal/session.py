@@ -9,10 +9,31 @@ import numpy as np
 
 from ffm_core.bars.table import Bars
 from ffm_core.causal.rows import Difference, Rows, Tolerance, differences, typical_size
-from ffm_core.causal.series import part
+from ffm_core.causal.series import Mutation, part, with_future
 from ffm_core.causal.subjects import LOOKBACK, Subject
+from ffm_core.keyed import keyed
 from ffm_core.records import Decisions
 from ffm_core.types import Int64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """How bars from ``cut`` to ``stop`` were changed, so that it can be done again.
+
+    Only bars before ``until`` are changed when it is given; the others stay true.
+    """
+
+    start: int
+    cut: int
+    stop: int
+    kind: Mutation
+
+    def apply(self, session: Session, until: int | None = None) -> Bars:
+        """Return bars ``start`` to ``stop`` with the change."""
+        rng = keyed(session.seed, "future", session.subject.name, self.cut)
+        return with_future(
+            session.bars, self.start, self.cut, self.stop, kind=self.kind, rng=rng, until=until
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +44,7 @@ class Finding:
     cut: int
     difference: Difference
     problem: str = ""  # said instead of what the difference would say
+    change: Change | None = None
 
 
 class Session:
@@ -40,7 +62,8 @@ class Session:
 
     def __init__(self, subject: Subject, bars: Bars, seed: int) -> None:
         self.subject = subject
-        self.bars = bars
+        # One chunk, so that every cut is a view and not a copy.
+        self.bars = Bars(bars.frame.rechunk(), bars.instrument, bars.timeframe)
         self.seed = seed
         self.findings: list[Finding] = []
         self.cut: set[int] = set()
@@ -88,10 +111,18 @@ class Session:
             self.tolerance,
         )
 
-    def note(self, check: str, cut: int, found: list[Difference], problem: str = "") -> None:
+    def note(
+        self,
+        check: str,
+        cut: int,
+        found: list[Difference],
+        problem: str = "",
+        change: Change | None = None,
+    ) -> None:
         """Record what disagreed at a cut."""
         self.findings += [
-            Finding(check=check, cut=cut, difference=one, problem=problem) for one in found
+            Finding(check=check, cut=cut, difference=one, problem=problem, change=change)
+            for one in found
         ]
 
     def row(self, answer: Any, bar: int, start: int = 0) -> Rows:

@@ -6,14 +6,13 @@ import numpy as np
 
 from ffm_core.causal.cuts import Cuts
 from ffm_core.causal.rows import Difference, Tolerance, differences
-from ffm_core.causal.series import MUTATIONS, edited, fingerprint, mirrored, part, with_future
-from ffm_core.causal.session import Session
+from ffm_core.causal.series import MUTATIONS, edited, fingerprint, mirrored, part
+from ffm_core.causal.session import Change, Session
 from ffm_core.keyed import keyed
 from ffm_core.types import Int64
 
 N_MUTATIONS = 300
 N_MIRRORED = 96
-N_PROOF = 200  # cuts on which a declared history is proven first
 FUTURE_BARS = 512  # changed bars after a cut; every tenth cut changes all that follow
 ENOUGH = 8  # failing cuts after which a stage has said what it has to say
 AFTER_BROKEN = 200  # cuts still made once the declared history has failed
@@ -64,11 +63,12 @@ def prefixes(session: Session, cuts: Cuts) -> None:
 
     With a declared history each cut is made on a window of it: a window that
     reproduces the rows before the cut proves at once that neither later nor
-    older bars matter. Where one does not, the full prefix tells the two apart.
+    older bars matter. Where one does not, the full prefix tells the two apart,
+    and once the declaration has failed full prefixes are used. Cuts ascend, so
+    that the first failure is the earliest.
     """
-    at = _proof_first(session, cuts)
-    failing, left = 0, len(at)
-    for cut in at.tolist():
+    failing, left = 0, len(cuts)
+    for cut in cuts.at.tolist():
         if left == 0:
             return
         left -= 1
@@ -88,14 +88,6 @@ def prefixes(session: Session, cuts: Cuts) -> None:
                 return
 
 
-def _proof_first(session: Session, cuts: Cuts) -> Int64:
-    if session.window is None or len(cuts) <= N_PROOF:
-        return cuts.at
-    rng = keyed(session.seed, "proof", session.subject.name)
-    first = np.sort(rng.choice(cuts.at, size=N_PROOF, replace=False))
-    return np.concatenate([first, np.setdiff1d(cuts.at, first, assume_unique=True)])
-
-
 def mutations(session: Session, cuts: Cuts) -> None:
     """Change later bars instead of removing them, at cuts that passed."""
     total = len(session.bars)
@@ -111,11 +103,10 @@ def mutations(session: Session, cuts: Cuts) -> None:
         kind = MUTATIONS[turn % len(MUTATIONS)]
         stop = total if turn % 10 == 0 else min(total, cut + FUTURE_BARS)
         start = session.start_of_window(cut)
-        draw = keyed(session.seed, "future", session.subject.name, cut)
-        changed = with_future(session.bars, start, cut, stop, kind=kind, rng=draw)
-        found = session.compare(session.subject.run(changed), cut, start)
+        change = Change(start=start, cut=cut, stop=stop, kind=kind)
+        found = session.compare(session.subject.run(change.apply(session)), cut, start)
         if found:
-            session.note("mutation", cut, found, f"later bars are changed ({kind})")
+            session.note("mutation", cut, found, change=change)
             failing += 1
             if failing == ENOUGH:
                 return
@@ -139,12 +130,14 @@ def kept_state(session: Session, cuts: Cuts) -> None:
     subject = session.subject
     rng = keyed(session.seed, "mirrored", subject.name)
     at = _some(cuts.at, N_MIRRORED, rng).tolist()
-    early = [subject.run(part(twin, 0, cut)) for cut in at]
-    whole = subject.run(twin)
-    for cut, answer in zip(at, early, strict=True):
+    early = []
+    for cut in at:
+        answer = subject.run(part(twin, 0, cut))
         lo = subject.reach(answer, cut)
+        early.append((cut, lo, subject.rows(answer, lo, cut).copy()))
+    whole = subject.run(twin)
+    for cut, lo, rows in early:
         session.rows_compared += cut - lo
-        rows = subject.rows(answer, lo, cut)
         found = differences(subject.rows(whole, lo, cut), rows, session.tolerance)
         if not found:
             continue
