@@ -1,0 +1,166 @@
+"""How every command speaks: results on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+
+@dataclass(slots=True)
+class Shell:
+    """What the command line asked of all output.
+
+    Parameters
+    ----------
+    stdout : text stream
+        The real standard output; with ``--json`` only the document goes there.
+    json, quiet, debug : bool
+        The flags of the same names.
+    emitted : bool
+        Whether the one JSON document has been written.
+    """
+
+    stdout: TextIO
+    json: bool = False
+    quiet: bool = False
+    debug: bool = False
+    emitted: bool = False
+
+
+def shell() -> Shell:
+    """Return the shell of the running command, or a plain one outside of any."""
+    context = click.get_current_context(silent=True)
+    found = context.find_object(Shell) if context is not None else None
+    return found if found is not None else Shell(stdout=sys.stdout)
+
+
+def emit_json(schema: str, payload: Mapping[str, Any]) -> None:
+    """Write the one JSON document of a command to stdout.
+
+    Parameters
+    ----------
+    schema : str
+        Name and version of its form, for example ``ffm-plugins/1``.
+    payload : mapping
+        Further keys. NaN and infinities become null, numpy scalars and arrays
+        plain numbers and lists, paths and dates text.
+    """
+    where = shell()
+    _write(where, {"schema": schema, **payload})
+
+
+def emit_error(where: Shell, kind: str, problem: str, fix: str, code: int) -> None:
+    """With ``--json``, describe a failure as the document, unless there is one already."""
+    if where.json and not where.emitted:
+        error = {"kind": kind, "problem": problem, "fix": fix, "exit_code": code}
+        _write(where, {"schema": "ffm-error/1", "error": error})
+
+
+def say(text: str = "") -> None:
+    """Write a line of the result to stdout (to stderr with ``--json``)."""
+    click.echo(text)
+
+
+def note(text: str) -> None:
+    """Write a line of progress or advice to stderr, unless ``--quiet``."""
+    if not shell().quiet:
+        click.echo(text, err=True)
+
+
+def console(*, quiet: bool = False) -> Console:
+    """Return a rich console on stderr for progress and colour.
+
+    Parameters
+    ----------
+    quiet : bool
+        Print nothing; ``--quiet`` has the same effect.
+    """
+    from rich.console import Console
+
+    return Console(stderr=True, quiet=quiet or shell().quiet)
+
+
+def columns(rows: Iterable[Sequence[str]], *, gap: int = 2) -> str:
+    """Align rows of text in columns, the last one ragged."""
+    table = [list(row) for row in rows]
+    if not table:
+        return ""
+    widths = [max(len(row[i]) for row in table if i < len(row)) for i in range(len(table[0]))]
+    lines = []
+    for row in table:
+        cells = [cell.ljust(widths[i]) for i, cell in enumerate(row[:-1])]
+        lines.append((" " * gap).join([*cells, row[-1]]).rstrip())
+    return "\n".join(lines)
+
+
+def json_option(command: C) -> C:
+    """Add ``--json``, passed on as ``as_json``."""
+    text = "Print one JSON document on stdout."
+    return click.option("--json", "as_json", is_flag=True, help=text)(command)
+
+
+def quiet_option(command: C) -> C:
+    """Add ``--quiet``, passed on as ``quiet``."""
+    return click.option("--quiet", is_flag=True, help="No progress, only the result.")(command)
+
+
+def debug_option(command: C) -> C:
+    """Add ``--debug``, which works anywhere on the line and is not passed on."""
+    text = "Show tracebacks."
+    return click.option("--debug", is_flag=True, expose_value=False, help=text)(command)
+
+
+def output_options(command: C) -> C:
+    """Add ``--json`` (as ``as_json``), ``--quiet`` and ``--debug``."""
+    return json_option(quiet_option(debug_option(command)))
+
+
+def _write(where: Shell, document: Mapping[str, Any]) -> None:
+    text = json.dumps(plain(document), indent=2, ensure_ascii=False, allow_nan=False)
+    where.emitted = True
+    where.stdout.write(text + "\n")
+    where.stdout.flush()
+
+
+def plain(value: Any) -> Any:
+    """Return ``value`` built of what JSON knows; NaN and infinities become None."""
+    if value is None or isinstance(value, str | bool):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        items = sorted(value) if isinstance(value, set | frozenset) else value
+        return [plain(item) for item in items]
+    if isinstance(value, int | float):
+        return _number(value)
+    if isinstance(value, PurePath):
+        return str(value)
+    return _foreign(value)
+
+
+def _number(value: float) -> int | float | None:
+    if isinstance(value, int):
+        return int(value)
+    return float(value) if math.isfinite(value) else None
+
+
+def _foreign(value: Any) -> Any:
+    # numpy and date types, known by what they can do: importing them here would
+    # slow every command down.
+    for method in ("tolist", "isoformat"):
+        convert = getattr(value, method, None)
+        if callable(convert):
+            return plain(convert())
+    raise TypeError(f"{type(value).__name__} has no JSON form")

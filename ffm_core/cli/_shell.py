@@ -1,0 +1,223 @@
+"""The lazy command group and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout, suppress
+from difflib import get_close_matches
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, TextIO
+
+import click
+
+from ffm_core.cli._output import Shell, emit_error
+from ffm_core.errors import FFMError, FFMWarning, OutputError
+
+BUG = 70
+INTERRUPTED = 130
+USAGE = 2
+# A disk or reader that gives way is the user's to mend, whoever was writing.
+_OUTPUT_ERRNOS = frozenset({errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when run, and which owns the exit code.
+
+    Parameters
+    ----------
+    table : mapping of str to (str, str)
+        Command name to ``module:attribute`` and one-line summary.
+    """
+
+    def __init__(self, *, table: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.table = table
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands this installation has, in the order of the table."""
+        return [name for name, (target, _) in self.table.items() if _exists(target)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command; an unknown name is an error with a suggestion."""
+        if cmd_name in self.table and _exists(self.table[cmd_name][0]):
+            module, _, attribute = self.table[cmd_name][0].partition(":")
+            command: click.Command = getattr(import_module(module), attribute)
+            return command
+        if ctx.resilient_parsing or cmd_name.startswith("-"):
+            return None
+        near = get_close_matches(cmd_name, self.list_commands(ctx), n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise click.UsageError(f"No such command {cmd_name!r}.{hint}", ctx)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Print names and summaries from the table; nothing is imported."""
+        rows = [(name, self.table[name][1]) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run a command line and leave with its documented exit code.
+
+        A command's own code is what it passes to ``ctx.exit`` or returns as an
+        integer.
+        """
+        words = list(sys.argv[1:] if args is None else args)
+        shell = _shell_of(words)
+
+        def run() -> Any:
+            return super(LazyGroup, self).main(
+                words, prog_name, complete_var, standalone_mode=False, obj=shell, **extra
+            )
+
+        if not standalone_mode:
+            return run()
+        with _streams(shell):
+            code = _guarded(run, shell)
+        sys.exit(code if _settle(shell) or code else USAGE)
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Parse; ``--help`` and ``--version`` already print here."""
+        with _writing():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the chosen command."""
+        with _writing():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """Turn a full disk or a closed pipe into an error with a code of its own.
+
+    click would answer a closed pipe with exit code 1, which means FAIL here.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _OUTPUT_ERRNOS:
+            raise
+        where = f" {error.filename}" if error.filename else ""
+        raise OutputError(
+            f"cannot write{where}: {error.strerror}", fix="free some space or write elsewhere"
+        ) from error
+
+
+def _exists(target: str) -> bool:
+    return find_spec(target.partition(":")[0]) is not None
+
+
+def _shell_of(words: Sequence[str]) -> Shell:
+    """Read the flags that matter even when the command line cannot be parsed."""
+    flags = set(words[: words.index("--")] if "--" in words else words)
+    asked = (os.environ.get(name, "") for name in ("FFM_DEBUG", "FFM_STRICT"))
+    debug = "--debug" in flags or any(value not in ("", "0") for value in asked)
+    is_help = bool(flags & {"--help", "-h", "--version"})
+    return Shell(
+        stdout=sys.stdout,
+        json="--json" in flags and not is_help,
+        quiet="--quiet" in flags,
+        debug=debug,
+    )
+
+
+@contextmanager
+def _streams(shell: Shell) -> Iterator[None]:
+    """Keep stdout clean and warnings readable while a command runs.
+
+    With ``--json`` whatever a plug-in prints goes to stderr, so that stdout
+    stays one document.
+    """
+    with warnings.catch_warnings():
+        warnings.showwarning = _warner(shell)
+        if shell.json:
+            with redirect_stdout(sys.stderr):
+                yield
+        else:
+            yield
+
+
+def _warner(shell: Shell) -> Any:
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if issubclass(category, FFMWarning):
+            click.echo(f"warning: {message}", err=True)
+        elif shell.debug:
+            click.echo(warnings.formatwarning(message, category, filename, lineno), err=True)
+
+    return show
+
+
+def _guarded(run: Any, shell: Shell) -> int:
+    """Run, print what went wrong, and return the exit code."""
+    try:
+        answer = run()
+        with _writing():
+            shell.stdout.flush()
+        return answer if type(answer) is int else 0
+    except FFMError as error:
+        return _report(shell, error, error.problem, error.fix, error.exit_code)
+    except click.Abort as error:
+        return _report(shell, error, "interrupted", "", INTERRUPTED)
+    except KeyboardInterrupt as error:
+        return _report(shell, error, "interrupted", "", INTERRUPTED)
+    except click.ClickException as error:
+        return _report(shell, error, error.format_message(), _usage_fix(error), USAGE)
+    except Exception as error:
+        return _bug(shell, error)
+
+
+def _usage_fix(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    return f"see '{context.command_path} --help'" if context is not None else ""
+
+
+def _settle(shell: Shell) -> bool:
+    """Flush stdout for good; return False when it cannot be written.
+
+    Otherwise the interpreter would try again at exit and change the exit code.
+    """
+    try:
+        shell.stdout.flush()
+    except OSError:
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), shell.stdout.fileno())
+        return False
+    return True
+
+
+def _bug(shell: Shell, error: Exception) -> int:
+    text = " ".join(str(error).split())
+    problem = f"unexpected, and most likely a bug in FFM: {type(error).__name__}: {text}"
+    fix = "run it again with --debug and report what it prints, with 'ffm --version'"
+    return _report(shell, error, problem, fix, BUG)
+
+
+def _report(shell: Shell, error: BaseException, problem: str, fix: str, code: int) -> int:
+    with suppress(OSError):  # stderr may be gone as well; the exit code still tells
+        if shell.debug:
+            trace = "".join(traceback.format_exception(error))
+            click.echo(trace, err=True)
+        click.echo(f"error: {problem}" + (f"\n  fix: {fix}" if fix else ""), err=True)
+    with suppress(OSError):
+        emit_error(shell, type(error).__name__, problem, fix, code)
+    return code

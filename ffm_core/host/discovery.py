@@ -1,0 +1,258 @@
+"""Find plug-ins from package metadata alone; nothing of a plug-in is imported."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from ffm_core.errors import PluginConflictError, PluginLoadError, UnknownNameError
+
+STRATEGIES = "ffm.strategies"
+EXTENSIONS = "ffm.extensions"
+GROUPS = (STRATEGIES, EXTENSIONS)
+CORE = "ffm-core"
+_KINDS = {STRATEGIES: "strategy", EXTENSIONS: "extension"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """One entry point, or one strategy file, before anything is imported.
+
+    Parameters
+    ----------
+    name : str
+        What the user types; the stem of a single file.
+    group : str
+        Entry-point group.
+    distribution, version : str
+        Who provides it. For a single file: its base name and an empty version.
+    module, attribute : str
+        Where the entry point leads.
+    path : pathlib.Path, optional
+        The file, for a single-file strategy.
+    problem : str
+        Why the metadata alone make the entry unusable, or empty.
+    """
+
+    name: str
+    group: str
+    distribution: str
+    version: str
+    module: str
+    attribute: str = ""
+    path: Path | None = None
+    problem: str = ""
+
+    @property
+    def who(self) -> str:
+        """Distribution and version, as every message names them."""
+        return f"{self.distribution} {self.version}".strip()
+
+    @property
+    def kind(self) -> str:
+        """``strategy`` or ``extension``."""
+        return _KINDS.get(self.group, self.group)
+
+    @property
+    def is_core(self) -> bool:
+        """Whether ffm-core itself provides it."""
+        return self.path is None and normalize(self.distribution) == CORE
+
+
+def normalize(name: str) -> str:
+    """Return a distribution name in its normal form (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def discover(group: str = STRATEGIES, *, everything: bool = False) -> dict[str, list[Found]]:
+    """List what is installed in a group, by name, without importing it.
+
+    Parameters
+    ----------
+    group : str
+        Entry-point group, ``ffm.strategies`` or ``ffm.extensions``.
+    everything : bool
+        List entries that ``FFM_PLUGINS`` switches off, too.
+
+    Returns
+    -------
+    dict of str to list of Found
+        Sorted by name. More than one entry under a name is a conflict, which
+        matters only to whoever asks for that name.
+    """
+    found: dict[str, list[Found]] = {}
+    for item in sorted(_scan(), key=lambda f: (f.name, f.distribution, f.module)):
+        if item.group == group and (everything or is_switched_on(item)):
+            found.setdefault(item.name, []).append(item)
+    return found
+
+
+def is_switched_on(found: Found) -> bool:
+    """Return whether ``FFM_PLUGINS`` leaves an entry visible.
+
+    Unset shows everything, an empty value nothing, and ``a,b`` only those
+    names. What ffm-core brings itself is always on.
+    """
+    chosen = os.environ.get("FFM_PLUGINS")
+    if chosen is None or found.is_core:
+        return True
+    return found.name in {name.strip() for name in chosen.split(",")}
+
+
+def pick(name: str, *, group: str = STRATEGIES) -> Found:
+    """Return the one entry that provides ``name``.
+
+    Raises
+    ------
+    UnknownNameError
+        When nothing provides it, with the nearest names.
+    PluginConflictError
+        When several distributions provide it; all are named.
+    PluginLoadError
+        When its metadata cannot be used.
+    """
+    found = discover(group)
+    candidates = found.get(name, [])
+    if not candidates:
+        raise _unknown(name, group, found)
+    if len(candidates) > 1:
+        raise conflict(f"{candidates[0].kind} {name!r}", candidates)
+    if candidates[0].problem:
+        raise PluginLoadError(
+            f"{candidates[0].who}: {candidates[0].problem}", fix="reinstall or uninstall it"
+        )
+    return candidates[0]
+
+
+def conflict(what: str, claimants: Iterable[Found]) -> PluginConflictError:
+    """Build the error for one name with several providers.
+
+    Parameters
+    ----------
+    what : str
+        The thing claimed, for example ``strategy 'breakout'``.
+    claimants : iterable of Found
+        Everybody who claims it.
+    """
+    everybody = list(claimants)
+    who = " and by ".join(item.who for item in everybody)
+    if len({item.distribution for item in everybody}) == 1:
+        return PluginConflictError(
+            f"{what} is provided twice, by {who}",
+            fix=f"give the two different names in {everybody[0].distribution}",
+        )
+    core = [item for item in everybody if item.is_core]
+    fix = "rename it in the plug-in" if core else "uninstall all but one of them"
+    return PluginConflictError(f"{what} is provided by {who}", fix=fix)
+
+
+def suggest(name: str, known: Iterable[str], *, noun: str, otherwise: str = "") -> str:
+    """Return a fix for a name that does not exist.
+
+    Parameters
+    ----------
+    name : str
+        What was typed.
+    known : iterable of str
+        Names that do exist.
+    noun : str
+        What they are, in the plural.
+    otherwise : str
+        The fix when there is not a single known name.
+    """
+    names = sorted(set(known))
+    near = get_close_matches(name.lower(), names, n=1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    if names:
+        return f"{noun}: {', '.join(names)}"
+    return otherwise or f"there are no {noun} here"
+
+
+def _unknown(name: str, group: str, found: dict[str, list[Found]]) -> UnknownNameError:
+    kind = _KINDS[group]
+    if name in discover(group, everything=True):
+        return UnknownNameError(
+            f"{kind} {name!r} is installed but FFM_PLUGINS={os.environ['FFM_PLUGINS']!r} hides it",
+            fix=f"unset FFM_PLUGINS or add {name!r} to it",
+        )
+    other = EXTENSIONS if group == STRATEGIES else STRATEGIES
+    if name in discover(other):
+        hint = f"--with {name}" if other == EXTENSIONS else f"ffm eval {name}"
+        return UnknownNameError(
+            f"{name!r} is not a {kind}, it is a{'n' if other == EXTENSIONS else ''} "
+            f"{_KINDS[other]}",
+            fix=f"use it as {hint}",
+        )
+    otherwise = (
+        "none is installed; make one with 'ffm new strategy NAME' or judge a file: ./idea.py"
+        if group == STRATEGIES
+        else ""
+    )
+    known = [other for other in found if not found[other][0].is_core]
+    plural = {STRATEGIES: "installed strategies", EXTENSIONS: "installed extensions"}[group]
+    return UnknownNameError(
+        f"no {kind} named {name!r} is installed",
+        fix=suggest(name, known, noun=plural, otherwise=otherwise),
+    )
+
+
+def _scan() -> Iterator[Found]:
+    from importlib_metadata import distributions
+
+    seen: set[str] = set()
+    for distribution in distributions():
+        # Reading one small file first keeps a crowded environment quick: the
+        # metadata of packages that offer nothing are never parsed.
+        try:
+            text = distribution.read_text("entry_points.txt") or ""
+        except (OSError, UnicodeError):
+            continue
+        if not any(f"[{group}]" in text for group in GROUPS):
+            continue
+        name, version = _identity(distribution)
+        if normalize(name) not in seen:  # the first on the path wins, as for imports
+            seen.add(normalize(name))
+            yield from _entries(text, name, version)
+
+
+def _identity(distribution: object) -> tuple[str, str]:
+    try:
+        name, version = distribution.name, distribution.version  # type: ignore[attr-defined]
+    except Exception:  # broken metadata come in many kinds; none may stop the others
+        name, version = None, None
+    return str(name or "unnamed distribution"), str(version or "")
+
+
+def _entries(text: str, distribution: str, version: str) -> Iterator[Found]:
+    group = ""
+    for raw in text.splitlines():
+        line = raw.strip()
+        if not line or line.startswith(("#", ";")):
+            continue
+        if line.startswith("[") and line.endswith("]"):
+            group = line[1:-1].strip()
+        elif group in GROUPS:
+            yield _entry(line, group, distribution, version)
+
+
+_VALUE = re.compile(r"([A-Za-z_][\w.]*)\s*(?::\s*([A-Za-z_][\w.]*))?\s*(?:\[.*\])?$")
+
+
+def _entry(line: str, group: str, distribution: str, version: str) -> Found:
+    name, equals, value = (part.strip() for part in line.partition("="))
+    match = _VALUE.match(value) if equals else None
+    problem = "" if match else f"its entry point {line!r} is not 'name = module' or 'module:object'"
+    return Found(
+        name=name,
+        group=group,
+        distribution=distribution,
+        version=version,
+        module=match.group(1) if match else value,
+        attribute=(match.group(2) or "") if match else "",
+        problem=problem,
+    )

@@ -1,0 +1,282 @@
+"""Load exactly the plug-ins that were asked for, each by itself.
+
+A plug-in is imported, its API number is compared, and every hook it declares is
+checked against the specifications, all before anything of it runs in earnest.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import reduce
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+import pluggy
+
+from ffm_core import hookspecs
+from ffm_core.errors import PluginError, PluginLoadError, UnknownNameError
+from ffm_core.host.boundary import absent_library, call_plugin, is_strict, one_line, place
+from ffm_core.host.discovery import EXTENSIONS, STRATEGIES, Found, discover, pick
+from ffm_core.host.registry import Host, Loaded, Offered
+from ffm_core.records import Labeler
+
+__all__ = ["Found", "Host", "Offered", "call_plugin", "load_plugin", "open_host"]
+
+API_ATTRIBUTE = "FFM_HOOK_API"
+OLDEST_HOOK_API = 1  # the oldest breaking-change number this host still understands
+FILE_MODULE_PREFIX = "ffm_strategy_file_"
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the user typed, taken apart: a name or a file, and a labeler of it."""
+
+    found: Found
+    labeler: str | None = None
+
+
+def open_host(strategy: str | None = None, extensions: Sequence[str] = ()) -> Host:
+    """Load one strategy, ffm-core's built-ins and the named extensions.
+
+    Parameters
+    ----------
+    strategy : str, optional
+        An installed name, ``name:variant``, or the path of a ``.py`` file.
+        None loads the built-ins and extensions alone.
+    extensions : sequence of str
+        Names in ``ffm.extensions`` to switch on. Everything else that is
+        installed stays unread.
+
+    Returns
+    -------
+    Host
+        The door to everything the loaded plug-ins offer.
+
+    Raises
+    ------
+    UnknownNameError
+        When a name is not installed or a file does not exist.
+    PluginConflictError
+        When two distributions claim one of the names.
+    PluginLoadError
+        When a plug-in cannot be imported, declares an unknown hook, or needs
+        another API. With ``FFM_STRICT=1`` the original exception is raised.
+    """
+    asked = _ask(strategy) if strategy is not None else None
+    loaded, unavailable = _load_built_ins()
+    named = [pick(name, group=EXTENSIONS) for name in dict.fromkeys(extensions)]
+    wanted = ([asked.found] if asked else []) + [item for item in named if not item.is_core]
+    loaded.extend(load_plugin(item) for item in wanted)
+    return Host(
+        loaded=tuple(loaded),
+        unavailable=unavailable,
+        asked=(strategy, tuple(extensions)),
+        strategy=asked.found if asked else None,
+        default_labeler=asked.labeler if asked else None,
+    )
+
+
+def load_plugin(found: Found) -> Loaded:
+    """Import one plug-in and check everything that can be checked before use.
+
+    Raises
+    ------
+    PluginLoadError
+        One line with distribution, version and cause.
+    """
+    try:
+        plugin = _import(found)
+        api = _check_api(found, plugin)
+        hooks = _hooks(found, plugin)
+    except PluginError:
+        raise
+    except (Exception, SystemExit) as error:
+        if is_strict():
+            raise
+        raise _failed(found, error) from error
+    return Loaded(origin=found, hooks=hooks, hook_api=api)
+
+
+def _ask(strategy: str) -> _Asked:
+    name, colon, variant = strategy.partition(":")
+    if name.endswith(".py") or os.sep in name:
+        return _Asked(_file(Path(name)), variant or None)
+    return _Asked(pick(name), strategy if colon else None)
+
+
+def _file(path: Path) -> Found:
+    if path.suffix != ".py" or not path.is_file():
+        what = "is a folder" if path.is_dir() else "does not exist"
+        what = what if path.suffix == ".py" or path.is_dir() else "is not a .py file"
+        raise UnknownNameError(
+            f"{path} {what}", fix="give the path of a Python file, or an installed strategy's name"
+        )
+    return Found(
+        name=path.stem,
+        group=STRATEGIES,
+        distribution=path.name,
+        version="",
+        module=FILE_MODULE_PREFIX + path.stem,
+        path=path.resolve(),
+    )
+
+
+def _load_built_ins() -> tuple[list[Loaded], dict[str, str]]:
+    """Load what ffm-core brings; an optional library that is absent stops only its part."""
+    loaded: list[Loaded] = []
+    unavailable: dict[str, str] = {}
+    for entries in discover(EXTENSIONS).values():
+        for found in (item for item in entries if item.is_core):
+            try:
+                loaded.append(load_plugin(found))
+            except (PluginLoadError, ImportError) as error:  # FFM_STRICT=1 raises the latter
+                reason = absent_library(error)
+                if reason is None:
+                    raise
+                unavailable[found.name] = reason
+    return loaded, unavailable
+
+
+def _import(found: Found) -> object:
+    if found.path is not None:
+        return _import_file(found, found.path)
+    module = import_module(found.module)
+    names = found.attribute.split(".") if found.attribute else []
+    return reduce(getattr, names, module)
+
+
+def _import_file(found: Found, path: Path) -> ModuleType:
+    spec = spec_from_file_location(found.module, path)
+    if spec is None or spec.loader is None:
+        raise PluginLoadError(f"{found.who} cannot be read as Python", fix="give a .py file")
+    module = module_from_spec(spec)
+    # Dataclasses and pickling look their module up by name while it still runs.
+    sys.modules[found.module] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(found.module, None)
+        raise
+    return module
+
+
+def _failed(found: Found, error: BaseException) -> PluginLoadError:
+    where = place(found, error.__traceback__, error)
+    text = f"{found.who} ({found.name}) failed to load: {one_line(error)}"
+    fix = "upgrade or uninstall it; --debug shows the cause"
+    if found.path is not None:
+        fix = "correct the file; --debug shows the cause"
+    elif isinstance(error, ImportError) and (error.name or "").startswith("ffm_core"):
+        fix = "it was written for another ffm-core: upgrade one of the two"
+    elif isinstance(error, ModuleNotFoundError) and error.name:
+        fix = f"install what it needs: {error.name}"
+    return PluginLoadError(text + (f" ({where})" if where else ""), fix=fix)
+
+
+def _check_api(found: Found, plugin: object) -> int:
+    stated = _stated_api(found, plugin)
+    if not isinstance(stated, int) or isinstance(stated, bool):
+        raise PluginLoadError(
+            f"{found.who} ({found.name}): {API_ATTRIBUTE} is {stated!r}, expected an integer",
+            fix=f"state {API_ATTRIBUTE} = {hookspecs.HOOK_API} or leave it out",
+        )
+    if stated > hookspecs.HOOK_API:
+        raise PluginLoadError(
+            f"{found.who} ({found.name}) needs hook API {stated}, this ffm-core has "
+            f"{hookspecs.HOOK_API}",
+            fix="upgrade ffm-core, or install an older version of the plug-in",
+        )
+    if stated < OLDEST_HOOK_API:
+        raise PluginLoadError(
+            f"{found.who} ({found.name}) was written for hook API {stated}, this ffm-core "
+            f"understands {OLDEST_HOOK_API} to {hookspecs.HOOK_API}",
+            fix="upgrade the plug-in",
+        )
+    return stated
+
+
+def _stated_api(found: Found, plugin: object) -> object:
+    default = getattr(sys.modules.get(found.module), API_ATTRIBUTE, hookspecs.HOOK_API)
+    return getattr(plugin, API_ATTRIBUTE, default)
+
+
+def _hooks(found: Found, plugin: object) -> Mapping[str, Callable[[], object]]:
+    """Return the plug-in's implementation of each hook, after checking all of them."""
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    known = sorted(name for name in vars(manager.hook) if name.startswith("ffm_"))
+    try:
+        manager.register(plugin, name=found.name)
+    except pluggy.PluginValidationError as error:
+        raise PluginLoadError(
+            f"{found.who} ({found.name}) declares a hook wrongly: {one_line(error)}",
+            fix="give the hook the arguments its reference page shows",
+        ) from error
+    _reject_strays(found, plugin, known)
+    hooks: dict[str, Callable[[], object]] = {}
+    for caller in manager.get_hookcallers(plugin) or []:
+        for implementation in caller.get_hookimpls():
+            if caller.has_spec():
+                _reject_wrappers(found, caller.name, implementation)
+                hooks[caller.name] = implementation.function
+            elif not implementation.optionalhook:
+                raise _unknown_hook(found, caller.name, known)
+    if found.path is not None and "ffm_labelers" not in hooks:
+        hooks.update(_module_level(plugin))
+    if not hooks:
+        raise PluginLoadError(
+            f"{found.who} ({found.name}) declares no hook",
+            fix="mark a function such as 'ffm_labelers' with @ffm_core.hookimpl"
+            + (", or define LABELER in the file" if found.path is not None else ""),
+        )
+    return hooks
+
+
+def _module_level(plugin: object) -> dict[str, Callable[[], object]]:
+    """Let a single file offer its labeler by just defining ``LABELER``."""
+    labeler = getattr(plugin, "LABELER", None)
+    if not isinstance(labeler, Labeler):
+        return {}
+    return {"ffm_labelers": lambda: [labeler]}
+
+
+def _reject_wrappers(found: Found, hook: str, implementation: pluggy.HookImpl) -> None:
+    # A wrapper sees and edits what others offer; that would let one package
+    # change the meaning of another.
+    if implementation.wrapper or implementation.hookwrapper:
+        raise PluginLoadError(
+            f"{found.who} ({found.name}) wraps hook {hook!r}; hooks can be offered, not wrapped",
+            fix="implement the hook with a plain @hookimpl function",
+        )
+
+
+def _reject_strays(found: Found, plugin: object, known: Iterable[str]) -> None:
+    """Report functions that were surely meant as hooks but lack the mark."""
+    if not isinstance(plugin, ModuleType):
+        return
+    for name, value in vars(plugin).items():
+        if not (name.startswith("ffm_") and inspect.isfunction(value)):
+            continue
+        if value.__module__ != plugin.__name__ or hasattr(value, f"{hookspecs.PROJECT}_impl"):
+            continue
+        if name in known:
+            raise PluginLoadError(
+                f"{found.who} ({found.name}): function {name!r} is not marked as a hook",
+                fix="put @ffm_core.hookimpl above it",
+            )
+        if get_close_matches(name, known, n=1, cutoff=0.85):
+            raise _unknown_hook(found, name, known)
+
+
+def _unknown_hook(found: Found, name: str, known: Iterable[str]) -> PluginLoadError:
+    names = list(known)
+    near = get_close_matches(name, names, n=1)
+    fix = f"did you mean {near[0]!r}?" if near else f"hooks: {', '.join(names)}"
+    return PluginLoadError(f"{found.who} ({found.name}) declares an unknown hook {name!r}", fix=fix)

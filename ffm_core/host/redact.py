@@ -1,0 +1,294 @@
+"""Keep the names of private labelers out of everything that leaves the machine.
+
+What is hidden: column names, parameter names and values, variant names and
+source paths. What is not: the strategy's own name and distribution, and the
+times of its trades, which always say something about a trigger.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ffm_core.host.code import source_files
+from ffm_core.host.discovery import Found, normalize
+from ffm_core.records import Labeler
+
+HIDDEN = "private"
+SHORTEST_BARE_NAME = 3  # shorter names hide only where they stand as a column or a setting
+
+# Words of every run record. A private column called like one of them gives
+# nothing away by itself, and rewriting it would break the record's own keys;
+# after 'labeler/' and before '=' it is rewritten all the same.
+PUBLIC_WORDS = frozenset(
+    """
+    arm arms audit bar bars block bps cache calibration certificate check checks claim classic
+    clean close code code_hash column columns command config cost costs count counts cuts data
+    date day days decision decisions deflated digest distribution draws effect embargo_days end
+    entry envelope equity exit exit_time fail failures findings first fixed_rr fold folds full
+    generalisation hash high horizon horizon_bars hour hours id index instrument interval items
+    jobs label labeler last learner level long low mae_r mean_r median_r message mfe_r money
+    month months n n_days n_months n_test n_train n_trades naive name none null nulls odds open
+    outcome outcomes overlap p_value param params pass peak_r platform plots power prereg price
+    price_points probability profit profit_factor purged r_gross r_net random reason reasons
+    records refused repeat result risk risk_points row rows rr run run_id sample schema score
+    seal seconds seed settings sha256 sharpe short shuffle side signal size span started status
+    stop strategy stream streams stop_gap subject subjects summary target target_gap target_r
+    test test_months threshold tick ticks time timeframe timeout total_r trades train trial
+    trials trigger validation value values verdict version versions void volume weight win_rate
+    xgb private selection inconclusive data_end session_end session trail skipped roll hole
+    """.split()  # noqa: SIM905
+)
+
+
+def redact_labeler(labeler: Labeler) -> dict[str, Any]:
+    """Return what may be shown of a labeler, ready for JSON.
+
+    Parameters
+    ----------
+    labeler : Labeler
+        Shown in full, unless it is marked private.
+
+    Returns
+    -------
+    dict
+        Keys name, summary, private, horizon_bars, warmup_bars, history_bars,
+        memory, exit_name, params, columns. For a private labeler the number of
+        parameters and columns stays, their names, values and texts do not.
+    """
+    view: dict[str, Any] = {
+        "name": labeler.name,
+        "summary": labeler.summary,
+        "private": labeler.private,
+        "horizon_bars": labeler.horizon_bars,
+        "warmup_bars": labeler.warmup_bars,
+        "history_bars": labeler.history_bars,
+        "memory": labeler.memory,
+        "exit_name": labeler.exit_name,
+    }
+    if not labeler.private:
+        return view | {"params": _params(labeler), "columns": _columns(labeler)}
+    redactor = Redactor.of([labeler])
+    view["name"] = redactor.text(labeler.name)
+    view["summary"] = HIDDEN
+    view["params"] = [{"name": redactor.name(p.name), "default": HIDDEN} for p in labeler.params]
+    view["columns"] = [{"name": redactor.name(c.name), "unit": HIDDEN} for c in labeler.columns]
+    return view
+
+
+class Redactor:
+    """Rewrites private names wherever they stand: in text, keys and values.
+
+    The same name always becomes the same replacement, so that tables still line
+    up. With nothing to hide it returns everything as it is.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Column, parameter and variant names, in a fixed order; the first becomes
+        ``private_1``.
+    params : iterable of str
+        Those of the names whose values are hidden too, in mappings and as
+        ``name=value`` in text.
+    sources : iterable of str
+        Module names, file names and folders; any path that contains one is
+        hidden as a whole. With a slash at the end, a name hides only where a
+        path goes on behind it.
+    keep : iterable of str
+        Further words that are public, for example instrument symbols.
+    prefix : str
+        Start of every replacement.
+    """
+
+    def __init__(
+        self,
+        names: Iterable[str] = (),
+        *,
+        params: Iterable[str] = (),
+        sources: Iterable[str] = (),
+        keep: Iterable[str] = (),
+        prefix: str = HIDDEN,
+    ) -> None:
+        self._params = frozenset(params)
+        ordered = dict.fromkeys([*names, *sorted(self._params)])
+        self._names = {name: f"{prefix}_{i}" for i, name in enumerate(ordered, start=1)}
+        public = PUBLIC_WORDS | frozenset(keep)
+        self._bare = {
+            name: other
+            for name, other in self._names.items()
+            if name not in public and len(name) >= SHORTEST_BARE_NAME
+        }
+        self._hidden = prefix
+        self._sources = _source_pattern(sources)
+        self._settings = _words(self._params, after=r"\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s,;\"')\]}]+)")
+        self._columns = _words(self._names, before="labeler/")
+        self._words = _words(self._bare)
+
+    @classmethod
+    def of(
+        cls,
+        labelers: Iterable[Labeler],
+        *,
+        origin: Found | None = None,
+        keep: Iterable[str] = (),
+    ) -> Redactor:
+        """Collect everything private of some labelers.
+
+        Parameters
+        ----------
+        labelers : iterable of Labeler
+            Those not marked private add nothing.
+        origin : Found, optional
+            Where they come from; its modules and files are hidden as well.
+        keep : iterable of str
+            Further public words.
+        """
+        hidden = [labeler for labeler in labelers if labeler.private]
+        names: list[str] = []
+        params: list[str] = []
+        for labeler in hidden:
+            params.extend(param.name for param in labeler.params)
+            names.extend(column.name for column in labeler.columns)
+            names.extend(param.name for param in labeler.params)
+            names.extend(_string_values(labeler))
+            names.extend(labeler.name.split(":")[1:])
+        sources = _sources_of(origin) if hidden and origin is not None else ()
+        return cls(names, params=params, sources=sources, keep=keep)
+
+    @property
+    def is_active(self) -> bool:
+        """Whether there is anything to hide."""
+        return bool(self._names) or self._sources is not None
+
+    def name(self, name: str) -> str:
+        """Return the replacement of a private name, or the name itself."""
+        return self._names.get(name, name)
+
+    def text(self, text: str) -> str:
+        """Return ``text`` without private names, values of settings and paths."""
+        if not self.is_active:
+            return text
+        if self._sources is not None:
+            text = self._sources.sub(self._hidden, text)
+        if self._settings is not None:
+            text = self._settings.sub(lambda m: f"{self._names[m[1]]}={self._hidden}", text)
+        if self._columns is not None:
+            text = self._columns.sub(lambda m: f"labeler/{self._names[m[1]]}", text)
+        if self._words is not None:
+            text = self._words.sub(lambda m: self._names[m[1]], text)
+        return text
+
+    def value(self, value: Any) -> Any:
+        """Return a JSON-able structure with every string and key rewritten.
+
+        A mapping entry whose key is a private parameter loses its value as
+        well; under a key ``params`` even parameters with public names do.
+        """
+        return self._value(value, inside_params=False) if self.is_active else value
+
+    def leaks(self, text: str) -> list[str]:
+        """Return the private names that still stand in ``text``, for a last check."""
+        patterns = (self._words, self._columns)
+        found = [match[1] for pattern in patterns if pattern for match in pattern.finditer(text)]
+        if self._sources is not None:
+            found.extend(match[0] for match in self._sources.finditer(text))
+        return sorted(set(found))
+
+    def _value(self, value: Any, *, inside_params: bool) -> Any:
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, Mapping):
+            return {
+                self._key(key, inside_params): self._entry(key, item, inside_params)
+                for key, item in value.items()
+            }
+        if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
+            items = [self._value(item, inside_params=inside_params) for item in value]
+            return tuple(items) if isinstance(value, tuple) else items
+        return value
+
+    def _entry(self, key: Any, item: Any, inside_params: bool) -> Any:
+        if key in self._params and (inside_params or key in self._bare):
+            return self._hidden
+        return self._value(item, inside_params=key in ("params", "set"))
+
+    def _key(self, key: Any, inside_params: bool) -> Any:
+        if not isinstance(key, str):
+            return key
+        return self.name(key) if inside_params else self.text(key)
+
+
+def _words(names: Iterable[str], *, before: str = "", after: str = "") -> re.Pattern[str] | None:
+    """Match whole names, longest first, so that none hides inside another."""
+    ordered = sorted(set(names), key=lambda name: (-len(name), name))
+    if not ordered:
+        return None
+    choice = "|".join(re.escape(name) for name in ordered)
+    return re.compile(rf"(?<![A-Za-z0-9_]){before}({choice})(?![A-Za-z0-9_]){after}")
+
+
+_PATH_CHAR = r"[^\s\"'`()<>]"  # what a path may consist of inside a sentence
+
+
+def _source_pattern(sources: Iterable[str]) -> re.Pattern[str] | None:
+    ordered = sorted({s for s in sources if s}, key=lambda s: (-len(s), s))
+    if not ordered:
+        return None
+    choice = "|".join(_one_source(source) for source in ordered)
+    # The folder in front and the file and line behind belong to the path.
+    return re.compile(rf"{_PATH_CHAR}*(?<![A-Za-z0-9_])(?:{choice}){_PATH_CHAR}*")
+
+
+def _one_source(source: str) -> str:
+    """Match a source whole; one ending in a slash only as the start of a path."""
+    if source.endswith("/"):
+        return re.escape(source[:-1]) + r"(?=[/\\]|\.\w)"
+    return re.escape(source) + r"(?![A-Za-z0-9_])"
+
+
+def _sources_of(origin: Found) -> list[str]:
+    if origin.path is not None:
+        return [str(origin.path), origin.path.name, origin.module]
+    top = origin.module.partition(".")[0]
+    # A module called like the strategy, or like a word of the record, is hidden
+    # only where it is part of a path: the bare word is public.
+    is_public = top in PUBLIC_WORDS or normalize(top) == normalize(origin.name)
+    folders = {str(path.parent) for path in source_files(origin).values()}
+    return [f"{top}/" if is_public else top, *sorted(folders)]
+
+
+def _string_values(labeler: Labeler) -> list[str]:
+    """Return the texts a parameter may take; numbers say nothing without their name."""
+    found: list[str] = []
+    for param in labeler.params:
+        found.extend(param.choices)
+        if isinstance(param.default, str) and param.default:
+            found.append(param.default)
+    return found
+
+
+def _params(labeler: Labeler) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": param.name,
+            "default": param.default,
+            "minimum": param.minimum,
+            "maximum": param.maximum,
+            "choices": list(param.choices),
+            "description": param.description,
+        }
+        for param in labeler.params
+    ]
+
+
+def _columns(labeler: Labeler) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": column.name,
+            "unit": column.unit,
+            "signed": column.signed,
+            "description": column.description,
+        }
+        for column in labeler.columns
+    ]

@@ -1,0 +1,284 @@
+"""``Host``: what the loaded plug-ins offer, by name and with its origin."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, cast
+
+from ffm_core.errors import StrategyError, UnavailableError, UnknownNameError
+from ffm_core.host.boundary import absent_library, call_plugin
+from ffm_core.host.code import code_hash
+from ffm_core.host.discovery import Found, conflict, suggest
+from ffm_core.records import (
+    Control,
+    ExitPolicy,
+    FeatureSet,
+    Labeler,
+    Learner,
+    VerdictCheck,
+)
+
+T = TypeVar("T")
+
+# hook -> (what it offers in words, the type every offer must have)
+OFFERS: Mapping[str, tuple[str, type]] = {
+    "ffm_labelers": ("labeler", Labeler),
+    "ffm_feature_sets": ("feature set", FeatureSet),
+    "ffm_learners": ("learner", Learner),
+    "ffm_exit_policies": ("exit policy", ExitPolicy),
+    "ffm_controls": ("control", Control),
+    "ffm_verdict_checks": ("verdict check", VerdictCheck),
+}
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(:[A-Za-z0-9_.-]+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Offered(Generic[T]):
+    """A record and who offers it."""
+
+    record: T
+    origin: Found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """One imported plug-in: its hooks, not yet called."""
+
+    origin: Found
+    hooks: Mapping[str, Callable[[], object]]
+    hook_api: int
+
+
+class Host:
+    """Everything the loaded plug-ins offer; hooks are called once, when first asked.
+
+    Build it with :func:`ffm_core.host.loading.open_host`. A pickled host opens
+    the same plug-ins again where it is unpickled, so it can go to a worker.
+
+    Parameters
+    ----------
+    loaded : tuple of Loaded
+        Built-ins first, then the strategy, then extensions as they were named.
+    unavailable : mapping of str to str
+        Built-ins that lack an optional library, with the reason.
+    asked : (str or None, tuple of str)
+        What the user named: strategy and extensions.
+    strategy : Found, optional
+        The strategy under judgement.
+    default_labeler : str, optional
+        Labeler named explicitly, as in ``name:variant``.
+    """
+
+    def __init__(
+        self,
+        *,
+        loaded: tuple[Loaded, ...],
+        unavailable: Mapping[str, str],
+        asked: tuple[str | None, tuple[str, ...]],
+        strategy: Found | None,
+        default_labeler: str | None = None,
+    ) -> None:
+        self.loaded = loaded
+        self.unavailable = dict(unavailable)
+        self._asked = asked
+        self._strategy = strategy
+        self._default_labeler = default_labeler
+        self._offers: dict[str, list[Offered[Any]]] = {}
+
+    def __reduce__(self) -> tuple[Callable[..., Host], tuple[object, ...]]:
+        from ffm_core.host.loading import open_host
+
+        return open_host, self._asked
+
+    @property
+    def strategy(self) -> Found:
+        """The strategy under judgement; a ``UnknownNameError`` when none was named."""
+        if self._strategy is None:
+            raise UnknownNameError("no strategy was named", fix="ffm plugins list shows them")
+        return self._strategy
+
+    @property
+    def extensions(self) -> tuple[Found, ...]:
+        """The extensions that were switched on by name, in that order."""
+        rest = (item.origin for item in self.loaded if item.origin != self._strategy)
+        return tuple(item for item in rest if not item.is_core)
+
+    def labelers(self) -> list[Offered[Labeler]]:
+        """Return every labeler; the strategy's are named ``name`` or ``name:variant``."""
+        offers: list[Offered[Labeler]] = self.offers("ffm_labelers")
+        for offer in offers:
+            _check_labeler(offer)
+        return offers
+
+    def feature_sets(self) -> list[Offered[FeatureSet]]:
+        """Return every feature set."""
+        return self.offers("ffm_feature_sets")
+
+    def learners(self) -> list[Offered[Learner]]:
+        """Return every learner whose library is installed."""
+        return self.offers("ffm_learners")
+
+    def exit_policies(self) -> list[Offered[ExitPolicy]]:
+        """Return every exit policy."""
+        return self.offers("ffm_exit_policies")
+
+    def controls(self) -> list[Offered[Control]]:
+        """Return every extra control arm."""
+        return self.offers("ffm_controls")
+
+    def verdict_checks(self) -> list[Offered[VerdictCheck]]:
+        """Return every verdict check; compare :meth:`is_core` to tell ours from theirs."""
+        return self.offers("ffm_verdict_checks")
+
+    def labeler(self, name: str | None = None) -> Offered[Labeler]:
+        """Return the labeler called ``name``; by default the one under judgement."""
+        offers = self.labelers()
+        wanted = name or self._default_labeler
+        if wanted is None:
+            own = [offer for offer in offers if offer.origin == self.strategy]
+            if self.strategy.path is not None and len(own) == 1:
+                return own[0]  # a single file may call its only labeler what it likes
+            wanted = self.strategy.name
+        elif self._strategy is not None and ":" not in wanted:
+            # 'idea.py:fast' may name either 'fast' or 'idea:fast'
+            full = f"{self._strategy.name}:{wanted}"
+            wanted = full if any(offer.record.name == full for offer in offers) else wanted
+        return self._one("ffm_labelers", wanted)
+
+    def feature_set(self, name: str) -> Offered[FeatureSet]:
+        """Return the feature set called ``name``."""
+        return self._one("ffm_feature_sets", name)
+
+    def learner(self, name: str) -> Offered[Learner]:
+        """Return the learner called ``name``.
+
+        Raises
+        ------
+        UnavailableError
+            When it is one of ours and its optional library is not installed.
+        """
+        return self._one("ffm_learners", name)
+
+    def exit_policy(self, name: str) -> Offered[ExitPolicy]:
+        """Return the exit policy called ``name``."""
+        return self._one("ffm_exit_policies", name)
+
+    def offers(self, hook: str) -> list[Offered[Any]]:
+        """Return what every loaded plug-in offers through ``hook``.
+
+        Raises
+        ------
+        StrategyError
+            When a plug-in raises inside the hook or offers something else.
+        PluginConflictError
+            When two plug-ins offer one name.
+        """
+        if hook not in self._offers:
+            collected: list[Offered[Any]] = []
+            for plugin in self.loaded:
+                collected.extend(self._ask_one(plugin, hook))
+            _reject_duplicates(OFFERS[hook][0], collected)
+            self._offers[hook] = collected
+        return list(self._offers[hook])
+
+    def code_hash(self) -> str:
+        """Hash of the files of the strategy and of the named extensions.
+
+        Returns
+        -------
+        str
+            sha256 over relative names and contents; the same for an editable
+            and an installed copy, and wherever they lie.
+        """
+        own = [] if self._strategy is None else [self._strategy]
+        return code_hash([*own, *self.extensions])
+
+    def is_core(self, origin: Found) -> bool:
+        """Return whether ``origin`` is ffm-core itself."""
+        return origin.is_core
+
+    def _ask_one(self, plugin: Loaded, hook: str) -> list[Offered[Any]]:
+        function = plugin.hooks.get(hook)
+        if function is None:
+            return []
+        origin = plugin.origin
+        try:
+            # Generators run here too, so that what they raise is caught as well.
+            records = call_plugin(origin, f"hook {hook!r}", lambda: _listed(function()))
+        except Exception as error:
+            reason = absent_library(error) if origin.is_core else None
+            if reason is None:
+                raise
+            self.unavailable[origin.name] = reason
+            return []
+        return [Offered(_checked(origin, hook, record), origin) for record in records]
+
+    def _one(self, hook: str, name: str) -> Offered[Any]:
+        what, _ = OFFERS[hook]
+        offers = self.labelers() if hook == "ffm_labelers" else self.offers(hook)
+        for offer in offers:
+            if offer.record.name == name:
+                return offer
+        if name in self.unavailable:
+            raise UnavailableError(
+                f"{what} {name!r} is not available: {self.unavailable[name]}",
+                fix=f'pip install "ffm-core[{name}]"',
+            )
+        raise UnknownNameError(
+            f"there is no {what} named {name!r}",
+            fix=suggest(name, (offer.record.name for offer in offers), noun=f"{what}s"),
+        )
+
+
+def _listed(answer: object) -> list[object]:
+    if answer is None or isinstance(answer, str | bytes | Mapping):
+        raise TypeError(f"the hook returned {type(answer).__name__}, expected a list of records")
+    return list(cast("Iterable[object]", answer))
+
+
+def _checked(origin: Found, hook: str, record: object) -> object:
+    what, kind = OFFERS[hook]
+    if not isinstance(record, kind):
+        raise StrategyError(
+            f"{origin.who}: hook {hook!r} offers a {type(record).__name__}, "
+            f"expected a {kind.__name__}",
+            fix=f"return ffm_core.{kind.__name__} records",
+        )
+    name = getattr(record, "name", None)
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise StrategyError(
+            f"{origin.who}: hook {hook!r} offers a {what} named {name!r}",
+            fix="name it with letters, digits, '_', '-' or '.', and ':' before a variant",
+        )
+    return record
+
+
+def _check_labeler(offer: Offered[Labeler]) -> None:
+    labeler, origin = offer.record, offer.origin
+    allowed = labeler.name == origin.name or labeler.name.startswith(origin.name + ":")
+    if not allowed and origin.path is None:
+        raise StrategyError(
+            f"{origin.who}: labeler {labeler.name!r} does not carry the entry point's name",
+            fix=f"name it {origin.name!r}, or '{origin.name}:variant' when there are several",
+        )
+    for what, names in (
+        ("column", [column.name for column in labeler.columns]),
+        ("parameter", [param.name for param in labeler.params]),
+    ):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise StrategyError(
+                f"{origin.who}: labeler {labeler.name!r} declares {what} {twice[0]!r} twice",
+                fix=f"give every {what} a name of its own",
+            )
+
+
+def _reject_duplicates(what: str, offers: list[Offered[Any]]) -> None:
+    by_name: dict[str, list[Found]] = {}
+    for offer in offers:
+        by_name.setdefault(offer.record.name, []).append(offer.origin)
+    for name, claimants in by_name.items():
+        if len(claimants) > 1:
+            raise conflict(f"{what} {name!r}", claimants)
