@@ -54,8 +54,8 @@ def trigger_evidence(evidence: Evidence, constants: Constants = SAMPLING) -> Tri
     """Measure taking every decision, against zero and against random bars."""
     everything, random_bars = arm(evidence, "NAIVE"), arm(evidence, "ENTRY")
     if everything is None:
-        return TriggerEvidence(mean=None, over_entry=None, earns=False,
-                               sentence="The strategy made no decision in the test months.")  # fmt: skip
+        sentence = "The strategy made no decision in the test months."
+        return TriggerEvidence(mean=None, over_entry=None, earns=False, sentence=sentence)
     mean = mean_of(evidence, everything, constants)
     over = difference_of(evidence, everything, random_bars, constants) if random_bars else None
     earns = mean.low > 0 and (over is None or over.low > 0)
@@ -155,9 +155,11 @@ def _reasons(decision: Decision, evidence: Evidence, results: Sequence[CheckResu
         ]
     reasons = [*_selection_words(decision, evidence, results), _conclusion(decision, evidence)]
     wanted = {"FAIL": ("fail", "refused"), "INCONCLUSIVE": ("inconclusive",), "PASS": ("pass",)}
-    for result in results:
-        if result.gates and result.outcome in wanted[decision] and result.reason:
-            reasons.append(f"{result.name}: {result.reason}")
+    reasons += [
+        f"{result.name}: {result.reason}"
+        for result in results
+        if result.gates and result.outcome in wanted[decision] and result.reason
+    ]
     if decision == "INCONCLUSIVE":
         reasons.append(_settling(evidence, results))
     return reasons
