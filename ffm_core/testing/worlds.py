@@ -102,7 +102,7 @@ def make_world(
     ConfigError
         When the kind is unknown or a number is out of range.
     """
-    size = _edge_of(kind, seed, edge)
+    size = checked_edge(kind, seed, edge)
     if not 1 <= instruments <= 26:
         raise ConfigError(f"a world of {instruments} instruments", fix="choose 1 to 26")
     edges = np.array([0.0 if kind == "planted" else size, size])
@@ -112,12 +112,24 @@ def make_world(
     return World(kind=kind, seed=seed, edge=size, bars=bars, labeler=LABELER)
 
 
-def _edge_of(kind: WorldKind, seed: int, edge: float | None) -> float:
+def checked_edge(kind: str, seed: int, edge: float | None) -> float:
+    """Return the edge a world would have, in R.
+
+    Raises
+    ------
+    ConfigError
+        When the kind is unknown or a number is out of range.
+    """
     if kind not in KINDS:
         raise ConfigError(f"there is no world {kind!r}", fix=f"choose one of {', '.join(KINDS)}")
     if not 0 <= seed < 10**9:
         raise ConfigError(f"seed {seed} is out of range", fix="choose 0 to 999999999")
     if kind == "null":
+        if edge:
+            raise ConfigError(
+                f"a null world has no edge, {edge:g} R was asked for",
+                fix="leave the edge out, or choose the planted or trigger world",
+            )
         return 0.0
     size = _DEFAULT_EDGE[kind] if edge is None else edge
     if not 0.005 <= size <= LARGEST_EDGE:

@@ -60,7 +60,7 @@ def decide(bars: Bars, params: Params) -> Decisions:
     return Decisions(
         bar=at,
         side=np.where(code & 1, 1, -1).astype(np.int8),
-        risk=risk * bars.instrument.tick_size,
+        risk=risk.astype(np.float64) * bars.instrument.tick_size,
         target_r=np.full(len(at), float(TARGET_R)),
         columns={
             "mark": ((code >> 1) & 1).astype(np.float64),

@@ -1,0 +1,195 @@
+"""``ffm ruler``: check that the verdict tells the truth where the truth is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ffm_core.cli._output import columns, console, emit_json, output_options, say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ffm_core.testing.worlds_run import WorldTask
+
+SCHEMA = "ffm-ruler-validate/1"
+_DEFAULT_LEARNER = "xgb"
+
+
+@click.group()
+def group() -> None:
+    """Validate the verdict on simulated worlds."""
+
+
+@group.command("validate")
+@click.option(
+    "--world",
+    "kind",
+    type=click.Choice(["planted", "null", "trigger"]),
+    required=True,
+    help="An edge on half of the decisions, none at all, or the same on every one.",
+)
+@click.option("--seeds", default="0-19", show_default=True, help="Worlds, as 0-19 or 0-4,10-14.")
+@click.option("--edge", type=float, help="Mean net R where there is an edge [0.6; trigger 0.3].")
+@click.option(
+    "--learner",
+    default=_DEFAULT_LEARNER,
+    show_default=True,
+    help="A learner's name, none for the trigger claim, or both.",
+)
+@click.option("--head", help="Signal head of the learner, such as xgb, linear or blend.")
+@click.option("--jobs", type=click.IntRange(1, 4096), default=1, show_default=True,
+              help="Worlds judged at a time.")  # fmt: skip
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("ffm-runs/worlds"),
+    show_default=True,
+    help="Folder of finished worlds; running again skips them.",
+)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False),
+              help="Write counts and every world's verdict as JSON.")  # fmt: skip
+@output_options
+def validate_command(
+    kind: str,
+    seeds: str,
+    edge: float | None,
+    learner: str,
+    head: str | None,
+    jobs: int,
+    results: Path,
+    out: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Judge worlds whose truth is known and count the verdicts.
+
+    Each world is two simulated instruments of 30 months, judged like any other data in
+    a ledger of its own. It can be interrupted: finished worlds are kept and skipped
+    next time, as long as the code is the same.
+    """
+    from ffm_core.testing.worlds_run import parse_seeds, tally
+
+    learners = (_DEFAULT_LEARNER, "none") if learner == "both" else (learner,)
+    tasks = _tasks(kind, parse_seeds(seeds), edge, learners, head, results)
+    answers = _judge(tasks, jobs, quiet=quiet)
+    rows = tally(answers)
+    payload = {"world": kind, "edge": edge, "seeds": seeds, "rows": rows, "worlds": answers}
+    if out is not None:
+        _store(out, payload)
+    if as_json:
+        emit_json(SCHEMA, payload)
+    else:
+        say(_page(kind, edge, rows))
+
+
+def _tasks(
+    kind: str,
+    seeds: Sequence[int],
+    edge: float | None,
+    learners: Sequence[str],
+    head: str | None,
+    folder: Path,
+) -> list[WorldTask]:
+    from ffm_core.testing.worlds import checked_edge
+    from ffm_core.testing.worlds_run import WorldTask
+
+    for seed in (seeds[0], seeds[-1]):
+        checked_edge(kind, seed, edge)
+    return [
+        WorldTask(
+            kind=kind,  # type: ignore[arg-type]
+            seed=seed,
+            edge=edge,
+            learner=name,
+            head=None if name == "none" else head,
+            folder=folder.resolve(),
+        )
+        for seed in seeds
+        for name in learners
+    ]
+
+
+def _judge(tasks: Sequence[WorldTask], jobs: int, *, quiet: bool) -> list[dict[str, Any]]:
+    from ffm_core.testing.worlds_run import code_version, judge_all
+
+    answers = []
+    with _progress(len(tasks), quiet=quiet) as heard:
+        for answer in judge_all(tasks, jobs=jobs, code=code_version()):
+            answers.append(answer)
+            heard(answer)
+    return sorted(answers, key=lambda a: (a["learner"], a["seed"]))
+
+
+@contextmanager
+def _progress(total: int, *, quiet: bool) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """Show worlds done, the rate and the verdicts so far on stderr."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    parts = (
+        TextColumn("worlds"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[said]}"),
+    )
+    said: dict[str, int] = {}
+    with Progress(*parts, console=console(quiet=quiet), refresh_per_second=2) as bars:
+        task = bars.add_task("worlds", total=total, rate="", said="")
+
+        def heard(answer: Mapping[str, Any]) -> None:
+            said[answer["decision"]] = said.get(answer["decision"], 0) + 1
+            words = " ".join(f"{name} {count}" for name, count in sorted(said.items()))
+            bars.update(task, advance=1, said=words)
+            speed = bars.tasks[0].speed
+            bars.update(task, rate=f"{speed * 60:.1f}/min" if speed else "")
+
+        yield heard
+
+
+def _page(kind: str, edge: float | None, rows: Sequence[Mapping[str, Any]]) -> str:
+    from ffm_core.testing.worlds_run import DECISIONS
+
+    title = f"world {kind}" + (f", edge {edge:+.2f} R" if edge is not None else "")
+    table = [("LEARNER", "WORLDS", *DECISIONS, "PASS SHARE", "95 % INTERVAL")]
+    for row in rows:
+        low, high = row["pass_interval"]
+        name = row["learner"] + (f" ({row['head']})" if row["head"] else "")
+        counts = tuple(str(row["counts"][decision]) for decision in DECISIONS)
+        share = f"{row['pass_share']:.1%}"
+        table.append((name, str(row["n"]), *counts, share, f"{low:.1%} to {high:.1%}"))
+    parts = [title, columns(table)]
+    for row in rows:
+        parts.extend(_why(row))
+    return "\n".join(parts)
+
+
+def _why(row: Mapping[str, Any]) -> list[str]:
+    lines = []
+    if row["stopped_by"]:
+        stops = ", ".join(f"{name} {count}" for name, count in row["stopped_by"].items())
+        lines += ["", f"{row['learner']}: checks that did not pass: {stops}"]
+    if row["reasons"]:
+        lines.append(f"{row['learner']}: reasons given, most frequent first")
+        lines += [f"  {count:>4} x {text}" for text, count in row["reasons"].items()]
+    return lines
+
+
+def _store(path: Path, payload: Mapping[str, Any]) -> None:
+    from ffm_core.runs.atomic import atomic_write
+    from ffm_core.runs.canonical import canonical_json
+
+    atomic_write(path, canonical_json({"schema": SCHEMA, **payload}) + b"\n")
