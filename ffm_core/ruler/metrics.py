@@ -45,17 +45,16 @@ class ArmSummary:
 
     def record(self) -> dict[str, object]:
         """Return the entry of this arm in a run record; NaN and infinities become None."""
-        return {key: _plain(value) for key, value in asdict(self).items()}
+        out = {key: _plain(value) for key, value in asdict(self).items()}
+        if abs(self.n_trades - round(self.n_trades)) < 1e-6:
+            out["n_trades"] = round(self.n_trades)
+        return out
 
 
 def _plain(value: object) -> object:
     if isinstance(value, tuple):
         return [_plain(part) for part in value]
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            return None
-        return int(value) if value.is_integer() and abs(value) < 2**53 and value > 1 else value
-    return value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def summarise_arm(

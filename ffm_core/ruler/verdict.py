@@ -22,6 +22,7 @@ Decision = Literal["PASS", "FAIL", "INCONCLUSIVE", "REFUSED"]
 
 RULE_EARNS = "the rule earns; the model adds nothing"
 _SELECTING = ("naive", "random", "shuffle")
+_GROUNDWORK = ("certificate", "sample")
 _FAR = 600  # months; beyond fifty years a number would mislead
 
 
@@ -130,12 +131,15 @@ def months_needed(verdict: Verdict) -> float | None:
 
 
 def _combine(results: Sequence[CheckResult]) -> Decision:
-    found = {result.outcome for result in results if result.gates}
-    if any(result.outcome == "refused" for result in results):
+    gating = [result for result in results if result.gates]
+    found = {result.outcome for result in gating}
+    if "refused" in found:
         return "REFUSED"
     if "fail" in found:
         return "FAIL"
-    return "PASS" if "pass" in found and "inconclusive" not in found else "INCONCLUSIVE"
+    # A clean certificate over a large sample is no edge: something must have measured one.
+    measured = any(r.outcome == "pass" and r.name not in _GROUNDWORK for r in gating)
+    return "PASS" if measured and "inconclusive" not in found else "INCONCLUSIVE"
 
 
 def _tightened(results: Sequence[CheckResult]) -> Decision:
