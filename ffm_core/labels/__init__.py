@@ -1,15 +1,11 @@
-"""Labels: fill kernels, exit policies, and what became of each decision."""
+"""Labels: fill kernels, exit policies, and what became of each decision.
+
+The function ``outcomes`` lives in the module of the same name and is imported
+from there.
+"""
 
 from __future__ import annotations
 
-from ffm_core.labels.outcomes import outcomes, prepare_orders
 from ffm_core.labels.policies import ATR_TRAIL, DYNAMIC_TARGET, EXIT_POLICIES, FIXED_RR
 
-__all__ = [
-    "ATR_TRAIL",
-    "DYNAMIC_TARGET",
-    "EXIT_POLICIES",
-    "FIXED_RR",
-    "outcomes",
-    "prepare_orders",
-]
+__all__ = ["ATR_TRAIL", "DYNAMIC_TARGET", "EXIT_POLICIES", "FIXED_RR"]

@@ -294,6 +294,6 @@ def fill_trail(
         exit_bar[i] = min(j, last)
         exit_price[i] = price
         reasons[i] = reason
-        best[i] = max(s * (extreme - entry), s * (price - entry), 0.0) / risk[i]
-        worst[i] = max(s * (entry - adverse), s * (entry - price), 0.0) / risk[i]
+        best[i] = max(s * (extreme - entry), s * (price - entry)) / risk[i] + 0.0  # no −0
+        worst[i] = max(s * (entry - adverse), s * (entry - price)) / risk[i] + 0.0
     return exit_bar, exit_price, reasons, best, worst

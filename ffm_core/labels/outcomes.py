@@ -146,7 +146,14 @@ def _horizons(decisions: Decisions, default_horizon: int) -> Int32:
 
 def _signal_atr(bars: Bars, decisions: Decisions) -> Float64:
     atr = atr_wilder(bars.high, bars.low, bars.close, TRAIL_ATR_BARS)[decisions.bar]
-    _check_finite("bar", atr, decisions)
+    bad = np.flatnonzero(np.isnan(atr))
+    if len(bad):
+        row = int(bad[0])
+        raise StrategyError(
+            f"decision {row} is at bar {int(decisions.bar[row])}, where ATR({TRAIL_ATR_BARS}), "
+            "which the exit policy needs, is not known yet",
+            fix=f"make no decisions before bar {TRAIL_ATR_BARS - 1}",
+        )
     return atr
 
 

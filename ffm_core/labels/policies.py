@@ -87,7 +87,7 @@ def _fills(bars: Bars, orders: Orders, walked: Walked) -> Fills:
         reason=reason,
         mfe_r=best,
         mae_r=worst,
-        r_gross=orders.side * (exit_price - entry) / orders.risk,
+        r_gross=orders.side * (exit_price - entry) / orders.risk + 0.0,  # no −0
     )
 
 
