@@ -9,6 +9,7 @@ exchange's notice. ``24/7`` and ``24/5`` need no library.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
@@ -122,15 +123,14 @@ def trading_dates(calendar: str, first: date, last: date) -> tuple[Int32, Int32]
         if calendar == "24/5":
             days = days[((days + 3) % 7) < 5]  # 1970-01-01 was a Thursday
         return days, np.zeros(len(days), dtype=np.int32)
-    table = _library_dates(calendar, first, last)
-    for row in _overrides():
-        if calendar in row["calendars"] and first <= row["date"] <= last:
-            _apply(table, row)
+    table, usual = _library_dates(calendar, first, last)
+    for day, row in _overrides(calendar, first, last):
+        _apply(table, day, row, usual)
     days = np.array(sorted(table), dtype=np.int32)
     return days, np.array([table[int(day)] for day in days], dtype=np.int32)
 
 
-def _library_dates(calendar: str, first: date, last: date) -> dict[int, int]:
+def _library_dates(calendar: str, first: date, last: date) -> tuple[dict[int, int], int]:
     import pandas_market_calendars as markets
 
     if calendar not in markets.get_calendar_names():
@@ -144,18 +144,35 @@ def _library_dates(calendar: str, first: date, last: date) -> dict[int, int]:
     days = table.index.values.astype("datetime64[D]").astype(np.int64)
     closes = [close.hour * 60 + close.minute for close in table["market_close"]]
     usual = regular.hour * 60 + regular.minute
-    return {int(day): max(usual - close, 0) for day, close in zip(days, closes, strict=True)}
+    early = {int(day): max(usual - close, 0) for day, close in zip(days, closes, strict=True)}
+    return early, usual
 
 
 @lru_cache(maxsize=1)
-def _overrides() -> tuple[dict[str, Any], ...]:
+def override_rows() -> tuple[dict[str, Any], ...]:
+    """Return the rows of the override table, each with its source."""
     text = resources.files("ffm_core.bars").joinpath("calendar_overrides.toml").read_text("utf-8")
-    return tuple(tomllib.loads(text).get("override", ()))
+    content = tomllib.loads(text)
+    return (*content["every"], *content["date"])
 
 
-def _apply(table: dict[int, int], row: dict[str, Any]) -> None:
-    day = (row["date"] - _EPOCH).days
-    if row.get("closed", False):
-        table.pop(day, None)
-    else:
-        table[day] = int(row.get("minutes_early", 0))
+def _overrides(calendar: str, first: date, last: date) -> Iterator[tuple[date, dict[str, Any]]]:
+    for row in override_rows():
+        if calendar not in row["calendars"]:
+            continue
+        if "date" in row:
+            days = [row["date"]]
+        else:
+            years = range(first.year, last.year + 1)
+            days = [date.fromisoformat(f"{year}-{row['month_day']}") for year in years]
+        yield from ((day, row) for day in days if first <= day <= last)
+
+
+def _apply(table: dict[int, int], day: date, row: dict[str, Any], usual: int) -> None:
+    number = (day - _EPOCH).days
+    if row.get("closed"):
+        table.pop(number, None)
+    elif not row.get("open"):
+        table[number] = usual - minutes_of_day(row["close"])
+    elif day.weekday() < 5:
+        table[number] = 0

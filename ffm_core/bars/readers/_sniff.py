@@ -29,6 +29,7 @@ _MAGIC = (
 _HISTDATA = re.compile(r"^\d{8} \d{6};")
 _MT5_HEADER = re.compile(r"^<date>", re.IGNORECASE)
 _MT5_SCRIPT = ("time", "open", "high", "low", "close")
+_NAIVE_STAMP = re.compile(r"^\d{4}[-.]\d\d[-.]\d\d \d\d:\d\d(:\d\d)?,")
 _NUMBER = re.compile(r"^[+-]?\d+(\.\d*)?([eE][+-]?\d+)?$")
 
 
@@ -151,13 +152,12 @@ def _refuse_text(path: Path, first: str, second: str) -> None:
     if _MT5_HEADER.match(first):
         raise UnsupportedFormatError(f"{name}: an MT5 export is not read", fix=_EXPORT)
     lowered = tuple(part.strip().lower() for part in fields)
-    if lowered[:5] == _MT5_SCRIPT and re.match(r"^\d{4}[-.]\d\d[-.]\d\d \d\d:\d\d", second):
-        if not re.match(r"^[^,]*([zZ]|[+-]\d\d:?\d\d),", second):
-            raise UnsupportedFormatError(
-                f"{name}: looks like an MT5 export (header 'time,open,…', broker time), "
-                "which is not read by that name",
-                fix="if you know its zone, say layout plain and tz; MT5 servers mostly run EET",
-            )
+    if lowered[:5] == _MT5_SCRIPT and _NAIVE_STAMP.match(second):
+        raise UnsupportedFormatError(
+            f"{name}: looks like an MT5 export (header 'time,open,…', broker time), "
+            "which is not read",
+            fix="if you know its zone, say layout plain and tz; MT5 servers mostly run EET",
+        )
     if lowered[0] == "open_time" or (
         len(fields) >= 11 and re.match(r"^\d{13}(\d{3})?$", fields[0])
     ):

@@ -64,10 +64,11 @@ def to_utc(raw: Raw, *, tz: str | None, formats: Sequence[str] = (), drop: bool 
         raise SchemaError(
             f"{raw.name}: the stamp column holds {stamps.dtype}, expected date and time"
         )
-    if stamps.dtype.time_zone is None:
+    zone: str | None = getattr(stamps.dtype, "time_zone", None)
+    if zone is None:
         stamps = _localise(raw, stamps.cast(pl.Datetime("us")), tz, drop=drop)
     else:
-        stamps = stamps.cast(pl.Datetime("us", stamps.dtype.time_zone))
+        stamps = stamps.cast(pl.Datetime("us", zone))
     utc = stamps.dt.convert_time_zone("UTC").cast(_UTC).alias("ts")
     frame = raw.frame.drop(STAMP).insert_column(0, utc)
     return Raw(frame, raw.name, raw.first_line, raw.unit)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -359,7 +360,7 @@ def _timeframe(frame: pl.DataFrame, name: str, how: Options) -> Timeframe:
 
 def _finish(parts: list[_Part], source_name: str, how: Options) -> LoadedBars:
     parts = sorted(parts, key=lambda part: part.frame["ts"][0])
-    for left, right in zip(parts, parts[1:], strict=False):
+    for left, right in pairwise(parts):
         if right.frame["ts"][0] <= left.frame["ts"][-1]:
             raise SchemaError(
                 f"{right.name} begins at {right.frame['ts'][0]} before {left.name} ends at "
@@ -395,7 +396,8 @@ def _cut(bars: Bars, how: Options, name: str) -> Bars:
         hi = int(np.searchsorted(days, (how.date_to - _EPOCH).days, side="right"))
     if hi - lo < 2:
         raise SchemaError(
-            f"{name}: no bars between {how.date_from or 'the start'} and {how.date_to or 'the end'}",
+            f"{name}: under two bars from {how.date_from or 'the start'} "
+            f"to {how.date_to or 'the end'}",
             fix="widen --from and --to",
         )
     return bars[lo:hi]
