@@ -1,0 +1,134 @@
+"""All of a file or folder, or nothing."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ffm_core.errors import OutputError
+from ffm_core.runs.atomic import atomic_dir, atomic_write
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def full_disk(*_args, **_kwargs):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_file_is_written_and_replaced(tmp_path):
+    target = tmp_path / "deep" / "er" / "file"
+    atomic_write(target, b"one")
+    atomic_write(target, b"two")
+    assert target.read_bytes() == b"two"
+    assert names(target.parent) == ["file"]
+
+
+def test_a_full_disk_keeps_the_old_file(tmp_path, monkeypatch):
+    target = tmp_path / "file"
+    atomic_write(target, b"old")
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(OutputError, match="No space left") as caught:
+        atomic_write(target, b"new")
+    assert str(target) in caught.value.problem
+    assert "free some space" in caught.value.fix
+    assert target.read_bytes() == b"old"
+    assert names(tmp_path) == ["file"]
+
+
+def test_a_real_refusal_of_the_system_leaves_nothing(tmp_path):
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, old[1]))
+    try:
+        with pytest.raises(OutputError, match="too large"):
+            atomic_write(tmp_path / "file", b"x" * 10_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert names(tmp_path) == []
+
+
+def test_a_parent_that_is_a_file(tmp_path):
+    (tmp_path / "file").write_text("x")
+    for attempt in (lambda p: atomic_write(p, b"x"), lambda p: atomic_dir(p).__enter__()):
+        with pytest.raises(OutputError):
+            attempt(tmp_path / "file" / "inside")
+
+
+def test_a_folder_appears_whole(tmp_path):
+    target = tmp_path / "runs" / "one"
+    with atomic_dir(target) as folder:
+        (folder / "a").write_text("a")
+        (folder / "sub").mkdir()
+        (folder / "sub" / "b").write_text("b")
+        assert not target.exists()
+    assert names(target) == ["a", "sub"]
+    assert names(target.parent) == ["one"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_an_exception_leaves_nothing(tmp_path, error):
+    with pytest.raises(error), atomic_dir(tmp_path / "one") as folder:
+        (folder / "a").write_text("a")
+        raise error
+    assert names(tmp_path) == []
+
+
+def test_a_full_disk_while_filling_a_folder(tmp_path):
+    with pytest.raises(OutputError, match="one: No space left"), atomic_dir(tmp_path / "one") as f:
+        (f / "a").write_text("a")
+        full_disk()
+    assert names(tmp_path) == []
+
+
+def test_an_existing_folder_is_kept(tmp_path):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "mine").write_text("keep")
+    with pytest.raises(OutputError, match="exists"), atomic_dir(tmp_path / "one"):
+        pass
+    assert names(tmp_path) == ["one"]
+    assert names(tmp_path / "one") == ["mine"]
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from ffm_core.runs.atomic import atomic_dir
+with atomic_dir(Path(sys.argv[1]) / "killed") as folder:
+    (folder / "run.json").write_text("half")
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_what_a_killed_process_left_is_swept_by_the_next_one(tmp_path):
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    (left,) = names(tmp_path)
+    assert left.startswith(".ffm-partial-")
+    with atomic_dir(tmp_path / "next") as mine:
+        with atomic_dir(tmp_path / "other"):  # a live neighbour's folder is left alone
+            pass
+        assert mine.is_dir()
+    assert names(tmp_path) == ["next", "other"]
+
+
+def test_hidden_names_that_are_not_ours_stay(tmp_path):
+    (tmp_path / ".ffm-partial-notes").mkdir()
+    (tmp_path / ".ffm-partial-a.b.c.d.e").write_text("x")
+    with atomic_dir(tmp_path / "one"):
+        pass
+    assert names(tmp_path) == [".ffm-partial-a.b.c.d.e", ".ffm-partial-notes", "one"]
+
+
+def test_paths_are_untouched_by_failure_to_make_a_folder():
+    with pytest.raises(OutputError):
+        atomic_write(Path("/proc/nothing/here"), b"x")
