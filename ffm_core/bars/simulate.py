@@ -29,7 +29,7 @@ TICK_SIZE = 0.25
 DEMO_MONTHS = 28
 MAX_MONTHS = 120
 
-_SYMBOL = re.compile(r"^SIM([A-Z]{1,8})(\d{1,9})(?:E(\d{3}))?$")
+_SYMBOL = re.compile(r"SIM([A-Z]{1,8})(\d{1,9})(?:E(\d{3}))?")
 _VERSION = "ffm-sim-1"  # part of every key: another generator is another market
 _FIVE_MINUTES = 300
 
@@ -87,7 +87,7 @@ def instrument(symbol: str) -> Instrument:
     ContractError
         When the symbol is not of that form.
     """
-    if not _SYMBOL.match(symbol):
+    if not _SYMBOL.fullmatch(symbol):
         raise ContractError(
             f"{symbol!r} is not a simulated market",
             fix="write SIM, a letter and a seed, for example SIMA7",
@@ -173,7 +173,7 @@ def layout_of(months: int, timeframe: str | Timeframe) -> tuple[Grid, Timeframe]
 
 def profile_of(symbol: str) -> Profile:
     """Return the character that belongs to the letters of ``symbol``."""
-    found = _SYMBOL.match(symbol)
+    found = _SYMBOL.fullmatch(symbol)
     if found is not None and found[1] == "B":
         return Profile(start_price=9_000.0, sigma_ticks=16.0, slow=0.42, jumps_per_day=0.25)
     return Profile()
