@@ -1,0 +1,380 @@
+"""The contract, one named check at a time.
+
+What a check does not say is as important: none of them knows about trying many
+ideas and keeping the best, about data revised after the fact, or about a rule
+that was fitted by hand to the period it is tested on.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import pickle
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+
+from ffm_core.bars.table import PRICE_COLUMNS, Bars
+from ffm_core.causal.series import edited, fingerprint, part
+from ffm_core.records import Decisions, Labeler, Param, ParamValue
+from ffm_core.testing.fresh import fresh_process
+from ffm_core.testing.market import Kind
+from ffm_core.testing.report import CheckFailed, CheckSkipped
+from ffm_core.testing.require import require_equal, require_finite, require_in_range, require_risk
+from ffm_core.testing.subject import Subject
+
+_SCALE = 2.0  # a power of two scales prices without rounding
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One rule.
+
+    Parameters
+    ----------
+    name : str
+        What ``expected_failures`` and reports call it.
+    run : callable
+        Raises :class:`CheckFailed` or :class:`CheckSkipped`.
+    needs : tuple of str
+        Checks without which this one would blame the wrong thing.
+    summary : str
+        The rule in one line.
+    """
+
+    name: str
+    run: Callable[[Subject], None]
+    needs: tuple[str, ...] = ()
+    summary: str = ""
+
+
+# --- form ---------------------------------------------------------------------------------
+
+
+def record_is_sound(subject: Subject) -> None:
+    """Declare unique names, units, and a sensible warm-up, history and horizon."""
+    labeler = subject.labeler
+    if labeler.horizon_bars < 1 or labeler.warmup_bars < 0:
+        raise CheckFailed("horizon_bars must be 1 or more and warmup_bars 0 or more")
+    if labeler.history_bars is not None and labeler.history_bars < 1:
+        raise CheckFailed("history_bars must be 1 or more, or None for the whole past")
+    if labeler.memory not in ("finite", "recursive", "event"):
+        raise CheckFailed(f"memory {labeler.memory!r} is not finite, recursive or event")
+    for what, names in (
+        ("column", [column.name for column in labeler.columns]),
+        ("parameter", [param.name for param in labeler.params]),
+    ):
+        if len(set(names)) != len(names) or not all(names):
+            raise CheckFailed(f"a {what} has no name or shares it with another: {names}")
+    bare = [column.name for column in labeler.columns if not column.unit]
+    if bare:
+        raise CheckFailed(f"columns without a unit: {', '.join(bare)}", fix="say 'ATR' or 'ratio'")
+
+
+def defaults_are_valid(subject: Subject) -> None:
+    """Keep every parameter's default in its own range and choices."""
+    for param in subject.labeler.params:
+        problem = _bad_default(param)
+        if problem:
+            raise CheckFailed(f"the default of {param.name!r} is {param.default!r}: {problem}")
+
+
+def _bad_default(param: Param) -> str:
+    value = param.default
+    if param.choices and str(value) not in param.choices:
+        return f"not one of {', '.join(param.choices)}"
+    if isinstance(value, bool | str):
+        return "" if param.minimum is param.maximum is None else "a range needs a number"
+    if not math.isfinite(value):
+        return "not finite"
+    if param.minimum is not None and value < param.minimum:
+        return f"below its minimum {param.minimum}"
+    if param.maximum is not None and value > param.maximum:
+        return f"above its maximum {param.maximum}"
+    return ""
+
+
+def returns_decisions(subject: Subject) -> None:
+    """Return ``Decisions`` for ordinary bars."""
+    answer = subject.raw(subject.bars)
+    if not isinstance(answer, Decisions):
+        raise CheckFailed(
+            f"decide() returned {type(answer).__name__}, expected Decisions",
+            fix="return ffm_core.records.Decisions",
+        )
+
+
+def decides_somewhere(subject: Subject) -> None:
+    """Decide somewhere on the standard bars; without that, nothing else is tested."""
+    if len(subject.full) == 0:
+        raise CheckFailed(
+            f"no decision in {len(subject.bars)} bars, so no other check means anything",
+            fix="give check_strategy bars on which the strategy trades",
+        )
+
+
+def columns_as_declared(subject: Subject) -> None:
+    """Return the columns that are declared, and no others."""
+    declared = {column.name for column in subject.labeler.columns}
+    odd = sorted(declared ^ set(subject.full.columns))
+    if odd:
+        raise CheckFailed(
+            f"declared and returned columns differ: {', '.join(odd)}",
+            fix="list every column in Labeler.columns and return all of them every time",
+        )
+
+
+def columns_are_finite(subject: Subject) -> None:
+    """Keep columns finite once the warm-up is over."""
+    require_finite(subject.full, subject.labeler.warmup_bars)
+
+
+def bars_in_range(subject: Subject) -> None:
+    """Decide only at bars that were given."""
+    require_in_range(subject.full, len(subject.bars))
+
+
+def warmup_is_kept(subject: Subject) -> None:
+    """Make no decision before the declared warm-up is over."""
+    bar = subject.full.bar
+    early = bar < subject.labeler.warmup_bars
+    if early.any():
+        raise CheckFailed(
+            f"a decision at bar {bar[0]}, before the warm-up of "
+            f"{subject.labeler.warmup_bars} bars is over",
+            fix="drop early decisions or declare a shorter warm-up",
+        )
+
+
+def risk_is_positive(subject: Subject) -> None:
+    """Give a finite positive risk, or a stop price on the losing side."""
+    require_risk(subject.full, subject.bars)
+
+
+def targets_and_horizons_are_sound(subject: Subject) -> None:
+    """Give positive targets, and let no trade outlive the declared horizon."""
+    full, longest = subject.full, subject.labeler.horizon_bars
+    if full.target_r is not None and not (full.target_r > 0).all():
+        raise CheckFailed("target_r must be positive")
+    if full.horizon_bars is None or len(full) == 0:
+        return
+    if full.horizon_bars.min() < 1 or full.horizon_bars.max() > longest:
+        raise CheckFailed(
+            f"horizon_bars runs from {full.horizon_bars.min()} to {full.horizon_bars.max()}, "
+            f"the labeler declares {longest}",
+            fix="declare the longest horizon; labels are purged by it",
+        )
+
+
+# --- repeatable ---------------------------------------------------------------------------
+
+
+def input_is_not_edited(subject: Subject) -> None:
+    """Leave bars and parameters as they were given."""
+    given = part(subject.bars, 0, len(subject.bars))
+    before = fingerprint(given)
+    params = subject.labeler.defaults()
+    subject.call(subject.labeler.decide, given, params)
+    column = edited(given, before)
+    if column is not None:
+        raise CheckFailed(f"it edits the bars it is given: {column}", fix="work on a copy")
+    if params != subject.labeler.defaults():
+        raise CheckFailed("it edits the parameters it is given", fix="work on a copy")
+
+
+def calls_agree(subject: Subject) -> None:
+    """Answer the same bars twice in the same way."""
+    require_equal(
+        subject.decisions(subject.bars),
+        subject.decisions(subject.bars),
+        "two calls on the same bars disagree",
+        fix="draw from a generator seeded inside the call; use no global random state",
+    )
+
+
+def keeps_no_state(subject: Subject) -> None:
+    """Let no answer depend on which bars were shown before."""
+    _require_none(subject, "purity")
+
+
+def parameters_round_trip(subject: Subject) -> None:
+    """Decide the same with parameters that were written as JSON and read back."""
+    written: Mapping[str, ParamValue] = json.loads(json.dumps(subject.labeler.defaults()))
+    given = part(subject.bars, 0, len(subject.bars))
+    answer = subject.call(subject.labeler.decide, given, dict(written))
+    require_equal(
+        subject.full,
+        answer,
+        "parameters read back from a run record give other decisions",
+        fix="compare parameters by value, not by identity or exact type",
+    )
+
+
+def survives_pickling(subject: Subject) -> None:
+    """Travel to a worker by pickle, and answer the same there."""
+    try:
+        again: Labeler = pickle.loads(pickle.dumps(subject.labeler))
+    except Exception as error:
+        raise CheckFailed(
+            f"it cannot be pickled: {error}",
+            fix="define functions at module level; lambdas and closures cannot travel",
+        ) from error
+    answer = Subject(again, subject.bars).decisions(subject.bars)
+    require_equal(subject.full, answer, "a pickled copy decides otherwise")
+
+
+def fresh_process_agrees(subject: Subject) -> None:
+    """Decide the same in a new interpreter."""
+    found = fresh_process(subject.labeler, subject.bars)
+    if isinstance(found.answer, Decisions):
+        require_equal(
+            subject.full,
+            found.answer,
+            "another process decides otherwise",
+            fix="use no hash(), no set order, no clock and no global random state",
+        )
+    elif found.error:
+        raise CheckFailed(f"it fails in another process: {found.error}")
+
+
+def imports_are_light(subject: Subject) -> None:
+    """Import no heavy library when the strategy is imported."""
+    found = fresh_process(subject.labeler, subject.bars)
+    if found.heavy:
+        raise CheckFailed(
+            f"importing it pulls in {', '.join(found.heavy)}",
+            fix="import heavy libraries inside the function that needs them",
+        )
+
+
+# --- causal -------------------------------------------------------------------------------
+
+
+def past_ignores_removed_future(subject: Subject) -> None:
+    """Keep decisions as they are when later bars are removed."""
+    _require_none(subject, "prefix")
+
+
+def past_ignores_changed_future(subject: Subject) -> None:
+    """Keep decisions as they are when later bars are changed."""
+    _require_none(subject, "mutation")
+
+
+def history_is_sufficient(subject: Subject) -> None:
+    """Reproduce decisions from the declared history alone."""
+    history = subject.labeler.history_bars
+    if history is not None and history + subject.labeler.warmup_bars >= len(subject.bars):
+        raise CheckSkipped(f"{len(subject.bars)} bars are fewer than the declared history needs")
+    _require_none(subject, "history")
+
+
+def _require_none(subject: Subject, check: str) -> None:
+    found = subject.failures(check)
+    if found:
+        first = found[0]
+        where = f"{first.column} at bar {first.bar} ({first.stamp})"
+        raise CheckFailed(f"{where}: {first.message}", fix=first.fix)
+
+
+# --- market -------------------------------------------------------------------------------
+
+
+def no_bars(subject: Subject) -> None:
+    """Accept an empty series and decide nothing."""
+    _require_silence(subject, 0)
+
+
+def one_bar(subject: Subject) -> None:
+    """Accept a single bar and decide nothing beyond it."""
+    _require_silence(subject, 1)
+
+
+def _require_silence(subject: Subject, rows: int) -> None:
+    bars = subject.bars[:rows]
+    answer = subject.decisions(bars)
+    require_in_range(answer, rows)
+
+
+def _in_market(kind: Kind) -> Callable[[Subject], None]:
+    def check(subject: Subject) -> None:
+        bars = subject.market(kind)
+        answer = subject.decisions(bars)
+        require_in_range(answer, len(bars))
+        require_finite(answer, subject.labeler.warmup_bars)
+        require_risk(answer, bars)
+
+    return check
+
+
+flat_prices, no_volume, gaps = _in_market("flat"), _in_market("quiet"), _in_market("gappy")
+rolls, clock_change = _in_market("rolls"), _in_market("clock")
+
+
+def prices_may_be_scaled(subject: Subject) -> None:
+    """Decide the same when prices and tick are doubled, with twice the risk."""
+    answer = subject.decisions(_doubled(subject.bars))
+    full = subject.full
+    if not (np.array_equal(full.bar, answer.bar) and np.array_equal(full.side, answer.side)):
+        raise CheckFailed(
+            "doubling all prices and the tick changes the decisions",
+            fix="measure in ATR, ticks or ratios; take the tick from bars.instrument",
+        )
+    name = "risk" if full.risk is not None else "stop_price"
+    before, after = getattr(full, name), getattr(answer, name)
+    if after is None or not np.allclose(before * _SCALE, after, rtol=1e-9, atol=0):
+        raise CheckFailed(
+            f"doubling all prices and the tick does not double {name}",
+            fix=f"{name} is in points, not in money, ticks or ATR",
+        )
+
+
+def _doubled(bars: Bars) -> Bars:
+    frame = bars.frame.with_columns(pl.col(name) * _SCALE for name in PRICE_COLUMNS)
+    tick = bars.instrument.tick_size * _SCALE
+    return Bars(frame, replace(bars.instrument, tick_size=tick), bars.timeframe)
+
+
+_FORM = ("returns_decisions", "decides_somewhere", "columns_as_declared", "bars_in_range")
+_PURE = (*_FORM, "input_is_not_edited", "calls_agree")
+_HONEST = (*_PURE, "keeps_no_state")
+_TIDY = (*_PURE, "columns_are_finite", "risk_is_positive")
+
+_LIST: tuple[tuple[Callable[[Subject], None], tuple[str, ...]], ...] = (
+    (record_is_sound, ()),
+    (defaults_are_valid, ()),
+    (returns_decisions, ()),
+    (decides_somewhere, ("returns_decisions",)),
+    (columns_as_declared, ("returns_decisions",)),
+    (bars_in_range, ("returns_decisions",)),
+    (input_is_not_edited, _FORM),
+    (calls_agree, _FORM),
+    (warmup_is_kept, _PURE),
+    (columns_are_finite, _PURE),
+    (risk_is_positive, _PURE),
+    (targets_and_horizons_are_sound, _PURE),
+    (keeps_no_state, _PURE),
+    (parameters_round_trip, _PURE),
+    (survives_pickling, _PURE),
+    (fresh_process_agrees, (*_PURE, "survives_pickling")),
+    (imports_are_light, (*_PURE, "survives_pickling")),
+    (past_ignores_removed_future, _HONEST),
+    (past_ignores_changed_future, (*_HONEST, "past_ignores_removed_future")),
+    (history_is_sufficient, _HONEST),
+    (no_bars, _PURE),
+    (one_bar, _PURE),
+    (prices_may_be_scaled, _PURE),
+)
+_MARKETS: tuple[tuple[str, Callable[[Subject], None], str], ...] = (
+    ("flat_prices", flat_prices, "Survive one price for hours."),
+    ("no_volume", no_volume, "Survive bars without volume."),
+    ("gaps", gaps, "Survive missing bars, a hole of days and price gaps."),
+    ("rolls", rolls, "Survive several contracts with jumps between them."),
+    ("clock_change", clock_change, "Survive an hour of local time that happens twice."),
+)
+
+CHECKS: tuple[Check, ...] = (
+    *(Check(run.__name__, run, needs, (run.__doc__ or "").strip()) for run, needs in _LIST),
+    *(Check(name, run, _TIDY, summary) for name, run, summary in _MARKETS),
+)

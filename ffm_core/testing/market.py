@@ -1,0 +1,164 @@
+"""Small made-up bars for contract tests: sessions, a roll, and one trouble each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Literal, TypeAlias
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import polars as pl
+
+from ffm_core.bars.instrument import Instrument
+from ffm_core.bars.instruments import lookup
+from ffm_core.bars.table import Bars
+from ffm_core.bars.timeframe import Timeframe
+from ffm_core.errors import ConfigError
+from ffm_core.keyed import keyed
+from ffm_core.types import Bool, Float64, Int64
+
+Kind: TypeAlias = Literal["trend", "random", "gappy", "flat", "quiet", "rolls", "clock"]
+KINDS: tuple[Kind, ...] = ("trend", "random", "gappy", "flat", "quiet", "rolls", "clock")
+
+_MINUTE_US = 60_000_000
+_DAY_US = 86_400_000_000
+_BASE = 5_000.0  # points
+_MOVE_TICKS = 6.0  # standard deviation of a bar's move
+_ROLL_POINTS = 45.0
+_TWO_CONTRACTS = ("ESH4", "ESM4")
+_MANY_CONTRACTS = ("ESH4", "ESM4", "ESU4", "ESZ4", "ESH5")
+
+
+def make_bars(kind: Kind = "trend", rows: int = 2_000, seed: int = 0) -> Bars:
+    """Return seeded bars of 5 minutes; quick, small and valid.
+
+    Parameters
+    ----------
+    kind : str
+        ``trend`` (drift that changes sign every few hours), ``random`` (no
+        drift), ``gappy`` (missing bars, a hole of ten days, price gaps), ``flat``
+        (one price), ``quiet`` (no volume), ``rolls`` (five contracts with jumps
+        between them), ``clock`` (around the clock through the end of summer
+        time, when an hour of local time happens twice).
+    rows : int
+        Number of bars, 0 or more.
+    seed : int
+        The same arguments give the same bytes.
+
+    Returns
+    -------
+    Bars
+        ES, sessions from 18:00 to 17:00 New York, one roll past the middle.
+
+    Raises
+    ------
+    ConfigError
+        When the kind is unknown or ``rows`` is negative.
+    """
+    if kind not in KINDS or rows < 0:
+        raise ConfigError(
+            f"cannot make {rows} bars of kind {kind!r}",
+            fix=f"use one of {', '.join(KINDS)} and 0 rows or more",
+        )
+    rng = keyed(seed, "make_bars", kind)
+    instrument = _instrument(kind)
+    stamps = _stamps(kind, rows, rng)
+    n_contracts = len(_MANY_CONTRACTS) if kind == "rolls" else len(_TWO_CONTRACTS)
+    codes = _contracts(rows, n_contracts)
+    columns = _prices(kind, stamps, codes, instrument.tick_size, rng)
+    names = np.array(_MANY_CONTRACTS)[codes].tolist()
+    frame = pl.DataFrame(
+        {
+            "ts": pl.Series("ts", stamps).cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
+            **columns,
+            "contract": pl.Series("contract", names, dtype=pl.String),
+        }
+    )
+    return Bars(frame, instrument, Timeframe(300))
+
+
+def _instrument(kind: Kind) -> Instrument:
+    instrument = lookup("ES")
+    if kind != "clock":
+        return instrument
+    return replace(instrument, calendar="24/7", session_open="00:00", session_close="00:00")
+
+
+def _stamps(kind: Kind, rows: int, rng: np.random.Generator) -> Int64:
+    zone = ZoneInfo("America/New_York")
+    if kind == "clock":
+        change = datetime(2024, 11, 3, 1, 0, tzinfo=zone)
+        first = _us(change) - rows // 2 * 5 * _MINUTE_US
+        return first + np.arange(rows, dtype=np.int64) * 5 * _MINUTE_US
+    start = datetime(2024, 3, 3, 18, 0, tzinfo=zone)  # the next weekend changes the clock
+    days = rows // 190 + 4  # five sessions of 276 bars a week, and some to spare
+    grid = _us(start) + np.arange(days * 288, dtype=np.int64) * 5 * _MINUTE_US
+    if kind == "gappy":
+        grid = grid[rng.random(len(grid)) > 0.02]
+        middle = rows // 2
+        grid[middle:] += 14 * _DAY_US  # two weeks later is the same time of the week
+        grid = grid[np.append(True, np.diff(grid) > 0)]
+    return grid[_in_session(grid)][:rows]
+
+
+def _us(moment: datetime) -> int:
+    return int((moment - datetime(1970, 1, 1, tzinfo=ZoneInfo("UTC"))) / timedelta(microseconds=1))
+
+
+def _in_session(grid: Int64) -> Bool:
+    local = pl.Series(grid).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    local = local.dt.convert_time_zone("America/New_York")
+    hour, weekday = local.dt.hour().to_numpy(), local.dt.weekday().to_numpy()
+    closed = (hour == 17) | (weekday == 6)
+    closed |= ((weekday == 5) & (hour >= 17)) | ((weekday == 7) & (hour < 18))
+    return np.asarray(~closed)
+
+
+def _contracts(rows: int, n: int) -> Int64:
+    share = np.arange(rows) / max(rows, 1)
+    if n == 2:
+        return (share >= 0.6).astype(np.int64)
+    return np.minimum((share * n).astype(np.int64), n - 1)
+
+
+def _prices(
+    kind: Kind, stamps: Int64, codes: Int64, tick: float, rng: np.random.Generator
+) -> dict[str, Float64]:
+    n = len(stamps)
+    if kind == "flat":
+        same = np.full(n, _BASE)
+        return dict.fromkeys(("open", "high", "low", "close"), same) | {"volume": np.full(n, 10.0)}
+    close = np.round((_BASE + np.cumsum(_moves(kind, stamps, codes, tick, rng))) / tick) * tick
+    close = np.maximum(close, 100 * tick)
+    open_ = np.append(close[:1], close[:-1])
+    jumps = np.append(False, (np.diff(stamps) > 5 * _MINUTE_US) | (np.diff(codes) != 0))
+    open_ = np.where(jumps, close, open_)
+    wick = tick * rng.integers(1, 8, (2, n))
+    volume = np.zeros(n) if kind == "quiet" else rng.integers(1, 2_000, n).astype(np.float64)
+    return {
+        "open": open_,
+        "high": np.maximum(open_, close) + wick[0],
+        "low": np.minimum(open_, close) - wick[1],
+        "close": close,
+        "volume": volume,
+    }
+
+
+def _moves(
+    kind: Kind, stamps: Int64, codes: Int64, tick: float, rng: np.random.Generator
+) -> Float64:
+    n = len(stamps)
+    # Volatility moves slowly and by the hour of day, so that windows differ.
+    slow = np.exp(0.4 * np.sin(np.arange(n) / 97.0 + rng.uniform(0, 6)))
+    daily = 1.0 + 0.5 * np.cos(2 * np.pi * (stamps % _DAY_US) / _DAY_US)
+    moves = rng.standard_normal(n) * _MOVE_TICKS * tick * slow * daily
+    if kind == "trend":
+        legs = np.repeat(rng.choice([-1.0, 1.0], n // 40 + 1), 40)[:n]
+        moves += 0.45 * _MOVE_TICKS * tick * legs
+    rolled = np.append(False, np.diff(codes) != 0)[:n]
+    moves[rolled] += _ROLL_POINTS * (4.0 if kind == "rolls" else 1.0)
+    if kind == "gappy":
+        gap = np.append(False, np.diff(stamps) > 60 * _MINUTE_US)[:n]
+        moves[gap] += rng.choice([-1.0, 1.0], int(gap.sum())) * 0.02 * _BASE
+    return np.asarray(moves)
