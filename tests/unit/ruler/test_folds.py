@@ -169,14 +169,15 @@ def test_purge_matches_purgedcv_and_the_embargo_drops_more(year):
     table = steady(year, life_us=3 * DAY_US + 1)  # their intervals are half-open, ours closed
     pred = pd.Series(pd.to_datetime(table.t_decision, unit="us"))
     evaluation = pd.Series(pd.to_datetime(table.t_end_max, unit="us"))
-    for fold in plan(table, year, FoldSettings(embargo_days=0)).folds:
+    without = plan(table, year, FoldSettings(embargo_days=0)).folds
+    embargoed = plan(table, year, FoldSettings(embargo_days=1)).folds
+    for fold, stricter in zip(without, embargoed, strict=True):
         month = (table.day >= fold.train_days[0]) & (table.day <= fold.train_days[1])
-        candidates = np.flatnonzero(month)
         later = np.concatenate([fold.validation, fold.test])
-        kept = purge(candidates, later, pred, evaluation)
+        kept = purge(np.flatnonzero(month), later, pred, evaluation)
         assert set(fold.train) == set(kept)
-        embargoed = plan(table, year, FoldSettings(embargo_days=1)).folds[fold.index]
-        assert set(embargoed.train) < set(kept)
+        assert set(stricter.train) <= set(kept)
+    assert sum(len(f.train) for f in embargoed) < sum(len(f.train) for f in without)
 
 
 def test_months_match_skfolio(year):
