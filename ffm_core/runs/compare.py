@@ -97,7 +97,7 @@ def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
 def _data(result: Mapping[str, Any]) -> dict[str, Any]:
     found = {}
     for item in result.get("data", []):
-        stream = f"{item['instrument']}/{item['timeframe']}"
+        stream = f"{item.get('instrument')}/{item.get('timeframe')}"
         found.update({f"{stream} {name}": item.get(name) for name in _DATA})
     return found
 
@@ -109,7 +109,9 @@ def _code(result: Mapping[str, Any]) -> dict[str, Any]:
 
 def _prereg(result: Mapping[str, Any]) -> dict[str, Any]:
     prereg = result.get("prereg", {})
-    constants = {check["name"]: check.get("constants", {}) for check in prereg.get("checks", [])}
+    constants = {
+        str(check.get("name")): check.get("constants", {}) for check in prereg.get("checks", [])
+    }
     return _flat({"hash": prereg.get("hash"), "claim": prereg.get("claim"),
                   "settings": prereg.get("settings", {}), "checks": constants})  # fmt: skip
 
@@ -119,7 +121,7 @@ def _arms(result: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _checks(one: Mapping[str, Any], two: Mapping[str, Any]) -> Iterable[CheckPair]:
-    left, right = ({c["name"]: c for c in r.get("checks", [])} for r in (one, two))
+    left, right = ({str(c.get("name")): c for c in r.get("checks", [])} for r in (one, two))
     for name in dict.fromkeys((*left, *right)):
         both = (left.get(name, {}), right.get(name, {}))
         yield CheckPair(

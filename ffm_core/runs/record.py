@@ -185,6 +185,8 @@ def load_run(folder: Path) -> Run:
     parts = {name: record.get(name) for name in ("result", "envelope", "result_hash")}
     kinds = (dict, dict, str)
     wrong = [n for (n, v), kind in zip(parts.items(), kinds, strict=True) if type(v) is not kind]
+    if not wrong and not _has_verdict(record["result"]):
+        wrong = ["verdict"]
     if wrong:
         raise RecordError(f"{path} lacks {', '.join(wrong)}", fix=fix)
     return Run(path=folder, result=record["result"], envelope=record["envelope"],
@@ -226,6 +228,11 @@ def versions() -> dict[str, str]:
 def platform_name() -> str:
     """Return operating system and processor, without any host name."""
     return f"{sys.platform} {platform.machine()}"
+
+
+def _has_verdict(result: Mapping[str, Any]) -> bool:
+    verdict = result.get("verdict")
+    return isinstance(verdict, dict) and isinstance(verdict.get("decision"), str)
 
 
 def _version(distribution: str) -> str:

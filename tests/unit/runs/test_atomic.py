@@ -77,16 +77,24 @@ def test_a_folder_appears_whole(tmp_path):
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_an_exception_leaves_nothing(tmp_path, error):
-    with pytest.raises(error), atomic_dir(tmp_path / "one") as folder:
-        (folder / "a").write_text("a")
-        raise error
+    def fill():
+        with atomic_dir(tmp_path / "one") as folder:
+            (folder / "a").write_text("a")
+            raise error
+
+    with pytest.raises(error):
+        fill()
     assert names(tmp_path) == []
 
 
 def test_a_full_disk_while_filling_a_folder(tmp_path):
-    with pytest.raises(OutputError, match="one: No space left"), atomic_dir(tmp_path / "one") as f:
-        (f / "a").write_text("a")
-        full_disk()
+    def fill():
+        with atomic_dir(tmp_path / "one") as folder:
+            (folder / "a").write_text("a")
+            full_disk()
+
+    with pytest.raises(OutputError, match="one: No space left"):
+        fill()
     assert names(tmp_path) == []
 
 

@@ -109,10 +109,14 @@ def test_plain_sql_cannot_change_the_past(chain, statement):
 
 
 def test_an_exception_undoes_the_whole_transaction(chain):
-    with pytest.raises(RuntimeError), chain.write() as writer:
-        writer.append("sealed", {"instrument": "A", "day": 1})
-        writer.append("sealed", {"instrument": "B", "day": 1})
-        raise RuntimeError
+    def fail():
+        with chain.write() as writer:
+            writer.append("sealed", {"instrument": "A", "day": 1})
+            writer.append("sealed", {"instrument": "B", "day": 1})
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert len(chain.read()) == 5
 
 

@@ -1,0 +1,246 @@
+"""``ffm runs`` and ``ffm explain``: look at stored runs, and check that they are whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ffm_core.cli._output import columns, emit_json, note, output_options, say
+from ffm_core.errors import LedgerError, RecordError
+from ffm_core.paths import ffm_home
+from ffm_core.runs.compare import Comparison, Pair, compare_runs
+from ffm_core.runs.explain import explain_decision, stored_decision
+from ffm_core.runs.find import find_run, list_runs, read_run, run_folders
+from ffm_core.runs.ledger import Ledger, LedgerReport
+from ffm_core.runs.record import Run, RunReport, load_run, verify_run
+
+out_option = click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("ffm-runs"),
+    show_default=True,
+    envvar="FFM_OUT",
+    help="Folder of run folders.",
+)
+
+
+@click.group()
+def group() -> None:
+    """List, show, verify and compare runs."""
+
+
+@group.command("list")
+@out_option
+@output_options
+def list_command(*, out: Path, as_json: bool, quiet: bool) -> None:
+    """List the stored runs, oldest first."""
+    runs, broken = list_runs(out)
+    if as_json:
+        unreadable = [error.problem for error in broken]
+        emit_json("ffm-runs/1", {"runs": [_line(run) for run in runs], "unreadable": unreadable})
+        return
+    lines = [_line(run) for run in runs]
+    if lines:
+        names = ("run_id", "strategy", "claim", "data", "decision", "started")
+        rows = [[str(line[name]) for name in names] for line in lines]
+        say(columns([["RUN", "STRATEGY", "CLAIM", "DATA", "VERDICT", "STARTED"], *rows]))
+    else:
+        note(f"no runs in {out}")
+    for error in broken:
+        note(f"unreadable: {error.problem}")
+
+
+@group.command("show")
+@click.argument("run")
+@out_option
+@output_options
+def show_command(run: str, *, out: Path, as_json: bool, quiet: bool) -> None:
+    """Show one run: its verdict, checks and arms.
+
+    RUN is a run folder, a run id, a part of one, or 'latest'.
+    """
+    found = read_run(run, out_dir=out)
+    if as_json:
+        stored = {"result": found.result, "result_hash": found.result_hash,
+                  "envelope": found.envelope, "path": str(found.path)}  # fmt: skip
+        emit_json("ffm-run/1", stored)
+        return
+    _show(found)
+
+
+@group.command("verify")
+@click.argument("run", required=False)
+@out_option
+@output_options
+def verify_command(run: str | None, *, out: Path, as_json: bool, quiet: bool) -> None:
+    """Check that run records and the ledger are as they were written.
+
+    Without RUN every run of the folder is checked. Exit code 4 when anything was
+    edited, lost or cannot be read.
+    """
+    folders = [find_run(run, out_dir=out)] if run is not None else run_folders(out)
+    ledger = Ledger(ffm_home())
+    report = ledger.verify()
+    checked = [_verified(folder, ledger, report) for folder in folders]
+    if as_json:
+        emit_json("ffm-verify/1", {
+            "runs": [{**asdict(item), "ok": item.ok} for item in checked],
+            "ledger": {**asdict(report), "path": str(ledger.path)},
+        })  # fmt: skip
+    else:
+        _show_verification(checked, report, ledger.path)
+    if not report.ok:
+        raise LedgerError(
+            f"the ledger {ledger.path} was edited: row {report.broken_row}: {report.reason}",
+            fix="restore it from a backup, or start another ledger with FFM_HOME",
+        )
+    bad = [item.run_id for item in checked if not item.ok]
+    if bad:
+        raise RecordError(
+            f"{len(bad)} of {len(checked)} runs failed the check: {', '.join(bad[:5])}",
+            fix="run the evaluation again; it will reuse what is cached",
+        )
+
+
+@group.command("compare")
+@click.argument("first")
+@click.argument("second")
+@out_option
+@output_options
+def compare_command(first: str, second: str, *, out: Path, as_json: bool, quiet: bool) -> None:
+    """Show what differs between two runs, and their checks side by side."""
+    found = compare_runs(read_run(first, out_dir=out), read_run(second, out_dir=out))
+    if as_json:
+        emit_json("ffm-compare/1", asdict(found))
+        return
+    _show_comparison(found)
+
+
+@click.command()
+@click.argument("run")
+@click.option("--decision", type=int, required=True, help="Row of decisions.parquet.")
+@out_option
+@output_options
+def explain(run: str, *, decision: int, out: Path, as_json: bool, quiet: bool) -> None:
+    """Print the arithmetic of one label, from entry to net R."""
+    found = read_run(run, out_dir=out)
+    stored = stored_decision(found, decision)
+    lines = explain_decision(stored)
+    if as_json:
+        emit_json("ffm-explain/1", {"run_id": found.run_id, "decision": stored, "lines": lines})
+        return
+    for line in lines:
+        say(line)
+
+
+def _line(run: Run) -> dict[str, Any]:
+    data = [f"{d.get('instrument')}/{d.get('timeframe')}" for d in run.result.get("data", [])]
+    return {
+        "run_id": run.run_id,
+        "strategy": run.result.get("strategy", {}).get("name", ""),
+        "claim": run.result.get("prereg", {}).get("claim", ""),
+        "data": ",".join(data),
+        "decision": run.decision,
+        "qualifier": run.result["verdict"].get("qualifier") or "",
+        "started": run.envelope.get("started", ""),
+        "result_hash": run.result_hash,
+        "path": str(run.path),
+    }
+
+
+def _show(run: Run) -> None:
+    verdict, line = run.result["verdict"], _line(run)
+    qualifier = f" ({line['qualifier']})" if line["qualifier"] else ""
+    say(f"{run.decision}{qualifier}  {line['strategy']}, {line['claim']}, {line['data']}")
+    for reason in verdict.get("reasons", []):
+        say(f"  {reason}")
+    checks = [[str(c.get("name")), str(c.get("outcome")), _number(c.get("value")),
+               _number(c.get("threshold")), c.get("reason", "")]
+              for c in run.result.get("checks", [])]  # fmt: skip
+    if checks:
+        say()
+        say(columns([["CHECK", "OUTCOME", "VALUE", "THRESHOLD", "REASON"], *checks]))
+    arms = [[name, str(arm.get("n_trades", "")), _number(arm.get("mean_r"))]
+            for name, arm in run.result.get("arms", {}).items()]  # fmt: skip
+    if arms:
+        say()
+        say(columns([["ARM", "TRADES", "MEAN R"], *arms]))
+    say()
+    facts = {"run": run.run_id, "started": line["started"], "result": run.result_hash,
+             "command": run.envelope.get("command", ""), "folder": run.path}  # fmt: skip
+    say(columns([[name, str(value)] for name, value in facts.items() if value]))
+
+
+def _verified(folder: Path, ledger: Ledger, report: LedgerReport) -> RunReport:
+    try:
+        checked = verify_run(folder)
+        run = load_run(folder)
+    except RecordError as error:
+        return RunReport(run_id=folder.name, result_hash="", recomputed="",
+                         problems=(error.problem,))  # fmt: skip
+    head = str(run.envelope.get("ledger_head") or "")
+    since = run.result.get("trials", {}).get("ledger_since")
+    # A chain cut off at its end is whole in itself; only a run that saw more can tell.
+    if head and since == report.since and not ledger.holds(head):
+        lost = "the ledger no longer holds the event this run ended with: rows were removed"
+        return RunReport(run_id=checked.run_id, result_hash=checked.result_hash,
+                         recomputed=checked.recomputed,
+                         problems=(*checked.problems, lost))  # fmt: skip
+    return checked
+
+
+def _show_verification(checked: list[RunReport], report: LedgerReport, path: Path) -> None:
+    for item in checked:
+        say(f"{'ok     ' if item.ok else 'BROKEN '} {item.run_id}")
+        for problem in item.problems:
+            say(f"        {problem}")
+    if not report.rows:
+        say(f"ok      ledger: none yet at {path}")
+    elif report.ok:
+        trials = ", ".join(f"{count} {state}" for state, count in report.trials.items() if count)
+        say(f"ok      ledger: {report.rows} events since {report.since}; "
+            f"trials: {trials or 'none'}; {report.repeats} repeats")  # fmt: skip
+        say(f"        head {report.head}")
+    else:
+        say(f"BROKEN  ledger: row {report.broken_row}: {report.reason}")
+
+
+def _show_comparison(found: Comparison) -> None:
+    say(columns([["", *found.runs], ["verdict", *found.decision]]))
+    say("results: the same bytes" if found.same_result else "results: different")
+    parts = {"settings": found.config, "data": found.data, "code": found.code,
+             "registration": found.prereg, "versions": found.versions}  # fmt: skip
+    for title, pairs in parts.items():
+        if pairs:
+            _show_pairs(title, pairs)
+    equal = [title for title, pairs in parts.items() if not pairs]
+    if equal:
+        say(f"\nno difference in: {', '.join(equal)}")
+    if found.checks:
+        say()
+        rows = [[c.name, _text(c.outcome[0]), _number(c.value[0]), _text(c.outcome[1]),
+                 _number(c.value[1])] for c in found.checks]  # fmt: skip
+        say(columns([["CHECK", "FIRST", "VALUE", "SECOND", "VALUE"], *rows]))
+    if found.arms:
+        say()
+        rows = [[name, _number(a), _number(b)] for name, (a, b) in found.arms.items()]
+        say(columns([["MEAN R", "FIRST", "SECOND"], *rows]))
+
+
+def _show_pairs(title: str, pairs: Mapping[str, Pair]) -> None:
+    say(f"\n{title}:")
+    say(columns([[f"  {name}", _text(a), _text(b)] for name, (a, b) in pairs.items()]))
+
+
+def _text(value: object) -> str:
+    return "—" if value is None else str(value)
+
+
+def _number(value: object) -> str:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return f"{value:.4g}"
+    return _text(value)
