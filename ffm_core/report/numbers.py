@@ -1,0 +1,79 @@
+"""Numbers of a run record as text: one place decides signs, digits and the blank."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+BLANK = "–"  # en dash: the record holds no value here
+_MINUS = "\N{MINUS SIGN}"
+
+
+def finite(value: object) -> float | None:
+    """Return ``value`` as a finite float, or None where the record holds none.
+
+    Parameters
+    ----------
+    value : object
+        A JSON value; NaN and infinities are stored as null.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) else None
+
+
+def decimal(value: object, digits: int = 2, *, signed: bool = False) -> str:
+    """Format a number with fixed digits, a thin thousands comma and a true minus sign."""
+    number = finite(value)
+    if number is None:
+        return BLANK
+    if round(number, digits) == 0:
+        number = 0.0  # no "-0.00"
+    text = f"{number:{'+' if signed and number else ''},.{digits}f}"
+    return text.replace("-", _MINUS)
+
+
+def r_multiple(value: object, digits: int = 2) -> str:
+    """Format a result in R, the risk of one trade: ``+0.21 R``."""
+    text = decimal(value, digits, signed=True)
+    return text if text == BLANK else f"{text} R"
+
+
+def count(value: object) -> str:
+    """Format a whole number with thousands separators."""
+    return decimal(value, 0)
+
+
+def percent(value: object, digits: int = 0) -> str:
+    """Format a share between 0 and 1 as a percentage."""
+    number = finite(value)
+    return BLANK if number is None else f"{decimal(100.0 * number, digits)} %"
+
+
+def interval(ends: Sequence[object] | None, digits: int = 2, *, signed: bool = True) -> str:
+    """Format both ends of an interval: ``+0.12 to +0.30``; no unit."""
+    if not ends or len(ends) != 2 or finite(ends[0]) is None or finite(ends[1]) is None:
+        return BLANK
+    low, high = (decimal(end, digits, signed=signed) for end in ends)
+    return f"{low} to {high}"
+
+
+def day(value: object) -> str:
+    """Return the date part of an ISO date or stamp."""
+    return str(value)[:10] if value else BLANK
+
+
+def minute(value: object) -> str:
+    """Return an ISO stamp to the minute, UTC, with a blank between date and time."""
+    return str(value)[:16].replace("T", " ") if value else BLANK
+
+
+def size(value: object) -> str:
+    """Format any number with about three significant digits, for values of unknown unit."""
+    number = finite(value)
+    if number is None:
+        return BLANK
+    if number == 0 or abs(number) >= 1000 or number == round(number):
+        return decimal(number, 0)
+    digits = max(0, 2 - math.floor(math.log10(abs(number))))
+    return decimal(number, min(digits, 4))

@@ -1,0 +1,143 @@
+"""What every check asks, in one line, and how its numbers read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from ffm_core.report import numbers
+
+Unit: TypeAlias = Literal["r", "count", "share", "probability", "p", "other"]
+OUTCOMES = ("pass", "fail", "inconclusive", "refused", "info", "n/a")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckWords:
+    """What a check asks, in one line, and how its numbers read.
+
+    ``needs`` holds ``{}`` where the threshold goes and ``fails`` where the effect
+    asked for goes; ``unit`` is the unit of the value and the threshold.
+    """
+
+    title: str
+    brief: str = ""  # at most 20 letters, for the terminal
+    question: str = ""
+    unit: Unit = "other"
+    needs: str = "{}"
+    fails: str = ""
+
+
+_ABOVE = "low end above {}"
+_EXCLUDED = "fails if the high end is below {}"
+
+CHECKS = {
+    "certificate": CheckWords(
+        title="No look-ahead", brief="no look-ahead",
+        question="Does anything change when later bars are hidden or altered?",
+        unit="count", needs="nothing found"),
+    "sample": CheckWords(
+        title="Enough to judge", brief="enough to judge",
+        question="Are there enough trades, days with trades and test months?",
+        unit="count", needs="at least {} trades"),
+    "profit": CheckWords(
+        title="Earns after costs", brief="earns after costs",
+        question="Is the mean net result per trade above zero beyond doubt?",
+        unit="r", needs=_ABOVE, fails=_EXCLUDED),
+    "naive": CheckWords(
+        title="Better than taking everything", brief="beats taking all",
+        question="How much more does a pick earn than the average decision?",
+        unit="r", needs=_ABOVE, fails=_EXCLUDED),
+    "random": CheckWords(
+        title="Better than random picks", brief="beats random picks",
+        question="How much more does it earn than as many picks at random?",
+        unit="r", needs=_ABOVE, fails=_EXCLUDED),
+    "shuffle": CheckWords(
+        title="Better than shuffled labels", brief="beats shuffled",
+        question="How often does a model trained on scrambled outcomes do as well?",
+        unit="p", needs="p at most {}", fails="fails if an edge of {} is excluded"),
+    "entry": CheckWords(
+        title="Better than random entries", brief="beats random entries",
+        question="Do the moments matter, or would any bar of those hours do?",
+        unit="r", needs=_ABOVE, fails=_EXCLUDED),
+    "deflated": CheckWords(
+        title="Survives the number of tries", brief="survives the tries",
+        question="How likely is the daily Sharpe ratio more than the luckiest of all trials?",
+        unit="probability", needs="at least {}"),
+    "generalisation": CheckWords(
+        title="Holds up after validation", brief="holds up in test",
+        question="How much does it lose from validation to the test months?",
+        unit="r", needs="at most {}"),
+    "months": CheckWords(
+        title="Every test month up", brief="every month up",
+        question="Even real edges lose in some months; its power says how rarely they do not.",
+        unit="share", needs="all"),
+    "classic-threshold": CheckWords(
+        title="Classic 1: some threshold earns much", brief="classic 1, threshold",
+        question="Its threshold is chosen on the test months themselves.",
+        unit="r", needs="at least {}"),
+    "classic-shuffle": CheckWords(
+        title="Classic 2: over shuffled labels", brief="classic 2, shuffled", unit="r", needs="at least {}"),
+    "classic-random": CheckWords(
+        title="Classic 3: over random picks", brief="classic 3, random", unit="r", needs="at least {}"),
+    "classic-naive": CheckWords(
+        title="Classic 4: over taking everything", brief="classic 4, all", unit="r", needs="at least {}"),
+    "classic-risk": CheckWords(
+        title="Classic 5: risk head accurate", brief="classic 5, risk", unit="r", needs="error at most {}"),
+    "classic-instruments": CheckWords(
+        title="Classic 6: several instruments improve", brief="classic 6, markets", unit="count", needs="at least {}"),
+}  # fmt: skip
+
+_UNITS = {
+    "r": numbers.r_multiple,
+    "count": numbers.count,
+    "share": numbers.percent,
+    "probability": lambda v: numbers.decimal(v, 3),
+    "p": lambda v: numbers.decimal(v, 3),
+    "other": numbers.size,
+}
+
+
+def check_words(name: str) -> CheckWords:
+    """Return the words of a check; a check from a plug-in is called by its own name."""
+    known = CHECKS.get(name)
+    plain = name.replace("_", " ").replace("-", " ")
+    return known or CheckWords(title=plain, brief=plain)
+
+
+def measured(check: Mapping[str, Any]) -> str:
+    """Return the value of a check in its unit, without its interval."""
+    words = check_words(check["name"])
+    if check["name"] == "certificate":
+        n = numbers.finite(check.get("value"))
+        return "nothing found" if not n else f"{numbers.count(n)} found"
+    text = _UNITS[words.unit](check.get("value"))
+    return f"p = {text}" if words.unit == "p" and text != numbers.BLANK else text
+
+
+def needed(check: Mapping[str, Any]) -> str:
+    """Return what the check asked for, its threshold filled in."""
+    words = check_words(check["name"])
+    if "{}" not in words.needs:
+        return words.needs
+    threshold = numbers.finite(check.get("threshold"))
+    if threshold is None:
+        return numbers.BLANK
+    if threshold == 0 and words.unit == "r":
+        return words.needs.format("zero")
+    return words.needs.format(_UNITS[words.unit](threshold).removeprefix("+"))
+
+
+def fails(check: Mapping[str, Any]) -> str:
+    """Return when the check would have failed rather than stayed open; may be empty."""
+    words = check_words(check["name"])
+    if not words.fails or numbers.finite(check.get("effect")) is None:
+        return ""
+    return words.fails.format(numbers.r_multiple(check["effect"]).removeprefix("+"))
+
+
+def detectable(check: Mapping[str, Any]) -> str:
+    """Return the smallest effect the check could have seen; R for the shuffle test too."""
+    unit = check_words(check["name"]).unit
+    show = numbers.r_multiple if unit == "p" else _UNITS[unit]
+    return show(check.get("minimum_detectable")).removeprefix("+")

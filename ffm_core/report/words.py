@@ -1,0 +1,289 @@
+"""Plain words for a verdict: what was asked, what was found, what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from ffm_core.report import numbers
+from ffm_core.report.questions import check_words
+
+Result: TypeAlias = Mapping[str, Any]
+
+ARMS = {
+    "REAL": "what the strategy would have traded",
+    "NAIVE": "every decision, taken as it comes",
+    "RANDOM": "as many decisions, picked at random",
+    "SHUFFLE": "a model trained on permuted labels",
+    "ENTRY": "random entries, same hours, sides and exits",
+}
+TRIGGER_REAL = "the strategy's own decisions, taken as they come"
+NULLS = {
+    "random": ("Random picks", "picks at random"),
+    "shuffle_full": ("Labels shuffled freely", "models trained on freely permuted labels"),
+    "shuffle_block": ("Labels shuffled within weeks",
+                      "models trained on labels permuted within each instrument and week"),
+}  # fmt: skip
+
+
+def claim_of(result: Result) -> str:
+    """Return ``selection`` or ``trigger``."""
+    return str((result.get("prereg") or {}).get("claim") or "selection")
+
+
+def arm_words(name: str, claim: str) -> str:
+    """Return what an arm is; arms of extra controls are called by their name alone."""
+    if name == "REAL" and claim == "trigger":
+        return TRIGGER_REAL
+    return ARMS.get(name, "an extra control")
+
+
+def failing(result: Result, outcome: str) -> list[str]:
+    """Return the names of gating checks with this outcome, in the order of the record."""
+    return [
+        c["name"] for c in result.get("checks") or []
+        if c.get("outcome") == outcome and c.get("gates", True)
+    ]  # fmt: skip
+
+
+def rule_earns(result: Result) -> bool:
+    """Say whether taking every decision earns, and beats random entries where there are any."""
+    trigger = result.get("trigger") or {}
+    over = trigger.get("entry_interval")
+    return _above_zero(trigger.get("interval")) and (over is None or _above_zero(over))
+
+
+def _above_zero(interval: Sequence[object] | None) -> bool:
+    low = numbers.finite((interval or [None])[0])
+    return low is not None and low > 0
+
+
+def _rule_alone(result: Result) -> bool:
+    """Say whether the rule earns while the model's choice is not shown to help."""
+    missed = {*failing(result, "fail"), *failing(result, "inconclusive")}
+    return claim_of(result) == "selection" and bool(missed & _SELECTING) and rule_earns(result)
+
+
+_SELECTING = {"naive", "random", "shuffle"}
+
+
+def headline(result: Result) -> str:
+    """Return the verdict in one sentence.
+
+    Parameters
+    ----------
+    result : mapping
+        The ``result`` part of a run record.
+    """
+    decision = (result.get("verdict") or {}).get("decision")
+    if decision == "REFUSED":
+        return "The strategy sees the future, so none of its results can be believed."
+    if decision == "PASS":
+        return (
+            "The model's picks earn after costs and beat every control."
+            if claim_of(result) == "selection"
+            else "The strategy's own decisions earn after costs and beat random entries."
+        )
+    if decision == "FAIL":
+        return _fail_headline(result)
+    if _rule_alone(result):
+        return "The rule earns by itself; that the model adds anything is not shown."
+    return "These data cannot tell whether the edge is real."
+
+
+def _fail_headline(result: Result) -> str:
+    failed = set(failing(result, "fail"))
+    if failed & _SELECTING and _rule_alone(result):
+        return "The rule earns by itself; the model adds nothing."
+    if "profit" in failed:
+        return "There is no edge worth having here: the data exclude one."
+    if failed and failed <= _SELECTING:
+        return "The model's picks are no better than chance."
+    if failed == {"entry"}:
+        return "Random entries at the same hours do as well."
+    if failed == {"generalisation"}:
+        return "What looked good in validation did not last into the test months."
+    return "The edge does not survive its checks."
+
+
+def reasons(result: Result) -> list[tuple[str, str]]:
+    """Return the verdict's reasons as (title, text); the title is empty or a check's."""
+    names = {c["name"] for c in result.get("checks") or []}
+    pairs = []
+    for reason in (result.get("verdict") or {}).get("reasons") or []:
+        name, colon, rest = str(reason).partition(": ")
+        known = bool(colon) and name in names
+        pairs.append((check_words(name).title, rest) if known else ("", str(reason)))
+    return pairs
+
+
+def conclusion(result: Result) -> list[str]:
+    """Return what an honest trader should conclude, as a few short sentences."""
+    verdict = result.get("verdict") or {}
+    sentences = {
+        "PASS": _on_pass, "FAIL": _on_fail, "REFUSED": _on_refused,
+    }.get(str(verdict.get("decision")), _on_inconclusive)(result)  # fmt: skip
+    if verdict.get("qualifier"):
+        sentences.append(
+            f"This verdict is qualified ({verdict['qualifier']}), so it does not count as a "
+            "plain one under the standard checks."
+        )
+    if _rule_alone(result):
+        sentences.append(
+            "Ask about the rule itself: the same command with “--learner none” judges its "
+            "decisions as they come."
+        )
+    return sentences
+
+
+def _on_pass(result: Result) -> list[str]:
+    real = (result.get("arms") or {}).get("REAL") or {}
+    low = numbers.finite((real.get("mean_interval") or [None])[0])
+    floor = f" Plan with the low end, {numbers.r_multiple(low)} per trade." if low else ""
+    return [
+        (
+            "The evidence is good enough to go on: trade it on paper, then in the smallest size, "
+            "and stop when live results leave the interval." + floor
+        ),
+        "A pass is about these markets, these months and these costs. It is no promise.",
+    ]
+
+
+def _subject(result: Result) -> str:
+    return "the model's picks" if claim_of(result) == "selection" else "these decisions"
+
+
+def _on_fail(result: Result) -> list[str]:
+    titles = [f"“{check_words(name).title}”" for name in failing(result, "fail")]
+    where = f" Where it fails: {', '.join(titles)}." if titles else ""
+    return [
+        (
+            f"Do not put money on {_subject(result)}. The data are enough to see an edge worth "
+            "having, and it is not there." + where
+        ),
+        (
+            "Change the idea rather than the settings: every further try is counted and makes the "
+            "next pass harder."
+        ),
+    ]
+
+
+def _on_inconclusive(result: Result) -> list[str]:
+    months = numbers.finite((result.get("verdict") or {}).get("months_needed"))
+    wait = (
+        f"About {numbers.count(months)} test months in all would settle it, if the figures stay "
+        "as they are."
+        if months
+        else "How many more months would settle it cannot be said from these data."
+    )
+    return [
+        (
+            f"Do not put money on {_subject(result)} yet: an edge is neither shown nor ruled out. "
+            + wait
+        )
+    ]
+
+
+def _on_refused(result: Result) -> list[str]:
+    fixes = [f for f in (result.get("certificate") or {}).get("failures") or [] if f.get("fix")]
+    return [
+        (
+            "Any profit it shows would be fiction: in live trading the bars it looks at do not "
+            "exist yet."
+        ),
+        (
+            "Repair what the certificate names"
+            + (" (a way to mend it stands there)" if fixes else "")
+            + " and run again."
+        ),
+    ]
+
+
+def limits(result: Result) -> list[str]:
+    """Return what this run does not show, the ones that apply to it first."""
+    lines = [*_limits_of_run(result), *_LIMITS]
+    if (result.get("strategy") or {}).get("private"):
+        lines.append(
+            "Names and parameters of this private strategy are removed. The times of its trades "
+            "are not, and they say something about its trigger: think before you share this page."
+        )
+    return lines
+
+
+_LIMITS = (
+    (
+        "Fills are assumed at the next bar's open, stops at their price or at the open behind a "
+        "gap, with the stated slippage. Your broker, your size and thin hours can be worse."
+    ),
+    (
+        "R counts the risk of each trade as one. Position size, margin and account rules are not "
+        "part of this verdict."
+    ),
+    (
+        "Only trials in this ledger are counted. Ideas tried elsewhere, or read in a book that "
+        "tried them, make the real number of tries larger."
+    ),
+    "Markets change. Test months are behind us; the next one may not be like them.",
+)
+
+
+def _limits_of_run(result: Result) -> list[str]:
+    lines = []
+    if is_simulated(result):
+        lines.append(
+            "These bars are simulated. The run shows how FFM judges; it says nothing about any "
+            "real market."
+        )
+    folds = result.get("folds") or {}
+    seal = folds.get("seal") or {}
+    if seal.get("from") and not seal.get("opened"):
+        lines.append(
+            f"Everything from {numbers.day(seal['from'])} on is sealed and was not read. It can "
+            "be opened once, for a last test."
+        )
+    if seal.get("opened"):
+        lines.append(f"{seal_line(result)} It cannot serve as unseen data again.")
+    warned = [
+        d
+        for d in result.get("data") or []
+        if (d.get("audit") or {}).get("level") in ("warn", "refuse")
+    ]
+    if warned:
+        lines.append(
+            f"The data audit has findings for {', '.join(_market(d) for d in warned)}; see Data."
+        )
+    overlap = numbers.finite((result.get("decisions") or {}).get("overlap_share"))
+    if overlap:
+        lines.append(
+            f"{numbers.percent(overlap)} of the decisions overlap in time and each is judged on "
+            "its own. One position at a time would take fewer trades."
+        )
+    return lines
+
+
+def _market(data: Mapping[str, Any]) -> str:
+    return f"{data.get('instrument')}/{data.get('timeframe')}"
+
+
+def markets(result: Result) -> list[str]:
+    """Return the streams of a run as ``instrument/timeframe``."""
+    return [_market(d) for d in result.get("data") or []]
+
+
+def is_simulated(result: Result) -> bool:
+    """Say whether every market of the run is a simulated one."""
+    data: Sequence[Mapping[str, Any]] = result.get("data") or []
+    return bool(data) and all(str(d.get("instrument", "")).startswith("SIM") for d in data)
+
+
+def seal_line(result: Result) -> str:
+    """Return one sentence about the sealed tail, or an empty string."""
+    seal = (result.get("folds") or {}).get("seal") or {}
+    if not seal.get("from"):
+        return ""
+    start = numbers.day(seal["from"])
+    if seal.get("opened"):
+        when = f" on {numbers.day(seal['opened'])}" if isinstance(seal["opened"], str) else ""
+        return f"The tail from {start} on has been opened{when}."
+    n = numbers.count(seal.get("n_decisions"))
+    return f"The tail from {start} on is sealed; its decisions ({n}) were not read."
