@@ -29,9 +29,9 @@ def make_check(
     name: str, judge: Judge, constants: Constants, summary: str, *claims: Claim
 ) -> VerdictCheck:
     """Bind a judge to its constants, which thereby belong to the pre-registration."""
-    frozen = MappingProxyType(dict(constants))
+    shown = MappingProxyType(dict(constants))  # the judge keeps a plain copy: proxies don't pickle
     return VerdictCheck(
-        name=name, judge=partial(judge, frozen), constants=frozen, summary=summary,
+        name=name, judge=partial(judge, dict(constants)), constants=shown, summary=summary,
         claims=claims or ("selection", "trigger"),
     )  # fmt: skip
 
