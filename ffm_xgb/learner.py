@@ -102,7 +102,7 @@ def _require_libraries() -> None:
 
 LEARNERS = (
     XGBLearner("xgb", DEFAULT_HEAD, f"the default head ({DEFAULT_HEAD})"),
-    XGBLearner("xgb:trees", "xgb", "depth-2 trees, their number from inside train"),
+    XGBLearner("xgb:xgb", "xgb", "depth-2 trees, their number from inside train"),
     XGBLearner("xgb:linear", "linear", "L1 logistic regression on clipped z-scores"),
     XGBLearner("xgb:blend", "blend", "rank mean of trees and linear"),
     XGBLearner("xgb:classic", "classic", "200 trees of depth 4, for comparison only"),

@@ -1,0 +1,35 @@
+"""What ffm-core itself offers, through the same door as everybody else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ffm_core.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from ffm_core.records import ExitPolicy, FeatureSet, VerdictCheck
+
+
+@hookimpl
+def ffm_exit_policies() -> Iterable[ExitPolicy]:
+    """Offer fixed RR, dynamic target and ATR trail."""
+    from ffm_core.labels.policies import EXIT_POLICIES
+
+    return EXIT_POLICIES
+
+
+@hookimpl
+def ffm_feature_sets() -> Iterable[FeatureSet]:
+    """Offer the eight trivial statistics every richer set has to beat."""
+    from ffm_core.features.trivial8 import TRIVIAL8
+
+    return [TRIVIAL8]
+
+
+@hookimpl
+def ffm_verdict_checks() -> Iterable[VerdictCheck]:
+    """Offer the checks of ``strict``."""
+    from ffm_core.ruler.checks import STRICT
+
+    return STRICT

@@ -1,0 +1,136 @@
+"""The pipeline behind ``ffm eval``: every stage in order, nothing reaches back."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ffm_core.evaluate.frames import decisions_frame, trades_frame
+from ffm_core.evaluate.job import direct_job, job_of
+from ffm_core.evaluate.progress import Progress, Silent
+from ffm_core.evaluate.record import daily_of, result_of
+from ffm_core.evaluate.run import Finding, Job, run
+from ffm_core.runs.canonical import jsonable, sha256_json
+from ffm_core.runs.ledger import Ledger
+from ffm_core.runs.record import SCHEMA, run_id, versions
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from ffm_core.bars import Bars
+    from ffm_core.records import Labeler
+    from ffm_core.runs.config import EvalConfig
+
+__all__ = ["Evaluation", "Job", "evaluate", "evaluate_bars", "job_of"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """A judged strategy: the record and the tables stored beside it."""
+
+    record: dict[str, Any]  # schema, result, result_hash, envelope
+    decisions: pl.DataFrame
+    trades: pl.DataFrame
+
+    @property
+    def decision(self) -> str:
+        """PASS, FAIL, INCONCLUSIVE or REFUSED."""
+        return str(self.record["result"]["verdict"]["decision"])
+
+    @property
+    def qualifier(self) -> str:
+        """Why a PASS is a qualified one, or nothing."""
+        return str(self.record["result"]["verdict"]["qualifier"])
+
+
+def evaluate(job: Job, progress: Progress | None = None, *, command: str = "") -> Evaluation:
+    """Judge a job, close its trial in the ledger, and return the record.
+
+    Parameters
+    ----------
+    job : Job
+        From :func:`job_of`.
+    progress : Progress, optional
+        Hears about the stages.
+    command : str
+        How to repeat the run; base names only.
+
+    Raises
+    ------
+    FFMError
+        For faults of data, plug-ins or configuration.
+    """
+    finding = run(job, progress or Silent())
+    result = jsonable(result_of(finding))
+    if job.redact is not None:
+        result = job.redact.value(result)
+    result_hash = sha256_json(result)
+    ledger = Ledger(job.home)
+    if finding.ticket is not None:
+        days, values, found = daily_of(finding)
+        ledger.close_trial(
+            finding.ticket,
+            decision=finding.verdict.decision,
+            days=days,
+            daily_r=values,
+            moments=found,
+            result_hash=result_hash,
+        )
+    envelope = _envelope(finding, ledger, command)
+    if job.redact is not None:
+        envelope = job.redact.value(envelope)
+    record = {
+        "schema": SCHEMA,
+        "result": result,
+        "result_hash": result_hash,
+        "envelope": envelope,
+    }
+    return Evaluation(
+        record=record, decisions=decisions_frame(finding), trades=trades_frame(finding)
+    )
+
+
+def evaluate_bars(
+    bars: Sequence[Bars],
+    *,
+    labeler: Labeler,
+    config: EvalConfig,
+    home: Path,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Judge a labeler on bars held in memory, as worlds and tests do.
+
+    Returns
+    -------
+    dict
+        The run record. Nothing but ledger and cache under ``home`` is written.
+    """
+    from ffm_core.host.loading import open_host
+
+    learner = None
+    if config.learner != "none":
+        name = config.learner if config.head is None else f"{config.learner}:{config.head}"
+        learner = open_host().learner(name).record
+    return evaluate(direct_job(bars, labeler, config, home, learner), progress).record
+
+
+def _envelope(finding: Finding, ledger: Ledger, command: str) -> dict[str, Any]:
+    ticket = finding.ticket
+    identity = ticket.identity if ticket is not None else finding.prereg["hash"]
+    return {
+        "run_id": run_id(finding.started, identity),
+        "started": finding.started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "seconds": round(finding.seconds, 3),
+        "command": command,
+        "jobs": finding.job.jobs,
+        "cache": finding.cache,
+        "versions": versions(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "trial": None if ticket is None else ticket.trial_id,
+        "trial_count_today": None if ticket is None else ticket.n_trials_now,
+        "repeat": bool(ticket and ticket.is_repeat),
+        "ledger_head": ledger.head(),
+    }

@@ -1,0 +1,247 @@
+"""From fitted folds to arms: REAL, NAIVE, RANDOM, ENTRY and extra controls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ffm_core.evaluate.fit import FoldAnswer, FoldData
+from ffm_core.evaluate.pool import Pool, Results, gather
+from ffm_core.evaluate.streams import StreamTask, simulate
+from ffm_core.evaluate.trades import join_trades, no_trades, trades_of, trades_of_bars
+from ffm_core.records import Decisions, ExitPolicy, Params, Trades
+from ffm_core.ruler.arms import draw_random, match_entry_bars
+from ffm_core.ruler.folds import FoldPlan
+from ffm_core.ruler.months import month_of
+from ffm_core.types import Bool, Float64, Int64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """Rows of one part (test, or validation) over all folds, in fold order.
+
+    ``rows`` indexes the pool; a validation row may occur once per fold. The other
+    arrays are aligned with it: score, probability and prediction are NaN without a
+    learner.
+    """
+
+    rows: Int64
+    fold: Int64
+    taken: Bool
+    one_seed: Bool
+    score: Float64
+    probability: Float64
+    predicted_r: Float64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exits:
+    """What is needed to run the run's exits again with other targets."""
+
+    policy: ExitPolicy
+    params: Params
+    tasks: tuple[StreamTask, ...]
+
+
+def gather_slices(
+    plan: FoldPlan, data: Sequence[FoldData], answers: Sequence[FoldAnswer]
+) -> tuple[Slice, Slice]:
+    """Return the test slice and the validation slice of all fitted folds."""
+    test = _slice(
+        [fold.test for fold in plan.folds],
+        [fold.index for fold in plan.folds],
+        [a.taken_test for a in answers],
+        [a.taken_test_one_seed for a in answers],
+        [a.score_test for a in answers],
+        [a.probability_test for a in answers],
+        [a.predicted_test for a in answers],
+    )
+    validation = _slice(
+        [fold.validation for fold in plan.folds],
+        [fold.index for fold in plan.folds],
+        [a.taken_validation for a in answers],
+        [a.taken_validation for a in answers],
+        [a.score_validation for a in answers],
+        [a.probability_validation for a in answers],
+        [a.predicted_validation for a in answers],
+    )
+    return test, validation
+
+
+def everything(plan: FoldPlan) -> Slice:
+    """Return the test slice when no model picks: every decision is taken."""
+    rows = [fold.test for fold in plan.folds]
+    yes = [np.ones(len(r), dtype=np.bool_) for r in rows]
+    nothing = [np.full(len(r), np.nan) for r in rows]
+    index = [fold.index for fold in plan.folds]
+    return _slice(rows, index, yes, yes, nothing, nothing, nothing)
+
+
+def _slice(
+    rows: Sequence[Int64],
+    index: Sequence[int],
+    taken: Sequence[Bool],
+    one_seed: Sequence[Bool],
+    score: Sequence[Float64],
+    probability: Sequence[Float64],
+    predicted: Sequence[Float64],
+) -> Slice:
+    filled = [p if len(p) == len(r) else np.full(len(r), np.nan)
+              for p, r in zip(probability, rows, strict=True)]  # fmt: skip
+    return Slice(
+        rows=np.concatenate(rows),
+        fold=np.concatenate([np.full(len(r), i) for r, i in zip(rows, index, strict=True)]),
+        taken=np.concatenate(taken),
+        one_seed=np.concatenate(one_seed),
+        score=np.concatenate(score),
+        probability=np.concatenate(filled),
+        predicted_r=np.concatenate(predicted),
+    )
+
+
+def predicted_results(pool: Pool, part: Slice, exits: Exits) -> Results:
+    """Run a predicted policy with each row's own target; other rows keep theirs.
+
+    Every arm shares these targets, so that arms differ in what they take and in
+    nothing else.
+    """
+    target_of = exits.policy.target_of
+    assert target_of is not None
+    target = target_of(part.predicted_r, exits.params)
+    merged = {name: getattr(pool.results, name).copy() for name in Results.__dataclass_fields__}
+    for number, (stream, task) in enumerate(zip(pool.streams, exits.tasks, strict=True)):
+        mine = np.flatnonzero(pool.table.stream[part.rows] == number)
+        mine = mine[np.argsort(part.rows[mine], kind="stable")]
+        if len(mine) == 0:
+            continue
+        rows = part.rows[mine]
+        decisions = stream.decisions.take(pool.source_row[rows])
+        found = simulate(
+            stream.bars, decisions, exits.policy, exits.params, task, target_r=target[mine]
+        )
+        fresh = gather([stream], [found], np.arange(len(rows)))
+        for name, values in merged.items():
+            values[rows] = getattr(fresh, name)
+    return Results(**merged)
+
+
+def random_picks(pool: Pool, part: Slice, *, draws: int, seed: int) -> Int64:
+    """Return pooled rows of each RANDOM draw, (draws, K)."""
+    rows = part.rows
+    picks = draw_random(
+        part.taken, pool.table.stream[rows], pool.table.month[rows], draws=draws, seed=seed
+    )
+    return rows[picks]
+
+
+def entry_trades(
+    pool: Pool, rows: Int64, results: Results, exits: Exits, *, draws: int, seed: int
+) -> Trades:
+    """Return the trades of random bars matched to the decisions, all draws together.
+
+    Each stands for one decision: same stream, month and hour, same risk in ATR,
+    same target and horizon, same exits. A trade weighs ``1 / draws``.
+    """
+    candidates = [_candidate_bars(pool, number, rows) for number in range(len(pool.streams))]
+    stream_of = np.concatenate([np.full(len(c), n) for n, c in enumerate(candidates)])
+    bars = np.concatenate(candidates)
+    months = np.concatenate([_stream_months(pool, n)[c] for n, c in enumerate(candidates)]).astype(
+        np.int32
+    )
+    hours = np.concatenate([pool.streams[n].hour[c] for n, c in enumerate(candidates)])
+    match = match_entry_bars(
+        pool.table.stream[rows],
+        pool.table.month[rows],
+        pool.table.hour[rows],
+        pool.table.side[rows],
+        stream_of.astype(np.int16),
+        months,
+        hours,
+        draws=draws,
+        seed=seed,
+    )
+    parts = []
+    for draw in range(draws):
+        for number, task in enumerate(exits.tasks):
+            chosen = (match.candidate[draw] >= 0) & (pool.table.stream[rows] == number)
+            if chosen.any():
+                at = bars[match.candidate[draw][chosen]]
+                parts.append(
+                    _entry_draw(pool, number, rows[chosen], at, match.side[draw][chosen],
+                                results, exits, task, 1.0 / draws)
+                )  # fmt: skip
+    return join_trades(parts) if parts else no_trades()
+
+
+def _entry_draw(
+    pool: Pool,
+    number: int,
+    rows: Int64,
+    at: Int64,
+    side: np.ndarray,
+    results: Results,
+    exits: Exits,
+    task: StreamTask,
+    weight: float,
+) -> Trades:
+    stream = pool.streams[number]
+    order = np.lexsort((side, at))
+    rows, at, side = rows[order], at[order], side[order]
+    # A cell with fewer bars than decisions repeats a bar; one trade per (bar, side) stands.
+    fresh = np.ones(len(at), dtype=np.bool_)
+    fresh[1:] = (at[1:] != at[:-1]) | (side[1:] != side[:-1])
+    rows, at, side = rows[fresh], at[fresh], side[fresh]
+    own = pool.source_row[rows]
+    scale = stream.atr[at] / stream.atr[stream.decisions.bar[own]]
+    horizon = stream.decisions.horizon_bars
+    decisions = Decisions(
+        bar=at,
+        side=side,
+        risk=results.risk[rows] * scale,
+        target_r=results.target_r[rows],
+        horizon_bars=None if horizon is None else horizon[own],
+    )
+    found = simulate(
+        stream.bars, decisions, exits.policy, exits.params, task, target_r=decisions.target_r
+    )
+    return trades_of_bars(pool, number, at, side, found, weight)
+
+
+def _stream_months(pool: Pool, number: int) -> np.ndarray:
+    return month_of(pool.streams[number].day)
+
+
+def _candidate_bars(pool: Pool, number: int, rows: Int64) -> Int64:
+    """Return bars of a stream on which a random trader could have decided.
+
+    Bars of the test rows' months with a known ATR; decisions themselves are not
+    excluded, since a random trader may hit one.
+    """
+    stream = pool.streams[number]
+    months = np.unique(pool.table.month[rows[pool.table.stream[rows] == number]])
+    wanted = np.isin(_stream_months(pool, number), months) & np.isfinite(stream.atr)
+    wanted &= stream.atr > 0
+    if len(wanted):
+        wanted[-1] = False  # no next bar to enter on
+    return np.flatnonzero(wanted)
+
+
+def usable(rows: Int64, results: Results) -> Bool:
+    """Mark rows whose outcome under the run's exits is not void."""
+    return np.asarray(results.void_reason[rows] == 0)
+
+
+def drop_void(part: Slice, results: Results) -> Slice:
+    """Return the slice without rows that the run's exits made void."""
+    keep = usable(part.rows, results)
+    return replace(
+        part,
+        **{name: getattr(part, name)[keep] for name in Slice.__dataclass_fields__},
+    )
+
+
+def real_trades(pool: Pool, part: Slice, results: Results) -> Trades:
+    """Return the trades REAL takes of a slice."""
+    return trades_of(pool, part.rows[part.taken], results)

@@ -1,0 +1,127 @@
+"""The two tables stored beside a run record: every decision, and every trade."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ffm_core.evaluate.pool import Pool, Results
+from ffm_core.evaluate.run import Finding
+from ffm_core.records import REASONS, VOIDS
+from ffm_core.types import Int64
+
+_UTC = pl.Datetime("us", "UTC")
+
+
+def decisions_frame(finding: Finding) -> pl.DataFrame:
+    """Return one row per decision, in pooled order; ``row`` is what ``explain`` takes."""
+    pool = finding.prepared.pool
+    results = finding.results or pool.results
+    n = len(pool)
+    fold = np.full(n, -1, dtype=np.int64)
+    score, probability = np.full(n, np.nan), np.full(n, np.nan)
+    taken = np.zeros(n, dtype=np.bool_)
+    if finding.test is not None:
+        rows = finding.test.rows
+        fold[rows] = finding.test.fold
+        score[rows] = finding.test.score
+        probability[rows] = finding.test.probability
+        taken[rows] = finding.test.taken
+    table = pool.table
+    data = {
+        "row": np.arange(n),
+        "stream": _names(pool, table.stream),
+        "bar_time": _stamps(pool, np.arange(n)),
+        "side": table.side,
+        "trading_day": pl.Series(table.day).cast(pl.Date),
+        "entry_price": results.entry_price,
+        "risk_points": results.risk,
+        "target_r": results.target_r,
+        "exit_price": results.exit_price,
+        "r_gross": results.r_gross,
+        "r_net": results.r_net,
+        "cost_r": results.r_gross - results.r_net,
+        "peak_r": results.peak_r,
+        "mfe_r": results.mfe_r,
+        "mae_r": results.mae_r,
+        "entry_time": results.t_entry,
+        "exit_time": results.t_exit,
+        "reason": [REASONS[code] for code in results.reason],
+        "void_reason": [VOIDS[code] for code in results.void_reason],
+        "fold": fold,
+        "score": score,
+        "probability": probability,
+        "taken": taken,
+    }
+    frame = pl.DataFrame(data)
+    times = [pl.col(name).cast(_UTC) for name in ("bar_time", "entry_time", "exit_time")]
+    return _no_nan(frame.with_columns(*times, pl.col("fold").replace(-1, None)))
+
+
+def trades_frame(finding: Finding) -> pl.DataFrame:
+    """Return the trades of the REAL and NAIVE arms."""
+    test, results = finding.test, finding.results
+    pool = finding.prepared.pool
+    if test is None or results is None:
+        return _trades(pool, results or pool.results, np.empty(0, np.int64), {}, "REAL")
+    columns = {"score": test.score, "probability": test.probability, "fold": test.fold}
+    picked = {name: values[test.taken] for name, values in columns.items()}
+    return pl.concat(
+        [
+            _trades(pool, results, test.rows[test.taken], picked, "REAL"),
+            _trades(pool, results, test.rows, columns, "NAIVE"),
+        ]
+    )
+
+
+def _trades(
+    pool: Pool, results: Results, rows: Int64, columns: dict[str, np.ndarray], arm: str
+) -> pl.DataFrame:
+    table = pool.table
+    nothing = np.full(len(rows), np.nan)
+    instruments = [pool.streams[s].bars.instrument for s in table.stream[rows]]
+    values = np.array([instrument.point_value for instrument in instruments])
+    data: dict[str, Any] = {
+        "arm": pl.Series([arm] * len(rows), dtype=pl.String),
+        "stream": pl.Series(_names(pool, table.stream[rows]), dtype=pl.String),
+        "side": table.side[rows],
+        "decision_time": table.t_decision[rows],
+        "entry_time": results.t_entry[rows],
+        "exit_time": results.t_exit[rows],
+        "entry_price": results.entry_price[rows],
+        "exit_price": results.exit_price[rows],
+        "risk_points": results.risk[rows],
+        "target_r": results.target_r[rows],
+        "r_gross": results.r_gross[rows],
+        "r_net": results.r_net[rows],
+        "mfe_r": results.mfe_r[rows],
+        "mae_r": results.mae_r[rows],
+        "reason": pl.Series([REASONS[code] for code in results.reason[rows]], dtype=pl.String),
+        "score": columns.get("score", nothing),
+        "probability": columns.get("probability", nothing),
+        "fold": columns.get("fold", nothing.astype(np.int64) if len(rows) == 0 else nothing),
+        "money": results.r_net[rows] * results.risk[rows] * (values if len(rows) else 1.0),
+        "currency": pl.Series([i.currency for i in instruments], dtype=pl.String),
+        "row": rows,
+    }
+    frame = pl.DataFrame(data)
+    times = [pl.col(name).cast(_UTC) for name in ("decision_time", "entry_time", "exit_time")]
+    return _no_nan(frame.with_columns(*times, pl.col("fold").cast(pl.Int64)))
+
+
+def _no_nan(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.with_columns(pl.col(pl.Float64).fill_nan(None))
+
+
+def _names(pool: Pool, stream: np.ndarray) -> list[str]:
+    return [pool.table.streams[s] for s in stream]
+
+
+def _stamps(pool: Pool, rows: Int64) -> Int64:
+    out = np.empty(len(rows), dtype=np.int64)
+    for number, stream in enumerate(pool.streams):
+        mine = pool.table.stream[rows] == number
+        out[mine] = stream.bars.ts_us[pool.table.bar[rows[mine]]]
+    return out

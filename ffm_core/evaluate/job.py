@@ -1,0 +1,289 @@
+"""From a configuration to a job: open plug-ins, read data, choose checks."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ffm_core import __version__
+from ffm_core.bars import Bars
+from ffm_core.bars.readers import LoadedBars, load_many
+from ffm_core.bars.sessions import to_stamp
+from ffm_core.bars.simulate import demo_market
+from ffm_core.errors import ConfigError, StrategyError, UnknownNameError, UsageError
+from ffm_core.evaluate.run import Job
+from ffm_core.evaluate.streams import Parts
+from ffm_core.features.trivial8 import TRIVIAL8
+from ffm_core.host.boundary import call_plugin
+from ffm_core.host.loading import Host, open_host
+from ffm_core.labels.policies import EXIT_POLICIES
+from ffm_core.records import (
+    ExitPolicy,
+    FeatureSet,
+    Labeler,
+    Learner,
+    VerdictCheck,
+)
+from ffm_core.ruler.checks import STRICT
+from ffm_core.ruler.classic import CLASSIC
+from ffm_core.ruler.judging import with_constants
+from ffm_core.runs.config import EvalConfig
+
+CHECK_SETS: Mapping[str, tuple[VerdictCheck, ...]] = {"strict": STRICT, "classic": CLASSIC}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostSource:
+    """Parts of installed or single-file plug-ins; opens them again in a worker."""
+
+    host: Host
+    features: tuple[str, ...]
+    exit_name: str | None
+
+    def open(self) -> Parts:
+        """Return the records of the evaluation."""
+        offered = self.host.labeler()
+        labeler = offered.record
+        sets = tuple(self.host.feature_set(name).record for name in self.features)
+        return Parts(
+            labeler=labeler,
+            label_policy=_static(self.host, labeler),
+            run_policy=self.host.exit_policy(self.exit_name or labeler.exit_name).record,
+            feature_sets=sets,
+            call=partial(call_plugin, offered.origin, f"labeler {labeler.name!r}"),
+        )
+
+
+def _static(host: Host, labeler: Labeler) -> ExitPolicy:
+    policy = host.exit_policy(labeler.exit_name).record
+    if policy.kind != "static":
+        raise StrategyError(
+            f"labeler {labeler.name!r} labels with exit {policy.name!r}, which is {policy.kind}",
+            fix="labels need a static policy such as 'fixed_rr'",
+        )
+    return policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectSource:
+    """Parts given as records, for worlds and tests."""
+
+    labeler: Labeler
+    features: tuple[str, ...]
+    exit_name: str | None
+
+    def open(self) -> Parts:
+        """Return the records, built-ins looked up by name."""
+        sets: dict[str, FeatureSet] = {TRIVIAL8.name: TRIVIAL8}
+        policies = {policy.name: policy for policy in EXIT_POLICIES}
+        return Parts(
+            labeler=self.labeler,
+            label_policy=policies[self.labeler.exit_name],
+            run_policy=policies[self.exit_name or self.labeler.exit_name],
+            feature_sets=tuple(sets[name] for name in self.features),
+            call=_call_directly,
+        )
+
+
+def _call_directly(function: Any, *args: Any, **kwargs: Any) -> Any:
+    return function(*args, **kwargs)
+
+
+def job_of(config: EvalConfig, home: Path) -> Job:
+    """Open everything a configuration names.
+
+    Raises
+    ------
+    FFMError
+        For an unknown name, unreadable data, or a plug-in at fault.
+    """
+    host = open_host(config.strategy, config.extensions)
+    offered = host.labeler()
+    source = HostSource(host=host, features=config.features, exit_name=config.exit)
+    source.open()
+    learner = learner_of(config, host)
+    loaded = _load(config)
+    origin = offered.origin
+    checks, custom = checks_of(config)
+    return Job(
+        config=config,
+        bars=[item.bars for item in loaded],
+        source=source,
+        learner=learner,
+        controls=[offer.record for offer in host.controls()],
+        checks=checks,
+        tightening=[o.record for o in host.verdict_checks() if not host.is_core(o.origin)],
+        strategy={
+            "name": offered.record.name,
+            "distribution": origin.distribution,
+            "version": origin.version,
+            "private": offered.record.private,
+            "summary": offered.record.summary,
+            "labeler": offered.record.name,
+        },
+        data=[data_facts(item.bars, item) for item in loaded],
+        code_hash=host.code_hash(),
+        home=home,
+        jobs=config.jobs or os.cpu_count() or 1,
+        qualifier=qualifier_of(config, custom),
+        redact=_redactor(offered.record, origin),
+    )
+
+
+def _redactor(labeler: Labeler, origin: Any) -> Any:
+    from ffm_core.host.redact import Redactor
+
+    return Redactor.of([labeler], origin=origin)
+
+
+def learner_of(config: EvalConfig, host: Host) -> Learner | None:
+    """Return the learner named by the configuration, None for ``none``."""
+    if config.learner == "none":
+        return None
+    name = config.learner if config.head is None else f"{config.learner}:{config.head}"
+    return host.learner(name).record
+
+
+def checks_of(config: EvalConfig) -> tuple[tuple[VerdictCheck, ...], bool]:
+    """Return the check set and whether it is a custom one.
+
+    ``--checks FILE`` is a TOML file with one table per check that changes
+    constants of ``strict``, for example ``[profit]`` with ``delta = 0.1``.
+    """
+    known = CHECK_SETS.get(config.checks)
+    if known is not None:
+        return known, config.checks != "strict"
+    path = Path(config.checks)
+    if path.suffix != ".toml":
+        raise ConfigError(
+            f"there is no check set {config.checks!r}",
+            fix="use strict, classic, or the path of a .toml file",
+        )
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError(f"{path.name} is no valid TOML: {error}") from error
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            raise ConfigError(
+                f"{path.name}: {name!r} is no table", fix="write [profit] and below it delta = 0.1"
+            )
+    return with_constants(STRICT, tables), True
+
+
+def qualifier_of(config: EvalConfig, custom: bool) -> str:
+    """Return why a PASS of this run would be a qualified one, or nothing."""
+    parts = list(config.overrides())
+    if custom and not any(part.startswith("checks=") for part in parts):
+        parts.append(f"checks={Path(config.checks).name}")
+    return "judged with " + ", ".join(parts) if parts else ""
+
+
+def _load(config: EvalConfig) -> list[LoadedBars | _Simulated]:
+    if config.demo and config.data:
+        raise UsageError("--demo and --data exclude each other", fix="leave one of them away")
+    if config.demo:
+        return [_Simulated(bars) for bars in demo_market(config.seed)]
+    if not config.data:
+        raise UsageError(
+            "no data given", fix="use --data PATH (for example --data ES=es_5m.csv), or --demo"
+        )
+    return list(
+        load_many(
+            config.data,
+            tz=config.tz,
+            stamps=config.stamps,
+            policy=config.policy,
+            accept_quality=config.accept_quality,
+            date_from=config.date_from,
+            date_to=config.date_to,
+            instruments=config.instruments,
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Simulated:
+    """Bars that came from no file."""
+
+    bars: Bars
+
+
+def data_facts(bars: Bars, loaded: LoadedBars | _Simulated | None = None) -> dict[str, Any]:
+    """Return what the run record says of a stream's data; base names only."""
+    instrument = bars.instrument
+    facts: dict[str, Any] = {
+        "instrument": instrument.symbol,
+        "timeframe": bars.timeframe.name,
+        "path_name": "simulated",
+        "sha256": bars.sha256,
+        "rows": len(bars),
+        "first": to_stamp(int(bars.ts_us[0])),
+        "last": to_stamp(int(bars.ts_us[-1])),
+        "currency": instrument.currency,
+        "audit": {"level": "info", "findings": []},
+        "dropped": {},
+    }
+    if isinstance(loaded, LoadedBars):
+        facts["path_name"] = loaded.source_name
+        facts["dropped"] = dict(loaded.counts)
+        facts["audit"] = {
+            "level": loaded.audit.level,
+            "findings": [
+                {"level": f.level, "code": f.code, "message": f.message, "count": f.count}
+                for f in loaded.audit.findings
+            ],
+        }
+    return facts
+
+
+def direct_job(
+    bars: Sequence[Bars], labeler: Labeler, config: EvalConfig, home: Path, learner: Learner | None
+) -> Job:
+    """Return a job for bars and a labeler held in memory."""
+    checks, custom = checks_of(config)
+    source = DirectSource(labeler=labeler, features=config.features, exit_name=config.exit)
+    for name in config.features:
+        if name != TRIVIAL8.name:
+            raise UnknownNameError(f"there is no built-in feature set {name!r}")
+    return Job(
+        config=config,
+        bars=list(bars),
+        source=source,
+        learner=learner,
+        controls=[],
+        checks=checks,
+        tightening=[],
+        strategy={
+            "name": labeler.name,
+            "distribution": "ffm-core",
+            "version": __version__,
+            "private": labeler.private,
+            "summary": labeler.summary,
+            "labeler": labeler.name,
+        },
+        data=[data_facts(item) for item in bars],
+        code_hash=_code_of(labeler),
+        home=home,
+        jobs=config.jobs or 1,
+        qualifier=qualifier_of(config, custom),
+    )
+
+
+def _code_of(labeler: Labeler) -> str:
+    """Hash the module that defines the labeler's function."""
+    import inspect
+
+    try:
+        text = inspect.getsource(inspect.getmodule(labeler.decide) or labeler.decide)
+    except (OSError, TypeError):
+        text = labeler.name
+    return hashlib.sha256(text.encode()).hexdigest()

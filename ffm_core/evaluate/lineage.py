@@ -1,0 +1,52 @@
+"""What makes two trials look at the same market: days and their price changes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from ffm_core.evaluate.streams import Stream
+from ffm_core.types import Int32
+
+
+def day_fingerprints(stream: Stream, days: Int32) -> list[str]:
+    """Hash each day's close-to-close changes, in ticks.
+
+    Changes in whole ticks survive a renamed file, another price offset and another
+    vendor's file format; another simulated seed gives others.
+
+    Parameters
+    ----------
+    stream : Stream
+        Prepared stream.
+    days : int32 (D,)
+        Trading dates wanted, ascending.
+
+    Returns
+    -------
+    list of str
+        Sixteen hexadecimal digits per day that holds at least two bars.
+    """
+    bars = stream.bars
+    ticks = np.rint(np.diff(bars.close) / bars.instrument.tick_size).astype(np.int64)
+    day = stream.day[1:]
+    same_day = stream.day[1:] == stream.day[:-1]
+    starts = np.searchsorted(day, days, side="left")
+    stops = np.searchsorted(day, days, side="right")
+    found = []
+    for start, stop in zip(starts, stops, strict=True):
+        changes = ticks[start:stop][same_day[start:stop]]
+        if len(changes):
+            found.append(hashlib.sha256(changes.tobytes()).hexdigest()[:16])
+    return found
+
+
+def days_by_instrument(streams: Sequence[Stream], days: Int32) -> dict[str, list[int]]:
+    """Return the test days of each instrument on which it has bars."""
+    found: dict[str, set[int]] = {}
+    for stream in streams:
+        traded = np.intersect1d(stream.day, days)
+        found.setdefault(stream.bars.instrument.symbol, set()).update(traded.tolist())
+    return {symbol: sorted(held) for symbol, held in sorted(found.items())}

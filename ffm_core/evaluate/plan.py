@@ -1,0 +1,226 @@
+"""What is about to be judged: parts, parameters, streams, folds, seal, identity."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ffm_core.errors import ConfigError, SampleError
+from ffm_core.evaluate.executor import Executor
+from ffm_core.evaluate.pool import Pool, pool_streams
+from ffm_core.evaluate.progress import Progress
+from ffm_core.evaluate.streams import Parts, Source, Stream, StreamTask, prepare_stream
+from ffm_core.evaluate.trades import one_per_stream
+from ffm_core.records import ExitPolicy, Param, Params, ParamValue
+from ffm_core.ruler.folds import FoldPlan, FoldSettings, choose_seal, plan_folds
+from ffm_core.runs.config import EvalConfig
+from ffm_core.runs.ledger import Ledger
+from ffm_core.types import Int32, Int64
+
+
+def resolve_params(owner: str, declared: Sequence[Param], given: Params) -> dict[str, ParamValue]:
+    """Fill in defaults and check given values against their declaration.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown name, another type, or a value out of range.
+    """
+    from difflib import get_close_matches
+
+    known = {param.name: param for param in declared}
+    for name in given:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            fix = (
+                f"did you mean {near[0]!r}?"
+                if near
+                else "its parameters: " + (", ".join(known) or "none")
+            )
+            raise ConfigError(f"{owner} has no parameter {name!r}", fix=fix)
+    return {
+        name: _checked(owner, param, given.get(name, param.default))
+        for name, param in known.items()
+    }
+
+
+def _checked(owner: str, param: Param, value: ParamValue) -> ParamValue:
+    where = f"{owner}: {param.name} is {value!r}"
+    if param.choices:
+        if value not in param.choices:
+            raise ConfigError(where, fix=f"use one of {', '.join(param.choices)}")
+        return value
+    kind = type(param.default)
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind:
+        raise ConfigError(where, fix=f"give a value of type {kind.__name__}")
+    if kind in (int, float):
+        number = float(value)
+        low = -np.inf if param.minimum is None else param.minimum
+        high = np.inf if param.maximum is None else param.maximum
+        if not low <= number <= high:
+            raise ConfigError(where, fix=f"use a value from {low:g} to {high:g}")
+    return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seal:
+    """The earliest seal of the run's instruments."""
+
+    day: int  # first sealed trading date, days since 1970
+    opened: bool
+    by_instrument: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """Streams, pool and folds; no outcome has been looked at to get here."""
+
+    parts: Parts
+    params: dict[str, ParamValue]
+    label_params: dict[str, ParamValue]
+    run_params: dict[str, ParamValue]
+    tasks: tuple[StreamTask, ...]
+    pool: Pool
+    folds: FoldPlan
+    seal: Seal
+    days: Int32  # union grid of trading days
+    day_start_us: Int64
+
+
+def prepare(
+    config: EvalConfig,
+    bars: Sequence[Any],
+    source: Source,
+    *,
+    code_hash: str,
+    home: Path,
+    executor: Executor[StreamTask, Stream],
+    progress: Progress,
+    seal_of: Callable[[dict[str, int]], Seal],
+) -> Prepared:
+    """Prepare all streams and lay the folds."""
+    parts = source.open()
+    params = resolve_params(f"labeler {parts.labeler.name!r}", parts.labeler.params, config.params)
+    label_params, run_params = _exit_params(parts, params, config)
+    horizon = params.get("horizon_bars", parts.labeler.horizon_bars)
+    tasks = tuple(
+        StreamTask(
+            source=source,
+            bars=item,
+            params=params,
+            label_params=label_params,
+            run_params=run_params,
+            horizon_bars=int(horizon),
+            flat_at_session_end=config.flat_at_session_end,
+            slippage_ticks=config.slippage_ticks,
+            seed=config.seed,
+            code_hash=code_hash,
+            home=home,
+        )
+        for item in bars
+    )
+    stage = progress.stage("decisions and causality", len(tasks))
+    streams = []
+    for stream in executor.run(prepare_stream, tasks):
+        streams.append(stream)
+        stage.advance()
+    if not any(len(stream.decisions) for stream in streams):
+        raise SampleError(
+            f"labeler {parts.labeler.name!r} found no decision in {len(streams)} stream(s)",
+            fix="bring a longer span, or check the strategy's parameters",
+        )
+    pool = pool_streams(streams, parts.labeler, parts.feature_sets)
+    if config.overlap == "one_per_stream":
+        pool = _thin(pool)
+    days, start_us = _grid(streams)
+    seal = seal_of(_proposed_seals(streams))
+    folds = plan_folds(
+        pool.table,
+        days,
+        start_us,
+        FoldSettings(
+            train=config.train_months,
+            validation=config.validation_months,
+            test=config.test_months,
+            stride=config.test_months,
+            embargo_days=config.embargo_days,
+        ),
+        first_day=max(int(s.grid_days[0]) for s in streams),
+        last_day=min(int(s.grid_days[-1]) for s in streams),
+        seal_day=seal.day,
+        unsealed=seal.opened,
+    )
+    return Prepared(
+        parts=parts, params=params, label_params=label_params, run_params=run_params,
+        tasks=tasks, pool=pool, folds=folds, seal=seal, days=days, day_start_us=start_us,
+    )  # fmt: skip
+
+
+def _exit_params(
+    parts: Parts, params: dict[str, ParamValue], config: EvalConfig
+) -> tuple[dict[str, ParamValue], dict[str, ParamValue]]:
+    """Return the parameters of the label policy and of the run's policy.
+
+    A labeler parameter of the same name (``rr``) is the policy's default; what the
+    user sets for the exit goes to the run's policy, and to the labels too when both
+    are the same policy.
+    """
+
+    def own(policy: ExitPolicy, given: Params) -> dict[str, ParamValue]:
+        inherited = {p.name: params[p.name] for p in policy.params if p.name in params}
+        return resolve_params(f"exit {policy.name!r}", policy.params, {**inherited, **given})
+
+    run = own(parts.run_policy, config.exit_params)
+    same = parts.run_policy.name == parts.label_policy.name
+    return (run if same else own(parts.label_policy, {})), run
+
+
+def _thin(pool: Pool) -> Pool:
+    from dataclasses import replace
+
+    return replace(pool, table=replace(pool.table, valid=one_per_stream(pool)))
+
+
+def _grid(streams: Sequence[Stream]) -> tuple[Int32, Int64]:
+    """Return the union of the streams' trading days; a shared day starts at its earliest open."""
+    start: dict[int, int] = {}
+    for stream in streams:
+        for day, opens in zip(
+            stream.grid_days.tolist(), stream.grid_start_us.tolist(), strict=True
+        ):
+            start[day] = min(opens, start.get(day, opens))
+    days = sorted(start)
+    return (
+        np.array(days, dtype=np.int32),
+        np.array([start[day] for day in days], dtype=np.int64),
+    )
+
+
+def _proposed_seals(streams: Sequence[Stream]) -> dict[str, int]:
+    """Return, per instrument, the first day of its newest 15 %, at least two months."""
+    proposed: dict[str, int] = {}
+    for stream in streams:
+        grid = stream.grid_days
+        day = choose_seal(grid)
+        symbol = stream.bars.instrument.symbol
+        proposed[symbol] = min(day, proposed.get(symbol, day))
+    return proposed
+
+
+def ledger_seal(ledger: Ledger, *, write: bool) -> Callable[[dict[str, int]], Seal]:
+    """Return how a run learns its seal; a dry run reads and writes nothing."""
+
+    def seal_of(proposed: dict[str, int]) -> Seal:
+        fixed = {}
+        for symbol, day in sorted(proposed.items()):
+            known = ledger.seal_day(symbol, day) if write else ledger.sealed(symbol)
+            fixed[symbol] = day if known is None else known
+        return Seal(day=min(fixed.values()), opened=False, by_instrument=fixed)
+
+    return seal_of

@@ -1,0 +1,94 @@
+"""What the evaluation tells whoever waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichBars
+
+
+class Stage(Protocol):
+    """One stage under way."""
+
+    def advance(self, steps: int = 1) -> None:
+        """Note that ``steps`` more are done."""
+        ...
+
+
+class Progress(Protocol):
+    """Hears about stages and plain notes."""
+
+    def stage(self, name: str, total: int) -> Stage:
+        """Open a stage of ``total`` steps."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Say one thing the user should know, a warning for example."""
+        ...
+
+
+class _SilentStage:
+    def advance(self, steps: int = 1) -> None:
+        """Do nothing."""
+
+
+class Silent:
+    """Says nothing; for tests and for ``--quiet``."""
+
+    def stage(self, name: str, total: int) -> Stage:
+        """Open a stage nobody watches."""
+        return _SilentStage()
+
+    def note(self, text: str) -> None:
+        """Do nothing."""
+
+
+class _RichStage:
+    def __init__(self, bars: RichBars, name: str, total: int) -> None:
+        self._bars = bars
+        self._task = bars.add_task(name, total=total)
+
+    def advance(self, steps: int = 1) -> None:
+        self._bars.advance(self._task, steps)
+
+
+class Live:
+    """Progress bars with rate and remaining time on standard error."""
+
+    def __init__(self, bars: RichBars) -> None:
+        self._bars = bars
+
+    def stage(self, name: str, total: int) -> Stage:
+        """Open a bar."""
+        return _RichStage(self._bars, name, total)
+
+    def note(self, text: str) -> None:
+        """Print above the bars."""
+        self._bars.console.print(text, highlight=False)
+
+
+@contextmanager
+def live() -> Iterator[Progress]:
+    """Show progress bars on standard error while the block runs."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description:<28}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(compact=True),
+    )
+    with Progress(*columns, console=Console(stderr=True), refresh_per_second=5) as bars:
+        yield Live(bars)
