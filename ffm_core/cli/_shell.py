@@ -180,6 +180,10 @@ def _guarded(run: Any, shell: Shell) -> int:
         return _report(shell, error, "interrupted", "", INTERRUPTED)
     except KeyboardInterrupt as error:
         return _report(shell, error, "interrupted", "", INTERRUPTED)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        emit_error(shell, "UsageError", "a command is missing", _usage_fix(error), USAGE)
+        return USAGE
     except click.ClickException as error:
         return _report(shell, error, error.format_message(), _usage_fix(error), USAGE)
     except Exception as error:
