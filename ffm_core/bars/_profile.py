@@ -144,7 +144,7 @@ def _holes(bars: Bars, new_day: Bool, first_row: Int64) -> tuple[int, Int64]:
         return 0, np.empty(0, dtype=np.int64)
     # A gap that opens at the same time of day in half the sessions is a break.
     minute = (wall_us(bars)[rows] % DAY_US) // step
-    slots, inverse, counts = np.unique(minute, return_inverse=True, return_counts=True)
+    _, inverse, counts = np.unique(minute, return_inverse=True, return_counts=True)
     real = counts[inverse] < 0.5 * len(first_row) if len(first_row) > 4 else counts[inverse] > 0
     rows = rows[real]
     return int((gap[rows] // step - 1).sum()), (rows + 1).astype(np.int64)

@@ -107,6 +107,43 @@ def _to_utc(wall_us: Int64, zone: str) -> Int64:
 
 
 @lru_cache(maxsize=64)
+def zone_changes(zone: str, first_day: int, last_day: int) -> tuple[Int64, Int64]:
+    """Return when a zone's offset from UTC changes, and the offsets.
+
+    Parameters
+    ----------
+    zone : str
+        IANA name.
+    first_day, last_day : int
+        UTC days since 1970, both included.
+
+    Returns
+    -------
+    changes : int64 (C,)
+        First microsecond, UTC, of each new offset; exact to the minute.
+    offsets : int64 (C+1,)
+        Local minus UTC, microseconds: before the first change, after it, …
+    """
+    days = np.arange(first_day, last_day + 2, dtype=np.int64) * DAY_US
+    daily = _offsets(days, zone)
+    changes: list[int] = []
+    values = [int(daily[0])]
+    for index in np.flatnonzero(np.diff(daily)):
+        minutes = days[index] + np.arange(1441, dtype=np.int64) * MINUTE_US
+        fine = _offsets(minutes, zone)
+        for at in np.flatnonzero(np.diff(fine)) + 1:
+            changes.append(int(minutes[at]))
+            values.append(int(fine[at]))
+    return np.array(changes, dtype=np.int64), np.array(values, dtype=np.int64)
+
+
+def _offsets(stamps: Int64, zone: str) -> Int64:
+    aware = pl.Series(stamps).cast(pl.Datetime("us", "UTC")).dt.convert_time_zone(zone)
+    local = aware.dt.replace_time_zone(None).dt.timestamp("us").to_numpy()
+    return np.asarray(local - stamps, dtype=np.int64)
+
+
+@lru_cache(maxsize=64)
 def trading_dates(calendar: str, first: date, last: date) -> tuple[Int32, Int32]:
     """Return the trading dates of a calendar and how early each closes.
 

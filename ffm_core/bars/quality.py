@@ -1,4 +1,4 @@
-"""The plausibility audit: is this what it claims to be, and is it whole?
+"""The plausibility audit says whether bars are what they claim, and whole.
 
 The schema (:mod:`ffm_core.bars.validate`) says whether rows can be bars at all;
 the audit says whether the series can be traded history of its instrument. It
@@ -127,17 +127,30 @@ def _grid(bars: Bars, facts: Profile) -> list[Finding]:
     if share <= 0.001:
         noisy = distance > 1e-6
         if noisy.any():
-            return [_finding(bars, "info", "float_noise",
-                             "prices carry float noise, as additive back-adjustment leaves",
-                             noisy)]  # fmt: skip
+            return [
+                _finding(
+                    bars,
+                    "info",
+                    "float_noise",
+                    "prices carry float noise, as additive back-adjustment leaves",
+                    noisy,
+                )
+            ]
         return []
     recent = float(off[-max(len(off) // 5, 1) :].mean())
     fine = _finest_step(bars, tick)
     what = f"{_percent(share)} of bars lie off the {tick:g} tick grid of {bars.instrument.symbol}"
     if fine < FINE_STEP and recent > 0.2 and bars.instrument.kind != "proxy":
-        return [_finding(bars, "refuse", "tick_grid",
-                         f"{what}, in steps as fine as {fine * tick:.3g}: another instrument, "
-                         "another unit or made-up prices", off)]  # fmt: skip
+        return [
+            _finding(
+                bars,
+                "refuse",
+                "tick_grid",
+                f"{what}, in steps as fine as {fine * tick:.3g}: another instrument, "
+                "another unit or made-up prices",
+                off,
+            )
+        ]
     why = "an older tick" if recent < 0.001 else "mid prices or ratio back-adjustment"
     return [_finding(bars, "warn", "tick_grid", f"{what} ({why})", off)]
 
@@ -168,17 +181,31 @@ def _steps(bars: Bars, facts: Profile) -> list[Finding]:
     if len(wild):
         worst = int(wild[np.argmax(size[wild - 1])])
         move = 100 * (bars.open[worst] / bars.close[worst - 1] - 1)
-        found.append(_finding(bars, "refuse", "steps",
-            f"{len(wild)} steps between bars that no market makes, the largest {move:+.1f} % at "
-            f"{to_stamp(int(bars.ts_us[worst]))} ({scaled[worst - 1]:.0f} daily standard "
-            "deviations)", wild))  # fmt: skip
+        found.append(
+            _finding(
+                bars,
+                "refuse",
+                "steps",
+                f"{len(wild)} steps between bars that no market makes, the largest {move:+.1f} % "
+                f"at {to_stamp(int(bars.ts_us[worst]))} ({scaled[worst - 1]:.0f} daily standard "
+                "deviations)",
+                wild,
+            )
+        )
     body = np.abs(np.log(bars.close / bars.open))
     spike = np.log(bars.high / bars.low)
     bad = (spike > STEP_SIGMA * facts.sigma) & (body < 0.2 * spike) & (spike > STEP_LEAST)
     if bad.any():
-        found.append(_finding(bars, "warn", "spikes",
-                              f"{int(bad.sum())} bars spike out and back by more than "
-                              f"{STEP_SIGMA:.0f} daily standard deviations", bad))  # fmt: skip
+        found.append(
+            _finding(
+                bars,
+                "warn",
+                "spikes",
+                f"{int(bad.sum())} bars spike out and back by more than "
+                f"{STEP_SIGMA:.0f} daily standard deviations",
+                bad,
+            )
+        )
     return found
 
 
@@ -192,9 +219,16 @@ def _rolls(bars: Bars, facts: Profile) -> list[Finding]:
     scaled = size / (facts.sigma * np.sqrt(facts.days_between))
     jumps = np.flatnonzero((scaled > ROLL_SIGMA) & facts.new_day) + 1
     if len(jumps):
-        return [_finding(bars, "warn", "suspected_rolls",
-                         f"{len(jumps)} overnight steps may be rolls; without a contract column "
-                         "they are kept as price moves", jumps)]  # fmt: skip
+        return [
+            _finding(
+                bars,
+                "warn",
+                "suspected_rolls",
+                f"{len(jumps)} overnight steps may be rolls; without a contract column "
+                "they are kept as price moves",
+                jumps,
+            )
+        ]
     return [_unknown_rolls(bars)]
 
 
@@ -202,8 +236,12 @@ def _unknown_rolls(bars: Bars) -> Finding:
     # Longer than one contract can be held, the series must have rolled.
     held = _YEAR_US * 1.2 / len(bars.instrument.months)
     if int(bars.ts_us[-1]) - int(bars.ts_us[0]) > held:
-        return _finding(bars, "warn", "unknown_rolls",
-                        "no contract column: the series must have rolled, nobody knows where")  # fmt: skip
+        return _finding(
+            bars,
+            "warn",
+            "unknown_rolls",
+            "no contract column: the series must have rolled, nobody knows where",
+        )
     return _finding(bars, "info", "no_contract", "no contract column")
 
 
@@ -211,16 +249,31 @@ def _known_rolls(bars: Bars, codes: np.ndarray) -> list[Finding]:
     changes = np.flatnonzero(np.diff(codes)) + 1
     found = []
     if len(changes):
-        found.append(_finding(bars, "info", "rolls",
-                              f"{len(changes)} rolls known from the contract column",
-                              changes))  # fmt: skip
+        found.append(
+            _finding(
+                bars,
+                "info",
+                "rolls",
+                f"{len(changes)} rolls known from the contract column",
+                changes,
+            )
+        )
     if len(changes) >= len(np.unique(codes)):
-        found.append(_finding(bars, "warn", "roll_flip_flop",
-                              "a contract comes back after it was left", changes))  # fmt: skip
+        found.append(
+            _finding(
+                bars, "warn", "roll_flip_flop", "a contract comes back after it was left", changes
+            )
+        )
     lengths = {len(name) for name in bars.frame["contract"].unique().to_list()}
     if len(lengths) > 1:
-        found.append(_finding(bars, "warn", "contract_names",
-                              "contract names change their style (NGM5, then NGU25)"))  # fmt: skip
+        found.append(
+            _finding(
+                bars,
+                "warn",
+                "contract_names",
+                "contract names change their style (NGM5, then NGU25)",
+            )
+        )
     return found
 
 
@@ -231,13 +284,20 @@ def _volume(bars: Bars, facts: Profile) -> list[Finding]:
         level: Level = "warn" if bars.instrument.kind == "future" else "info"
         return [_finding(bars, level, "no_volume", "the source has no volume")]
     if share > DEAD_SHARE and bars.instrument.kind != "proxy":
-        return [_finding(bars, "refuse", "dead_volume",
-                         f"{_percent(share)} of bars had no trade: nobody trades this contract",
-                         empty)]  # fmt: skip
+        return [
+            _finding(
+                bars,
+                "refuse",
+                "dead_volume",
+                f"{_percent(share)} of bars had no trade: nobody trades this contract",
+                empty,
+            )
+        ]
     if share > 0.001:
         level = "warn" if share > 0.01 else "info"
-        return [_finding(bars, level, "zero_volume",
-                         f"{_percent(share)} of bars had no trade", empty)]  # fmt: skip
+        return [
+            _finding(bars, level, "zero_volume", f"{_percent(share)} of bars had no trade", empty)
+        ]
     return []
 
 
@@ -246,9 +306,16 @@ def _dead(bars: Bars, facts: Profile) -> list[Finding]:
         return []
     level: Level = "refuse" if len(facts.dead_run) >= DEAD_SESSIONS else "warn"
     rows = facts.first_row[facts.dead_run]
-    return [_finding(bars, level, "dead_segment",
-                     f"{len(rows)} sessions in a row trade under 1 % of the volume around them: "
-                     "a far contract month or the wrong feed", rows)]  # fmt: skip
+    return [
+        _finding(
+            bars,
+            level,
+            "dead_segment",
+            f"{len(rows)} sessions in a row trade under 1 % of the volume around them: "
+            "a far contract month or the wrong feed",
+            rows,
+        )
+    ]
 
 
 def _absent(bars: Bars, facts: Profile) -> list[Finding]:
@@ -257,8 +324,15 @@ def _absent(bars: Bars, facts: Profile) -> list[Finding]:
     share = len(facts.absent_us) / facts.n_expected
     level: Level = "refuse" if share > ABSENT_SHARE else "warn" if share > 0.01 else "info"
     message = f"{len(facts.absent_us)} of {facts.n_expected} sessions have no bar"
-    return [Finding(level=level, code="missing_sessions", message=message,
-                    count=len(facts.absent_us), first=to_stamp(int(facts.absent_us[0])))]  # fmt: skip
+    return [
+        Finding(
+            level=level,
+            code="missing_sessions",
+            message=message,
+            count=len(facts.absent_us),
+            first=to_stamp(int(facts.absent_us[0])),
+        )
+    ]
 
 
 def _holes(bars: Bars, facts: Profile) -> list[Finding]:
@@ -266,12 +340,19 @@ def _holes(bars: Bars, facts: Profile) -> list[Finding]:
     if facts.n_missing_bars:
         share = facts.n_missing_bars / (facts.n_missing_bars + len(bars))
         level: Level = "warn" if share > 0.02 else "info"
-        found.append(_finding(bars, level, "holes",
-                              f"{facts.n_missing_bars} bars ({_percent(share)}) are missing inside "
-                              "sessions", facts.hole_rows))  # fmt: skip
-    for name in facts.thin_weekdays:
-        found.append(_finding(bars, "warn", "weekday_hole",
-                              f"{name} sessions hold far fewer bars than the others"))  # fmt: skip
+        found.append(
+            _finding(
+                bars,
+                level,
+                "holes",
+                f"{facts.n_missing_bars} bars ({_percent(share)}) are missing inside sessions",
+                facts.hole_rows,
+            )
+        )
+    found += [
+        _finding(bars, "warn", "weekday_hole", f"{name} sessions hold far fewer bars than others")
+        for name in facts.thin_weekdays
+    ]
     return found
 
 
@@ -299,16 +380,28 @@ def _stamps(bars: Bars, facts: Profile) -> list[Finding]:
     short = np.flatnonzero(step < bars.timeframe.us) + 1
     if len(short):
         level: Level = "warn" if len(short) > 0.001 * len(bars) else "info"
-        found.append(_finding(bars, level, "overlap",
-                              f"{len(short)} bars open before the one above has ended",
-                              short))  # fmt: skip
+        found.append(
+            _finding(
+                bars,
+                level,
+                "overlap",
+                f"{len(short)} bars open before the one above has ended",
+                short,
+            )
+        )
     if bars.timeframe.us < 3_600_000_000:
         crooked = bars.ts_us % bars.timeframe.us != 0
         if crooked.any():
             level = "warn" if crooked.mean() > 0.001 else "info"
-            found.append(_finding(bars, level, "crooked_stamps",
-                                  f"{int(crooked.sum())} stamps are no multiple of "
-                                  f"{bars.timeframe}", crooked))  # fmt: skip
+            found.append(
+                _finding(
+                    bars,
+                    level,
+                    "crooked_stamps",
+                    f"{int(crooked.sum())} stamps are no multiple of {bars.timeframe}",
+                    crooked,
+                )
+            )
     return found
 
 
@@ -316,5 +409,8 @@ def _future(bars: Bars, now_us: int) -> list[Finding]:
     late = bars.ts_us > now_us + CLOCK_SLACK_US
     if bars.instrument.kind == "simulated" or not late.any():
         return []
-    return [_finding(bars, "refuse", "future_bars",
-                     f"{int(late.sum())} bars are dated in the future", late)]  # fmt: skip
+    return [
+        _finding(
+            bars, "refuse", "future_bars", f"{int(late.sum())} bars are dated in the future", late
+        )
+    ]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import polars as pl
 
-from ffm_core.bars.calendar import DAY_US, MINUTE_US, Schedule, schedule
+from ffm_core.bars.calendar import DAY_US, MINUTE_US, Schedule, schedule, zone_changes
 from ffm_core.bars.instrument import Instrument
 from ffm_core.bars.instruments import minutes_of_day
 from ffm_core.bars.table import Bars
@@ -21,9 +23,17 @@ def sessions_of(bars: Bars) -> Schedule:
 
 def wall_us(bars: Bars) -> Int64:
     """Local wall-clock time of each bar open, microseconds since 1970; shape (T,)."""
-    local = bars.frame["ts"].dt.convert_time_zone(bars.instrument.timezone)
-    stamps = local.dt.replace_time_zone(None).dt.timestamp("us").to_numpy()
-    return np.ascontiguousarray(stamps, dtype=np.int64)
+    stamps = bars.ts_us
+    if len(stamps) == 0:
+        return stamps
+    first, last = int(stamps[0]) // DAY_US, int(stamps[-1]) // DAY_US
+    changes, offsets = zone_changes(bars.instrument.timezone, first, last)
+    # Stamps are in order, so each offset holds for one stretch of bars.
+    edges = [0, *np.searchsorted(stamps, changes).tolist(), len(stamps)]
+    wall = np.empty(len(stamps), dtype=np.int64)
+    for (lo, hi), offset in zip(pairwise(edges), offsets.tolist(), strict=True):
+        np.add(stamps[lo:hi], offset, out=wall[lo:hi])
+    return wall
 
 
 def trading_days(bars: Bars) -> Int32:
@@ -42,8 +52,13 @@ def trading_days(bars: Bars) -> Int32:
     evening = opens >= minutes_of_day(bars.instrument.session_close)
     shift = (1440 - opens) * MINUTE_US if evening else 0
     dates = (wall_us(bars) + shift) // DAY_US
+    if len(dates) == 0:
+        return dates.astype(np.int32)
     days = sessions_of(bars).days
-    return days[np.minimum(np.searchsorted(days, dates), len(days) - 1)]
+    lowest = int(dates.min())  # local time steps back once a year
+    every = np.arange(lowest, int(dates.max()) + 1)
+    following: Int32 = days[np.minimum(np.searchsorted(days, every), len(days) - 1)]
+    return np.asarray(following[dates - lowest], dtype=np.int32)
 
 
 def exchange_hours(bars: Bars) -> Int8:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -16,84 +14,20 @@ import polars as pl
 from ffm_core.bars.instrument import Instrument
 from ffm_core.bars.instruments import DECLARE, is_known, lookup
 from ffm_core.bars.quality import Audit, audit
+from ffm_core.bars.readers._contracts import CONTRACT, choose_contract
 from ffm_core.bars.readers._parquet import read_parquet
-from ffm_core.bars.readers._raw import Raw
-from ffm_core.bars.readers._sniff import LAYOUTS, SUFFIXES, Layout, sniff
-from ffm_core.bars.readers._stamps import check_zone, to_utc
+from ffm_core.bars.readers._sniff import SUFFIXES, sniff
+from ffm_core.bars.readers._stamps import to_utc
 from ffm_core.bars.readers._text import read_text
+from ffm_core.bars.readers.options import Options, parse_data_option
 from ffm_core.bars.sessions import trading_days
+from ffm_core.bars.store import is_store, open_store
 from ffm_core.bars.table import COLUMNS, Bars
 from ffm_core.bars.timeframe import Timeframe
-from ffm_core.bars.validate import Policy, validate
+from ffm_core.bars.validate import validate
 from ffm_core.errors import ContractError, DataError, DataQualityError, SchemaError, UsageError
 
-_CONTRACT = re.compile(r"^(?P<root>[A-Z0-9]{1,4}?)[FGHJKMNQUVXZ]\d{1,2}$")
 _EPOCH = date(1970, 1, 1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """How to read a file; every field may be left out.
-
-    Parameters
-    ----------
-    symbol : str, optional
-        Instrument; default the text before the first ``_`` of the file name.
-    timeframe : Timeframe or str, optional
-        Bar length; default the modal step.
-    tz : str, optional
-        IANA zone of stamps without one.
-    stamps : {"start", "end"}
-        Whether stamps mark the open or the close of a bar.
-    layout : str, optional
-        Layout of a text file, instead of recognising it.
-    formats : sequence of str
-        strptime formats of stamps that are not ISO, tried in order.
-    columns : mapping of str to str
-        Our column name to the file's; ``{"volume": "none"}`` for none.
-    contract : str, optional
-        Contract month or vendor symbol to choose from a file that holds several.
-    policy : {"error", "drop"}
-        What happens to rows that break the schema.
-    accept_quality : bool
-        Take data the audit refuses.
-    date_from, date_to : datetime.date, optional
-        First and last trading date to keep.
-    instruments : pathlib.Path, optional
-        File of declared instruments.
-    """
-
-    symbol: str | None = None
-    timeframe: Timeframe | str | None = None
-    tz: str | None = None
-    stamps: Literal["start", "end"] = "start"
-    layout: Layout | None = None
-    formats: Sequence[str] = ()
-    columns: Mapping[str, str] = field(default_factory=dict)
-    contract: str | None = None
-    policy: Policy = "error"
-    accept_quality: bool = False
-    date_from: date | None = None
-    date_to: date | None = None
-    instruments: Path | None = None
-
-    def __post_init__(self) -> None:
-        choices = {
-            "stamps": ("start", "end"),
-            "layout": (None, *LAYOUTS),
-            "policy": ("error", "drop"),
-        }
-        for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
-                spoken = ", ".join(str(a) for a in allowed if a is not None)
-                raise UsageError(f"{name} must be one of {spoken}, got {getattr(self, name)!r}")
-        if self.tz is not None:
-            check_zone(self.tz)
-        if self.layout == "charting" and not (self.formats and self.tz):
-            raise UsageError(
-                "layout charting needs the stamp format and the time zone",
-                fix="for example --format '%d/%m/%Y %H:%M:%S' --tz America/New_York",
-            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,31 +52,6 @@ class LoadedBars:
     audit: Audit
 
 
-def parse_data_option(text: str) -> tuple[str | None, Path]:
-    """Split ``ES=path`` or ``path``.
-
-    Returns
-    -------
-    symbol : str or None
-        Upper-case instrument when one was given.
-    path : pathlib.Path
-        The rest.
-
-    Raises
-    ------
-    UsageError
-        When either side is empty.
-    """
-    left, sign, right = text.partition("=")
-    if not sign or "/" in left or Path(text).exists():
-        if not text.strip():
-            raise UsageError("--data is empty", fix="write --data PATH or --data ES=PATH")
-        return None, Path(text)
-    if not left.strip() or not right.strip():
-        raise UsageError(f"--data {text!r}: expected ES=path", fix="write --data ES=PATH")
-    return left.strip().upper(), Path(right)
-
-
 def load(path: Path | str, **options: object) -> LoadedBars:
     """Read, validate and audit one instrument at one timeframe.
 
@@ -164,7 +73,7 @@ def load(path: Path | str, **options: object) -> LoadedBars:
     place = Path(path)
     if place.is_dir():
         return _single(place, _load_folder(place, how))
-    return _finish([_read_file(place, how)], place.name, how)
+    return _finish([_read_part(place, how)], place.name, how)
 
 
 def load_many(
@@ -185,12 +94,24 @@ def load_many(
         if place.is_dir():
             loaded += _load_folder(place, own)
         else:
-            loaded.append(_finish([_read_file(place, own)], place.name, own))
+            loaded.append(_finish([_read_part(place, own)], place.name, own))
     streams = [item.bars.stream for item in loaded]
     for stream in streams:
         if streams.count(stream) > 1:
             raise UsageError(f"--data gives {stream} twice", fix="leave one of them out")
     return loaded
+
+
+def read_bars(path: Path, how: Options) -> Bars:
+    """Read and validate one file, without an audit.
+
+    Raises
+    ------
+    SchemaError, UnsupportedFormatError, ContractError
+        When the content cannot be bars.
+    """
+    part = _read_part(path, how)
+    return Bars(part.frame, part.instrument, part.timeframe)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,15 +136,35 @@ def _single(place: Path, found: list[LoadedBars]) -> LoadedBars:
 
 
 def _load_folder(place: Path, how: Options) -> list[LoadedBars]:
+    if is_store(place):
+        return _load_store(place, how)
     files = bar_files(place)
     groups: dict[str, list[_Part]] = {}
     for file in files:
-        part = _read_file(file, how)
+        part = _read_part(file, how)
         groups.setdefault(f"{part.instrument.symbol}/{part.timeframe}", []).append(part)
     return [
         _finish(parts, parts[0].name if len(parts) == 1 else place.name, how)
         for _, parts in sorted(groups.items())
     ]
+
+
+def _load_store(place: Path, how: Options) -> list[LoadedBars]:
+    store = open_store(place)
+    wanted = how.symbol.upper() if how.symbol else None
+    length = Timeframe.parse(str(how.timeframe)).name if how.timeframe else None
+    parts = [
+        _Part(bars.frame, bars.instrument, bars.timeframe, {}, stream)
+        for stream in sorted(store.streams)
+        if wanted in (None, stream.partition("/")[0]) and length in (None, stream.partition("/")[2])
+        for bars in [store.load(stream)]
+    ]
+    if not parts:
+        raise DataError(
+            f"{place.name}: the store holds nothing of {how.symbol or how.timeframe or 'any kind'}",
+            fix=f"it holds {', '.join(sorted(store.streams)) or 'nothing'}",
+        )
+    return [_finish([part], place.name, how) for part in parts]
 
 
 def bar_files(place: Path) -> list[Path]:
@@ -259,7 +200,7 @@ def resolve_symbol(path: Path, how: Options) -> Instrument:
     guess = path.name.split(".")[0].split("_")[0].upper()
     if is_known(guess, declared=how.instruments):
         return lookup(guess, declared=how.instruments)
-    month = _CONTRACT.match(guess)
+    month = CONTRACT.match(guess)
     hint = ""
     if month is not None and is_known(month["root"], declared=how.instruments):
         hint = f"; if it is a contract month, say {month['root']}={path.name}"
@@ -269,7 +210,7 @@ def resolve_symbol(path: Path, how: Options) -> Instrument:
     )
 
 
-def _read_file(path: Path, how: Options) -> _Part:
+def _read_part(path: Path, how: Options) -> _Part:
     if not path.exists():
         raise DataError(f"{path}: no such file or folder", fix="check the path")
     sniffed = sniff(path, how.layout)
@@ -284,56 +225,15 @@ def _read_file(path: Path, how: Options) -> _Part:
     if raw.frame.height == 0:
         raise SchemaError(f"{path.name}: holds no bars", fix="give a file with at least two bars")
     utc = to_utc(raw, tz=how.tz, formats=formats, drop=how.policy == "drop")
-    frame, places = _choose_contract(utc, instrument, how)
+    frame, places = choose_contract(utc, instrument, how)
+    others = utc.frame.height - frame.height
     frame, dropped = validate(frame, name=path.name, where=places, policy=how.policy)
+    dropped |= {"other_contract": others} if others else {}
     timeframe = _timeframe(frame, path.name, how)
     if how.stamps == "end":
         frame = frame.with_columns(pl.col("ts") - pl.duration(microseconds=timeframe.us))
     wanted = [*COLUMNS, *(["contract"] if "contract" in frame.columns else [])]
     return _Part(frame.select(wanted), instrument, timeframe, dropped, path.name)
-
-
-def _choose_contract(
-    raw: Raw, instrument: Instrument, how: Options
-) -> tuple[pl.DataFrame, Callable[[int], str]]:
-    frame = raw.frame
-    if "contract" not in frame.columns:
-        if how.contract is not None:
-            raise UsageError(f"{raw.name}: no contract column to choose {how.contract!r} from")
-        return frame, raw.where
-    names = frame["contract"].unique(maintain_order=True).to_list()
-    if None in names:
-        index = int(frame["contract"].is_null().arg_true()[0])
-        raise SchemaError(f"{raw.where(index)}: contract is missing")
-    wanted = _wanted(names, instrument, how, raw.name)
-    if len(wanted) == len(names):
-        return frame, raw.where
-    rows = frame["contract"].is_in(wanted).arg_true()
-    return frame[rows], lambda index: raw.where(int(rows[index]))
-
-
-def _wanted(names: list[str], instrument: Instrument, how: Options, file: str) -> list[str]:
-    if how.contract is not None:
-        if how.contract not in names:
-            raise UsageError(
-                f"{file}: holds no contract {how.contract!r}", fix=f"it has {', '.join(names)}"
-            )
-        return [how.contract]
-    roots = {name: _root(name) for name in names}
-    if len(set(roots.values())) == 1:
-        return names
-    own = [name for name, root in roots.items() if root == instrument.symbol]
-    if not own:
-        raise SchemaError(
-            f"{file}: holds several symbols ({', '.join(names)}), none of {instrument.symbol}",
-            fix="choose one with --contract, or name the instrument",
-        )
-    return own
-
-
-def _root(name: str) -> str:
-    month = _CONTRACT.match(name.upper())
-    return month["root"] if month is not None else name.upper()
 
 
 def _timeframe(frame: pl.DataFrame, name: str, how: Options) -> Timeframe:

@@ -1,0 +1,301 @@
+"""``ffm data``: import, check, describe and simulate market data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ffm_core.cli._output import columns, console, emit_json, note, output_options, say
+
+if TYPE_CHECKING:
+    from ffm_core.bars.importing import Imported
+    from ffm_core.bars.readers import LoadedBars
+
+C = TypeVar("C", bound=Callable[..., Any])
+DATA = 4  # exit code of a DataError, also of a batch with failed files
+
+
+@click.group()
+def group() -> None:
+    """Import, check and describe market data."""
+
+
+def reading_options(command: C) -> C:
+    """Add the options that say how a file is to be read."""
+    from ffm_core.bars.readers._sniff import LAYOUTS
+
+    for option in reversed(
+        (
+            click.option("--tz", help="Time zone of stamps without one, such as America/New_York."),
+            click.option(
+                "--stamps",
+                type=click.Choice(["start", "end"]),
+                default="start",
+                show_default=True,
+                help="Whether stamps mark the open or the close of a bar.",
+            ),
+            click.option("--timeframe", help="Bar length; default the modal step."),
+            click.option(
+                "--layout", type=click.Choice(LAYOUTS), help="Layout, instead of recognising it."
+            ),
+            click.option(
+                "--format", "formats", multiple=True, help="strptime format of stamps; repeatable."
+            ),
+            click.option(
+                "--column",
+                "column_map",
+                multiple=True,
+                metavar="OURS=THEIRS",
+                help="Column map, such as low=Llow or volume=none; repeatable.",
+            ),
+            click.option("--contract", help="Contract month to choose where a file holds several."),
+            click.option(
+                "--policy",
+                type=click.Choice(["error", "drop"]),
+                default="error",
+                show_default=True,
+                help="Stop at rows that break the schema, or drop and count them.",
+            ),
+            click.option(
+                "--instruments",
+                type=click.Path(path_type=Path, dir_okay=False),
+                help="TOML file of declared instruments.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@group.command("import")
+@click.argument("sources", nargs=-1, required=True, metavar="[SYMBOL=]PATH...")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Folder of the store; made when absent.",
+)
+@click.option("--accept-quality", is_flag=True, help="Import data the audit refuses.")
+@reading_options
+@output_options
+def import_command(
+    sources: Sequence[str],
+    out: Path,
+    accept_quality: bool,
+    as_json: bool,
+    quiet: bool,
+    column_map: Sequence[str],
+    **reading: Any,
+) -> None:
+    """Read files or folders into a store of checked Parquet files.
+
+    Finished files are kept, whatever happens to the others; running again skips
+    what is there. Failures are listed at the end, with exit code 4.
+    """
+    from ffm_core.bars.importing import import_files
+    from ffm_core.bars.readers import Options
+
+    how = Options(columns=_column_map(column_map), accept_quality=accept_quality, **reading)
+    with _bar(quiet) as watch:
+        store, report = import_files(sources, out, options=how, watch=watch)
+    failed = [entry for entry in report if entry.state == "failed"]
+    if as_json:
+        streams = [{"stream": n, **entry.as_json()} for n, entry in sorted(store.streams.items())]
+        emit_json("ffm-data-import/1", {"files": [_row(e) for e in report], "streams": streams})
+    else:
+        rows = [
+            (n, f"{e.rows} bars", f"{e.first} .. {e.last}", e.file)
+            for n, e in sorted(store.streams.items())
+        ]
+        say(columns(rows))
+    _end(len(report), [_line(entry.name, entry.problem, entry.fix) for entry in failed])
+
+
+@group.command("check")
+@click.argument("sources", nargs=-1, required=True, metavar="[SYMBOL=]PATH...")
+@reading_options
+@output_options
+def check_command(
+    sources: Sequence[str], as_json: bool, quiet: bool, column_map: Sequence[str], **reading: Any
+) -> None:
+    """Validate files and judge how plausible they are.
+
+    Levels are info, warn and refuse; a file that is refused or cannot be read
+    makes the exit code 4.
+    """
+    loaded, failed = _load(sources, column_map, reading, quiet=quiet)
+    if as_json:
+        emit_json("ffm-data-check/1", {"streams": [_facts(i) for i in loaded], "failed": failed})
+    else:
+        say("\n".join(_audit_page(item) for item in loaded))
+    refused = [
+        f"{i.source_name} {i.bars.stream}: {i.audit.refusal}" for i in loaded if i.audit.refusal
+    ]
+    _end(len(loaded) + len(failed), [_line(**f) for f in failed] + refused)
+
+
+@group.command("describe")
+@click.argument("sources", nargs=-1, required=True, metavar="[SYMBOL=]PATH...")
+@reading_options
+@output_options
+def describe_command(
+    sources: Sequence[str], as_json: bool, quiet: bool, column_map: Sequence[str], **reading: Any
+) -> None:
+    """Say what files hold: instrument, span, sessions, gaps, costs."""
+    loaded, failed = _load(sources, column_map, reading, quiet=quiet)
+    if as_json:
+        emit_json("ffm-data-describe/1", {"streams": [_facts(i) for i in loaded], "failed": failed})
+    else:
+        say("\n\n".join(columns(_describe(_facts(item))) for item in loaded))
+    _end(len(loaded) + len(failed), [_line(**f) for f in failed])
+
+
+@group.command("simulate")
+@click.argument("symbol")
+@click.option("--seed", type=click.IntRange(0), help="Seed, unless the symbol carries it.")
+@click.option("--months", type=click.IntRange(1, 120), default=24, show_default=True)
+@click.option("--timeframe", default="5m", show_default=True, help="Bar length.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(),
+    show_default="here",
+    help="Folder for SYMBOL_TIMEFRAME.parquet.",
+)
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
+@output_options
+def simulate_command(
+    symbol: str,
+    seed: int | None,
+    months: int,
+    timeframe: str,
+    out: Path,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Write a simulated market in which nothing can be earned.
+
+    SYMBOL is SIM, letters and a seed, such as SIMA7.
+    """
+    from ffm_core.bars.simulate import market
+    from ffm_core.bars.store import make_folder, parquet_bytes, write_atomic
+    from ffm_core.errors import OutputError
+
+    bars = market(symbol.upper(), seed=seed, months=months, timeframe=timeframe)
+    make_folder(out)
+    path = out / f"{bars.instrument.symbol}_{bars.timeframe}.parquet"
+    if path.exists() and not force:
+        raise OutputError(f"{path} exists already", fix="say --force, or write elsewhere")
+    write_atomic(path, parquet_bytes(bars.frame))
+    if as_json:
+        facts = {"path": path, "stream": bars.stream, "rows": len(bars), "sha256": bars.sha256}
+        emit_json("ffm-data-simulate/1", facts)
+        return
+    say(str(path))
+
+
+def _column_map(texts: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for text in texts:
+        ours, sign, theirs = text.partition("=")
+        if not (sign and ours and theirs):
+            raise click.BadParameter(f"{text!r} is not OURS=THEIRS", param_hint="--column")
+        found[ours.strip()] = theirs
+    return found
+
+
+@contextmanager
+def _bar(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
+    progress = Progress(
+        *Progress.get_default_columns()[:3],
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[name]}"),
+        console=console(quiet=quiet),
+        transient=True,
+    )
+    with progress:
+        task = progress.add_task("files", total=None, name="")
+
+        def watch(name: str, done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total, name=name)
+
+        yield watch
+
+
+def _load(
+    sources: Sequence[str], column_map: Sequence[str], reading: dict[str, Any], *, quiet: bool
+) -> tuple[list[LoadedBars], list[dict[str, str]]]:
+    from ffm_core.bars.importing import bar_jobs
+    from ffm_core.bars.readers import load_many
+    from ffm_core.errors import FFMError
+
+    jobs = bar_jobs(sources)
+    how = {"columns": _column_map(column_map), "accept_quality": True, **reading}
+    loaded: list[LoadedBars] = []
+    failed: list[dict[str, str]] = []
+    with _bar(quiet) as watch:
+        for number, (symbol, path) in enumerate(jobs):
+            watch(path.name, number, len(jobs))
+            try:
+                loaded += load_many([(symbol, path)], **how)
+            except FFMError as err:
+                if len(jobs) == 1:
+                    raise
+                failed.append({"name": path.name, "problem": err.problem, "fix": err.fix})
+    return loaded, failed
+
+
+def _facts(item: LoadedBars) -> dict[str, Any]:
+    from ffm_core.bars.describe import describe
+
+    return describe(item)
+
+
+def _row(entry: Imported) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(entry)
+
+
+def _audit_page(item: LoadedBars) -> str:
+    head = f"{item.source_name}  {item.bars.stream}  {len(item.bars)} bars  {item.audit.level}"
+    rows = [
+        (f"  {f.level}", f.code, f.message + (f" (first {f.first})" if f.first else ""))
+        for f in item.audit.findings
+    ]
+    dropped = [("  dropped", reason, str(count)) for reason, count in item.counts.items()]
+    return "\n".join([head, *([columns(rows + dropped)] if rows or dropped else [])])
+
+
+def _describe(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = []
+    for key, value in facts.items():
+        if key == "audit":
+            rows.append(("audit", f"{value['level']}: {', '.join(value['codes']) or 'nothing'}"))
+        elif isinstance(value, dict):
+            text = ", ".join(f"{name} {count}" for name, count in value.items())
+            rows.append((key.replace("_", " "), text or "none"))
+        else:
+            rows.append((key.replace("_", " "), str(value)))
+    return rows
+
+
+def _line(name: str, problem: str, fix: str) -> str:
+    own = problem if name in problem else f"{name}: {problem}"
+    return f"{own}\n    fix: {fix}" if fix else own
+
+
+def _end(total: int, problems: Sequence[str]) -> None:
+    if not problems:
+        return
+    note(f"{len(problems)} of {total} failed:")
+    for problem in problems:
+        note(f"  {problem}")
+    click.get_current_context().exit(DATA)
