@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -115,62 +117,69 @@ def _tasks(
 
 
 def _judge(tasks: Sequence[WorldTask], jobs: int, *, quiet: bool) -> list[dict[str, Any]]:
-    from ffm_core.testing.worlds_run import code_version, judge_all
+    from ffm_core.testing.worlds_run import code_version, finished, judge_all
 
+    code = code_version()
+    known = sum(finished(task, code) is not None for task in tasks)
     answers = []
-    with _progress(len(tasks), quiet=quiet) as heard:
-        for answer in judge_all(tasks, jobs=jobs, code=code_version()):
+    with _progress(len(tasks), known, quiet=quiet) as heard:
+        for answer in judge_all(tasks, jobs=jobs, code=code):
             answers.append(answer)
             heard(answer)
     return sorted(answers, key=lambda a: (a["learner"], a["seed"]))
 
 
 @contextmanager
-def _progress(total: int, *, quiet: bool) -> Iterator[Callable[[Mapping[str, Any]], None]]:
-    """Show worlds done, the rate and the verdicts so far on stderr."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+def _progress(
+    total: int, known: int, *, quiet: bool
+) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """Show worlds done, the rate and the verdicts so far on stderr.
+
+    The first ``known`` answers come from an earlier run and do not count for the rate.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     parts = (
         TextColumn("worlds"),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
         TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[rate]}"),
         TextColumn("{task.fields[said]}"),
     )
-    said: dict[str, int] = {}
+    said: Counter[str] = Counter()
+    began = time.monotonic()
     with Progress(*parts, console=console(quiet=quiet), refresh_per_second=2) as bars:
         task = bars.add_task("worlds", total=total, rate="", said="")
 
         def heard(answer: Mapping[str, Any]) -> None:
-            said[answer["decision"]] = said.get(answer["decision"], 0) + 1
+            said[answer["decision"]] += 1
+            fresh = said.total() - known
             words = " ".join(f"{name} {count}" for name, count in sorted(said.items()))
             bars.update(task, advance=1, said=words)
-            speed = bars.tasks[0].speed
-            bars.update(task, rate=f"{speed * 60:.1f}/min" if speed else "")
+            if fresh > 0:
+                bars.update(task, rate=_rate(time.monotonic() - began, fresh, total - known))
 
         yield heard
+
+
+def _rate(seconds: float, done: int, wanted: int) -> str:
+    left = seconds / done * (wanted - done)
+    return f"{seconds / done:.0f} s each, {left / 60:.0f} min left"
 
 
 def _page(kind: str, edge: float | None, rows: Sequence[Mapping[str, Any]]) -> str:
     from ffm_core.testing.worlds_run import DECISIONS
 
     title = f"world {kind}" + (f", edge {edge:+.2f} R" if edge is not None else "")
-    table = [("LEARNER", "WORLDS", *DECISIONS, "PASS SHARE", "95 % INTERVAL")]
+    table = [("LEARNER", "WORLDS", *DECISIONS, "REAL", "NAIVE", "PASSED", "95 % INTERVAL")]
     for row in rows:
         low, high = row["pass_interval"]
         name = row["learner"] + (f" ({row['head']})" if row["head"] else "")
         counts = tuple(str(row["counts"][decision]) for decision in DECISIONS)
+        means = (_signed(row["mean_r"]["REAL"]), _signed(row["mean_r"]["NAIVE"]))
         share = f"{row['pass_share']:.1%}"
-        table.append((name, str(row["n"]), *counts, share, f"{low:.1%} to {high:.1%}"))
+        table.append((name, str(row["n"]), *counts, *means, share, f"{low:.1%} to {high:.1%}"))
     parts = [title, columns(table)]
     for row in rows:
         parts.extend(_why(row))
@@ -183,9 +192,13 @@ def _why(row: Mapping[str, Any]) -> list[str]:
         stops = ", ".join(f"{name} {count}" for name, count in row["stopped_by"].items())
         lines += ["", f"{row['learner']}: checks that did not pass: {stops}"]
     if row["reasons"]:
-        lines.append(f"{row['learner']}: reasons given, most frequent first")
+        lines += ["", f"{row['learner']}: the headline of each verdict"]
         lines += [f"  {count:>4} x {text}" for text, count in row["reasons"].items()]
     return lines
+
+
+def _signed(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.3f} R"
 
 
 def _store(path: Path, payload: Mapping[str, Any]) -> None:

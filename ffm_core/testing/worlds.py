@@ -15,7 +15,20 @@ trigger   0.3            0.3
 Decisions, sides and marks are announced by the last two digits of a bar's volume,
 which the generator draws independently of the price; everything the labeler says is
 computed from bars that are closed. Trades stop 2 × ATR14 away, aim at 2 R and end
-after 150 bars at the latest.
+after 150 bars at the latest; no two of a stream overlap.
+
+Measured with the fill kernel on seeds 1000 to 1059 (about 540,000 decisions per row),
+mean net R and its standard error:
+
+==============  ===============  ===============  ===================
+world           marked half      other half       decisions per month
+==============  ===============  ===============  ===================
+planted +0.6    0.603 ± 0.003    -0.003 ± 0.003   149
+planted +0.4    0.398 ± 0.003    0.000 ± 0.003    150
+planted +0.2    0.202 ± 0.003    0.000 ± 0.003    152
+null            0.003 ± 0.003    -0.002 ± 0.003   154
+trigger +0.3    0.306 ± 0.003    0.300 ± 0.003    148
+==============  ===============  ===============  ===================
 """
 
 from __future__ import annotations

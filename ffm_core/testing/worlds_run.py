@@ -28,6 +28,7 @@ SCHEMA = "ffm-world/1"
 DECISIONS = ("PASS", "FAIL", "INCONCLUSIVE", "REFUSED")
 
 _PACKAGES = ("ffm_core", "ffm_xgb")
+_ARMS = ("REAL", "NAIVE", "RANDOM", "ENTRY")
 _Z = 1.959963984540054  # two-sided 95 %
 
 
@@ -170,7 +171,7 @@ def judge(task: WorldTask, code: str) -> dict[str, Any]:
 
 
 def judge_all(tasks: Sequence[WorldTask], *, jobs: int, code: str) -> Iterator[dict[str, Any]]:
-    """Judge every task not finished yet; yield answers as they come.
+    """Yield the stored answers, then judge the other tasks and yield as they come.
 
     Parameters
     ----------
@@ -216,8 +217,9 @@ def tally(answers: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     -------
     list of dict
         ``learner``, ``head``, ``n``, ``counts`` by decision, ``pass_share`` and its
-        ``pass_interval`` (Wilson, 95 %), ``stopped_by`` (gating checks that did not
-        pass, by name) and ``reasons`` (texts by how often they were given).
+        ``pass_interval`` (Wilson, 95 %), ``mean_r`` (per arm, averaged over worlds),
+        ``stopped_by`` (gating checks that did not pass, by name), ``reasons`` (the
+        headline of each verdict) and ``seeds`` by decision.
     """
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for answer in sorted(answers, key=lambda a: (a["learner"], a["head"] or "", a["seed"])):
@@ -234,7 +236,8 @@ def _row(learner: str, head: str | None, rows: list[Mapping[str, Any]]) -> dict[
         for check in row["checks"]
         if check["gates"] is not False and check["outcome"] in ("fail", "inconclusive", "refused")
     )
-    reasons = Counter(reason for row in rows for reason in row["reasons"])
+    # The first reason is the headline; the others carry numbers of their own world.
+    reasons = Counter(row["reasons"][0] for row in rows if row["reasons"])
     return {
         "learner": learner,
         "head": head,
@@ -242,10 +245,17 @@ def _row(learner: str, head: str | None, rows: list[Mapping[str, Any]]) -> dict[
         "counts": {name: counts[name] for name in DECISIONS},
         "pass_share": passed / len(rows),
         "pass_interval": list(wilson(passed, len(rows))),
+        "mean_r": {arm: _mean_r(arm, rows) for arm in _ARMS},
         "stopped_by": dict(stopped.most_common()),
-        "reasons": dict(reasons.most_common(8)),
+        "reasons": dict(reasons.most_common()),
         "seeds": {name: [r["seed"] for r in rows if r["decision"] == name] for name in DECISIONS},
     }
+
+
+def _mean_r(arm: str, rows: list[Mapping[str, Any]]) -> float | None:
+    means = [row["arms"].get(arm, {}).get("mean_r") for row in rows]
+    known = [mean for mean in means if mean is not None]
+    return sum(known) / len(known) if known else None
 
 
 def parse_seeds(text: str) -> list[int]:

@@ -32,7 +32,13 @@ def _answer(seed, decision="PASS"):
         {"name": "months", "outcome": "fail", "value": 0.1, "threshold": 0.0, "gates": False},
     ]
     said = {"decision": decision, "reasons": [f"because {decision}"], "checks": checks}
-    return {**said, "arms": {}, "trigger": None, "decisions": 9000, "result_hash": f"{seed:064x}"}
+    return {
+        **said,
+        "arms": {"REAL": {"n_trades": 9, "mean_r": seed / 10}},
+        "trigger": None,
+        "decisions": 9000,
+        "result_hash": f"{seed:064x}",
+    }
 
 
 @pytest.fixture
@@ -133,6 +139,8 @@ def test_tally_counts_verdicts_and_what_stopped_them():
     assert xgb["stopped_by"] == {"naive": 3}  # months does not gate
     assert xgb["reasons"]["because PASS"] == 2
     assert xgb["seeds"]["PASS"] == [0, 3]
+    assert xgb["mean_r"] == {"REAL": pytest.approx(0.2), "NAIVE": None, "RANDOM": None,
+                             "ENTRY": None}  # fmt: skip
     assert xgb["pass_interval"] == pytest.approx(list(wilson(2, 5)))
 
 
