@@ -16,8 +16,8 @@ from ffm_core.errors import ContractError, DataError
 from ffm_core.paths import ffm_home
 
 DECLARE = (
-    "declare it in a TOML file, FFM_HOME/instruments.toml or --instruments FILE: "
-    '[instrument.{symbol}] name = "…" exchange = "…" group = "…" tick_size = … point_value = …'
+    "declare it in FFM_HOME/instruments.toml or --instruments FILE: a table [instrument.{symbol}] "
+    "with name, exchange, group, tick_size, point_value"
 )
 _FIELDS = {f.name: f.type for f in fields(Instrument)}
 _NUMBERS = frozenset(name for name, kind in _FIELDS.items() if kind == "float")
@@ -145,7 +145,7 @@ def _check_fields(symbol: str, facts: dict[str, Any], where: str) -> None:
         raise ContractError(_unknown(unknown[0], tuple(_FIELDS), f"{where}: {symbol}: field"))
     for key in ("name", "exchange", "group", "tick_size", "point_value"):
         if key not in facts:
-            raise ContractError(f"{where}: {symbol}: {key} is missing", fix=DECLARE)
+            raise ContractError(f"{where}: {symbol}: {key} is missing")
     for key, value in facts.items():
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if (key in _NUMBERS and not number) or (key not in _NUMBERS and not isinstance(value, str)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -35,13 +35,17 @@ _NUMBER = re.compile(r"^[+-]?\d+(\.\d*)?([eE][+-]?\d+)?$")
 
 @dataclass(frozen=True, slots=True)
 class Sniffed:
-    """What the first bytes say: container, layout, delimiter, header names."""
+    """What the first bytes say: container, layout, delimiter, header names.
+
+    ``first_row`` is the row under the header, ``skip`` counts empty lines above it.
+    """
 
     container: Literal["parquet", "text"]
     layout: Layout
     delimiter: str = ","
     header: tuple[str, ...] = ()
     first_row: tuple[str, ...] = ()
+    skip: int = 0
 
 
 def sniff(path: Path, layout: Layout | None = None) -> Sniffed:
@@ -69,8 +73,8 @@ def sniff(path: Path, layout: Layout | None = None) -> Sniffed:
     if head.startswith(b"PAR1"):
         return Sniffed("parquet", layout or "plain")
     _refuse_magic(path, head)
-    lines = _lines(path, head)
-    return _sniff_text(path, lines, layout)
+    lines, skip = _lines(path, head)
+    return replace(_sniff_text(path, lines, layout), skip=skip)
 
 
 def _head(path: Path) -> bytes:
@@ -110,7 +114,7 @@ def _zip_kind(path: Path) -> str:
     return "an Excel workbook" if "xl/workbook.xml" in names else "a zip archive"
 
 
-def _lines(path: Path, head: bytes) -> list[str]:
+def _lines(path: Path, head: bytes) -> tuple[list[str], int]:
     if b"\x00" in head and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise SchemaError(f"{path.name}: binary content, neither Parquet nor text", fix=_EXPORT)
     try:
@@ -121,10 +125,11 @@ def _lines(path: Path, head: bytes) -> list[str]:
                 f"{path.name}: byte {err.start} is not UTF-8 text", fix="save it as UTF-8"
             ) from err
         text = head[: err.start].decode("utf-8-sig")
-    lines = [line for line in text.splitlines() if line.strip()]
+    every = text.splitlines()
+    lines = [line for line in every if line.strip()]
     if not lines:
         raise SchemaError(f"{path.name}: the file is empty", fix="give a file that holds bars")
-    return lines
+    return lines, every.index(lines[0])
 
 
 def _sniff_text(path: Path, lines: list[str], layout: Layout | None) -> Sniffed:

@@ -27,14 +27,22 @@ def check_zone(tz: str) -> str:
     """
     try:
         ZoneInfo(tz)
-    except (KeyError, ValueError, OSError) as err:
+        pl.Series([0]).cast(_UTC).dt.convert_time_zone(tz)
+    except (KeyError, ValueError, OSError, pl.exceptions.PolarsError) as err:
         raise UsageError(
             f"tz: {tz!r} is no IANA time zone", fix="write it like America/New_York or UTC"
         ) from err
     return tz
 
 
-def to_utc(raw: Raw, *, tz: str | None, formats: Sequence[str] = (), drop: bool = False) -> Raw:
+def to_utc(
+    raw: Raw,
+    *,
+    tz: str | None,
+    formats: Sequence[str] = (),
+    drop: bool = False,
+    zone_hint: str = "for example --tz UTC or --tz America/New_York",
+) -> Raw:
     """Replace ``stamp`` by ``ts`` in UTC.
 
     Parameters
@@ -46,6 +54,8 @@ def to_utc(raw: Raw, *, tz: str | None, formats: Sequence[str] = (), drop: bool 
     drop : bool
         Rows whose local stamp occurs twice or never (clock changes) become null
         instead of an error.
+    zone_hint : str
+        What to say about the zone when it is missing.
 
     Raises
     ------
@@ -66,7 +76,9 @@ def to_utc(raw: Raw, *, tz: str | None, formats: Sequence[str] = (), drop: bool 
         )
     zone: str | None = getattr(stamps.dtype, "time_zone", None)
     if zone is None:
-        stamps = _localise(raw, stamps.cast(pl.Datetime("us")), tz, drop=drop)
+        stamps = _localise(
+            raw, stamps.cast(pl.Datetime("us")), _need(raw, stamps, tz, zone_hint), drop
+        )
     else:
         stamps = stamps.cast(pl.Datetime("us", zone))
     utc = stamps.dt.convert_time_zone("UTC").cast(_UTC).alias("ts")
@@ -149,12 +161,16 @@ def _strict(raw: Raw, texts: pl.Series, parsed: pl.Series) -> pl.Series:
     return parsed
 
 
-def _localise(raw: Raw, naive: pl.Series, tz: str | None, *, drop: bool) -> pl.Series:
-    if tz is None:
-        raise SchemaError(
-            f"{raw.name}: stamps have no time zone (first: {naive[0] if len(naive) else '-'})",
-            fix="state it with --tz, for example --tz UTC or --tz America/New_York",
-        )
+def _need(raw: Raw, naive: pl.Series, tz: str | None, hint: str) -> str:
+    if tz is not None:
+        return tz
+    raise SchemaError(
+        f"{raw.name}: stamps have no time zone (first: {naive[0] if len(naive) else '-'})",
+        fix=f"state it with --tz, {hint}",
+    )
+
+
+def _localise(raw: Raw, naive: pl.Series, tz: str, drop: bool) -> pl.Series:
     aware = naive.dt.replace_time_zone(tz, ambiguous="null", non_existent="null")
     if drop:
         return aware

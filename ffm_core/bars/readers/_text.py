@@ -80,27 +80,28 @@ def _read(
     if sniffed.layout == "databento":
         types |= {chosen[name]: pa.string() for name in PRICES}
     has_header = sniffed.layout != "histdata"
+    first = sniffed.skip + (2 if has_header else 1)
     try:
-        table = _arrow(path, sniffed.delimiter, header, has_header, types, list(chosen.values()))
+        table = _arrow(path, sniffed.delimiter, header, first - 1, types, list(chosen.values()))
     except pa.ArrowInvalid as err:
-        raise _explain(path, sniffed, chosen, header, has_header, err) from err
+        raise _explain(path, sniffed, chosen, header, first, err) from err
     except OSError as err:
         raise DataError(f"{path}: cannot be read: {err}") from err
-    return Raw(_frame(table, chosen), path.name, 2 if has_header else 1, "line")
+    return Raw(_frame(table, chosen), path.name, first, "line")
 
 
 def _arrow(
     path: Path,
     delimiter: str,
     header: tuple[str, ...],
-    has_header: bool,
+    skip: int,
     types: Mapping[str, pa.DataType],
     include: list[str],
 ) -> pa.Table:
     return pacsv.read_csv(
         path,
         read_options=pacsv.ReadOptions(
-            column_names=list(header), skip_rows=1 if has_header else 0, block_size=1 << 21
+            column_names=list(header), skip_rows=skip, block_size=1 << 21
         ),
         parse_options=pacsv.ParseOptions(delimiter=delimiter),
         convert_options=pacsv.ConvertOptions(column_types=types, include_columns=include),
@@ -122,11 +123,10 @@ def _explain(
     sniffed: Sniffed,
     chosen: Mapping[str, str],
     header: tuple[str, ...],
-    has_header: bool,
+    first: int,
     err: pa.ArrowInvalid,
 ) -> SchemaError:
     # The fast reader does not say where; read again as text and look.
-    first = 2 if has_header else 1
     for number, line in enumerate(_text_lines(path), start=1):
         fields = line.split(sniffed.delimiter)
         if number < first or not line.strip():

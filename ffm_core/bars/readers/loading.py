@@ -28,6 +28,11 @@ from ffm_core.bars.validate import validate
 from ffm_core.errors import ContractError, DataError, DataQualityError, SchemaError, UsageError
 
 _EPOCH = date(1970, 1, 1)
+_ZONE = "for example --tz UTC or --tz America/New_York"
+_HISTDATA_ZONE = (
+    "EST as histdata documents it (no daylight saving), or America/New_York for downloads "
+    "that open at 17:00 on Sundays all year"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,7 +229,9 @@ def _read_part(path: Path, how: Options) -> _Part:
         raw = read_text(path, sniffed, how.columns, stamps_as_text=bool(formats))
     if raw.frame.height == 0:
         raise SchemaError(f"{path.name}: holds no bars", fix="give a file with at least two bars")
-    utc = to_utc(raw, tz=how.tz, formats=formats, drop=how.policy == "drop")
+    hint = _HISTDATA_ZONE if sniffed.layout == "histdata" else _ZONE
+    drop = how.policy == "drop"
+    utc = to_utc(raw, tz=how.tz, formats=formats, drop=drop, zone_hint=hint)
     frame, places = choose_contract(utc, instrument, how)
     others = utc.frame.height - frame.height
     frame, dropped = validate(frame, name=path.name, where=places, policy=how.policy)
