@@ -9,63 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from ffm_core.errors import ConfigError, SampleError
+from ffm_core.errors import SampleError
 from ffm_core.evaluate.executor import Executor
 from ffm_core.evaluate.pool import Pool, pool_streams
 from ffm_core.evaluate.progress import Progress
 from ffm_core.evaluate.streams import Parts, Source, Stream, StreamTask, prepare_stream
 from ffm_core.evaluate.trades import one_per_stream
-from ffm_core.records import ExitPolicy, Param, Params, ParamValue
+from ffm_core.records import ExitPolicy, Params, ParamValue
 from ffm_core.ruler.folds import FoldPlan, FoldSettings, choose_seal, plan_folds
 from ffm_core.runs.config import EvalConfig
 from ffm_core.runs.ledger import Ledger
+from ffm_core.runs.resolve import check_params
 from ffm_core.types import Int32, Int64
-
-
-def resolve_params(owner: str, declared: Sequence[Param], given: Params) -> dict[str, ParamValue]:
-    """Fill in defaults and check given values against their declaration.
-
-    Raises
-    ------
-    ConfigError
-        For an unknown name, another type, or a value out of range.
-    """
-    from difflib import get_close_matches
-
-    known = {param.name: param for param in declared}
-    for name in given:
-        if name not in known:
-            near = get_close_matches(name, known, n=1)
-            fix = (
-                f"did you mean {near[0]!r}?"
-                if near
-                else "its parameters: " + (", ".join(known) or "none")
-            )
-            raise ConfigError(f"{owner} has no parameter {name!r}", fix=fix)
-    return {
-        name: _checked(owner, param, given.get(name, param.default))
-        for name, param in known.items()
-    }
-
-
-def _checked(owner: str, param: Param, value: ParamValue) -> ParamValue:
-    where = f"{owner}: {param.name} is {value!r}"
-    if param.choices:
-        if value not in param.choices:
-            raise ConfigError(where, fix=f"use one of {', '.join(param.choices)}")
-        return value
-    kind = type(param.default)
-    if kind is float and type(value) is int:
-        value = float(value)
-    if type(value) is not kind:
-        raise ConfigError(where, fix=f"give a value of type {kind.__name__}")
-    if kind in (int, float):
-        number = float(value)
-        low = -np.inf if param.minimum is None else param.minimum
-        high = np.inf if param.maximum is None else param.maximum
-        if not low <= number <= high:
-            raise ConfigError(where, fix=f"use a value from {low:g} to {high:g}")
-    return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +61,7 @@ def prepare(
 ) -> Prepared:
     """Prepare all streams and lay the folds."""
     parts = source.open()
-    params = resolve_params(f"labeler {parts.labeler.name!r}", parts.labeler.params, config.params)
+    params = check_params(parts.labeler.params, config.params, owner=parts.labeler.name)
     label_params, run_params = _exit_params(parts, params, config)
     horizon = params.get("horizon_bars", parts.labeler.horizon_bars)
     tasks = tuple(
@@ -174,7 +129,7 @@ def _exit_params(
 
     def own(policy: ExitPolicy, given: Params) -> dict[str, ParamValue]:
         inherited = {p.name: params[p.name] for p in policy.params if p.name in params}
-        return resolve_params(f"exit {policy.name!r}", policy.params, {**inherited, **given})
+        return check_params(policy.params, {**inherited, **given}, owner=f"exit {policy.name}")
 
     run = own(parts.run_policy, config.exit_params)
     same = parts.run_policy.name == parts.label_policy.name

@@ -33,14 +33,15 @@ class _Run:
     def active(self) -> bool:
         return not self.stopped and len(self.draws) < self.planned
 
-    def add(self, value: float) -> None:
-        """Take one more draw; stop when p cannot become small enough any more."""
+    def add(self, value: float) -> int:
+        """Take one more draw, or none once p cannot become small enough; return how many."""
         if not self.active:
-            return
+            return 0
         self.draws.append(value)
         last = len(self.draws) == self.planned
         draws = np.array(self.draws)
         self.stopped = not last and not can_reach(self.real, draws, self.planned)
+        return 1
 
     def result(self) -> ShuffleResult:
         draws = np.array(self.draws, dtype=np.float64)
@@ -83,8 +84,7 @@ class ShuffleArms:
                 for draw in range(len(run.draws), min(len(run.draws) + size, self.planned))
             ]
             for (kind, _), value in zip(wanted, self._values(wanted), strict=True):
-                runs[kind].add(value)
-                stage.advance()
+                stage.advance(runs[kind].add(value))
             size = min(2 * size, _CHUNK)
         for run in runs.values():
             stage.advance(self.planned - len(run.draws))

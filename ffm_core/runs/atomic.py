@@ -66,6 +66,25 @@ def atomic_write(path: Path, data: bytes, *, durable: bool = True) -> None:
         _sync_folder(path.parent)
 
 
+def require_writable(folder: Path) -> None:
+    """Find out before hours of work whether a folder can be written at their end.
+
+    Raises
+    ------
+    OutputError
+        When a small file cannot be written there and removed again.
+    """
+    probe = folder / _partial_name()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"ffm")
+        probe.unlink()
+    except OSError as error:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
+        raise output_error(folder, error) from error
+
+
 @contextmanager
 def atomic_dir(path: Path) -> Iterator[Path]:
     """Fill a folder beside ``path``, then give it that name in one step.

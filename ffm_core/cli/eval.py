@@ -1,0 +1,213 @@
+"""``ffm eval``: parse, judge, store, say."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ffm_core.cli._output import emit_json, note, output_options, say
+
+if TYPE_CHECKING:
+    from ffm_core.evaluate import Evaluation, Job
+    from ffm_core.evaluate.progress import Progress
+    from ffm_core.runs.config import EvalConfig
+
+EXIT_CODES = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 5, "REFUSED": 6}
+QUALIFIED_PASS = 5
+_PATH_OPTIONS = ("--data", "--config", "--out", "--instruments", "--checks")
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.option("--data", multiple=True, metavar="[ES=]PATH",
+                 help="File or folder of bars; may be given several times."),
+    click.option("--demo", is_flag=True, default=None,
+                 help="Use the simulated market, in which nothing can be earned."),
+    click.option("--config", "file", type=click.Path(path_type=Path, dir_okay=False),
+                 help="TOML file of settings; flags win over it."),
+    click.option("--claim", type=click.Choice(["selection", "trigger"]),
+                 help="What to judge: the model's picks, or the decisions as they come."),
+    click.option("--learner", metavar="NAME", help="xgb, xgb:linear, …, or none.  [default: xgb]"),
+    click.option("--features", metavar="A,B", help="Feature sets.  [default: trivial8]"),
+    click.option("--exit", "exit_name", metavar="NAME",
+                 help="Exit policy of the trades; labels keep the strategy's."),
+    click.option("--set", "settings", multiple=True, metavar="K=V",
+                 help="Parameter of the strategy, or of the exit as exit.k=v."),
+    click.option("--checks", metavar="SET", help="strict, classic, or a .toml file."),
+    click.option("--with", "extensions", multiple=True, metavar="EXTENSION",
+                 help="Switch an installed extension on."),
+    click.option("--seed", type=int, help="Seed of everything random.  [default: 0]"),
+    click.option("--permutations", type=int, help="Label permutations.  [default: 39]"),
+    click.option("--from", "date_from", metavar="DATE", help="First trading date to use."),
+    click.option("--to", "date_to", metavar="DATE", help="Last trading date to use."),
+    click.option("--tz", metavar="ZONE", help="IANA zone of stamps without one."),
+    click.option("--stamps", type=click.Choice(["start", "end"]),
+                 help="What a stamp marks.  [default: start]"),
+    click.option("--dirty", "policy", type=click.Choice(["error", "drop"]),
+                 help="Rows that break the schema: stop, or drop and count.  [default: error]"),
+    click.option("--instruments", type=click.Path(path_type=Path, dir_okay=False),
+                 help="TOML file that declares instruments."),
+    click.option("--accept-quality", is_flag=True, default=None,
+                 help="Judge data the audit refuses; a PASS is then qualified."),
+    click.option("--overlap", type=click.Choice(["each", "one_per_stream"]),
+                 help="Judge every decision, or one open trade per stream.  [default: each]"),
+    click.option("--flat", "flat_at_session_end", is_flag=True, default=None,
+                 help="Close trades at the session's scheduled end."),
+    click.option("--unseal", is_flag=True, default=None,
+                 help="Open the sealed tail, once and for ever."),
+    click.option("--dry-run", is_flag=True,
+                 help="Show folds, counts and the smallest edge this run could see."),
+    click.option("--jobs", type=int, metavar="N", help="Processes.  [default: one per core]"),
+    click.option("--executor", type=click.Choice(["local"]), help="Where tasks run."),
+    click.option("--out", type=click.Path(path_type=Path, file_okay=False),
+                 help="Folder of runs.  [default: ffm-runs]"),
+)  # fmt: skip
+
+
+def _options(command: C) -> C:
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@click.command("eval")
+@click.argument("strategy", metavar="NAME|FILE.py")
+@_options
+@output_options
+def command(strategy: str, file: Path | None, dry_run: bool, **flags: Any) -> None:
+    r"""Judge a strategy and say why.
+
+    NAME is an installed strategy ('ffm plugins list' shows them) or the path of a
+    Python file. The verdict is PASS, FAIL, INCONCLUSIVE, or REFUSED for look-ahead.
+
+    \b
+    Examples:
+      ffm eval supertrend --demo
+      ffm eval supertrend --data ES=es_5m.csv --tz America/New_York
+      ffm eval ./idea.py --data CL_5m.parquet --learner none
+    """
+    from ffm_core.evaluate import job_of
+    from ffm_core.paths import ffm_home
+    from ffm_core.runs.atomic import require_writable
+
+    as_json, quiet = bool(flags.pop("as_json")), bool(flags.pop("quiet"))
+    config = _config(strategy, file, flags)
+    if not dry_run:
+        require_writable(config.out)
+        require_writable(ffm_home())
+    job = job_of(config, ffm_home())
+    _warn_of_quality(job)
+    with _progress(quiet=quiet or as_json) as progress:
+        if dry_run:
+            _dry_run(job, progress, as_json=as_json)
+            return
+        evaluation = _evaluate(job, progress)
+    folder = _store(job, evaluation)
+    _say(evaluation, folder, as_json=as_json)
+    sys.exit(exit_code(evaluation.decision, evaluation.qualifier))
+
+
+def exit_code(decision: str, qualifier: str) -> int:
+    """Return the documented exit code of a verdict."""
+    return QUALIFIED_PASS if decision == "PASS" and qualifier else EXIT_CODES[decision]
+
+
+def _config(strategy: str, file: Path | None, flags: dict[str, Any]) -> EvalConfig:
+    from ffm_core.runs.resolve import parse_settings, resolve
+
+    params, exit_params = parse_settings(flags.pop("settings"))
+    given = {
+        **flags,
+        "strategy": strategy,
+        "exit": flags.pop("exit_name"),
+        "params": params or None,
+        "exit_params": exit_params or None,
+    }
+    given.pop("exit_name", None)
+    given["data"] = given["data"] or None
+    given["extensions"] = given["extensions"] or None
+    return resolve(given, file=file).config
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> Any:
+    from ffm_core.evaluate.progress import Silent, live
+
+    with nullcontext(Silent()) if quiet else live() as progress:
+        yield progress
+
+
+def _evaluate(job: Job, progress: Progress) -> Evaluation:
+    from ffm_core.evaluate import evaluate
+
+    return evaluate(job, progress, command=_command_line(job))
+
+
+def _command_line(job: Job) -> str:
+    """Return the command with every path reduced to its base name."""
+    words = ["ffm"]
+    previous = ""
+    for word in sys.argv[1:]:
+        if previous in _PATH_OPTIONS or word.endswith((".py", ".toml")):
+            symbol, equals, path = word.rpartition("=")
+            word = f"{symbol}{equals}{Path(path).name}"
+        words.append(shlex.quote(word))
+        previous = word
+    text = " ".join(words)
+    return text if job.redact is None else str(job.redact.text(text))
+
+
+def _warn_of_quality(job: Job) -> None:
+    for facts in job.data:
+        findings = facts["audit"]["findings"]
+        if facts["audit"]["level"] != "info":
+            first = next(f for f in findings if f["level"] == facts["audit"]["level"])
+            note(
+                f"data {facts['instrument']}/{facts['timeframe']}: {facts['audit']['level']}: "
+                f"{first['message']}"
+                + (f" (and {len(findings) - 1} more)" if len(findings) > 1 else "")
+            )
+
+
+def _store(job: Job, evaluation: Evaluation) -> Path:
+    from ffm_core.report.html import render
+    from ffm_core.runs.record import write_run
+
+    record = evaluation.record
+    return write_run(
+        job.config.out,
+        record["result"],
+        record["envelope"],
+        tables={"decisions": evaluation.decisions, "trades": evaluation.trades},
+        html=render(record, evaluation.trades),
+    )
+
+
+def _say(evaluation: Evaluation, folder: Path, *, as_json: bool) -> None:
+    record = evaluation.record
+    if as_json:
+        rest = {key: value for key, value in record.items() if key != "schema"}
+        emit_json(record["schema"], {**rest, "folder": str(folder)})
+        return
+    from rich.console import Console
+
+    from ffm_core.report.terminal import summary
+
+    shown = {**record, "envelope": {**record["envelope"], "out": str(folder)}}
+    summary(shown, Console())
+
+
+def _dry_run(job: Job, progress: Progress, *, as_json: bool) -> None:
+    from ffm_core.evaluate.dryrun import dry_run
+
+    found = dry_run(job, progress)
+    if as_json:
+        emit_json("ffm-dry-run/1", found)
+        return
+    say("\n".join(found["lines"]))

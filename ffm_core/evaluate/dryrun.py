@@ -1,0 +1,96 @@
+"""What an evaluation would do and could see, before it does anything.
+
+No outcome is looked at, no trial is opened and no seal is fixed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from ffm_core.evaluate.progress import Progress
+from ffm_core.evaluate.record import iso
+from ffm_core.evaluate.run import Job, prepare_job, preregister
+from ffm_core.ruler.power import smallest_edge
+
+
+def dry_run(job: Job, progress: Progress) -> dict[str, Any]:
+    """Return folds, counts, costs and the smallest edge the run could detect.
+
+    Returns
+    -------
+    dict
+        JSON types; ``lines`` says the same in words.
+    """
+    promised = preregister(job)
+    prepared = prepare_job(job, promised, progress, write=False)
+    plan, pool = prepared.folds, prepared.pool
+    n_test = sum(len(fold.test) for fold in plan.folds)
+    share = 1.0 if job.learner is None else job.config.top_share
+    n_trades = round(n_test * share)
+    target = float(np.median(pool.results.target_r[np.concatenate([f.test for f in plan.folds])]))
+    edge = smallest_edge(n_trades, len(plan.test_days), target, take_rate=share)
+    certificate = [stream.certificate for stream in pool.streams]
+    found: dict[str, Any] = {
+        "prereg": promised,
+        "certificate": "broken" if any(c.status == "broken" for c in certificate) else "clean",
+        "decisions": {
+            "n": len(pool),
+            "per_stream": {
+                name: int((pool.table.stream == i).sum())
+                for i, name in enumerate(pool.table.streams)
+            },
+            "test": n_test,
+            "expected_trades": n_trades,
+        },
+        "folds": {
+            "multiplier": plan.multiplier,
+            "months": list(plan.lengths),
+            "used": len(plan.folds),
+            "skipped": [f"{iso(f.test_days[0])}: {f.skipped}" for f in plan.skipped],
+            "test": [[iso(f.test_days[0]), iso(f.test_days[1])] for f in plan.folds],
+            "seal_from": iso(prepared.seal.day),
+        },
+        "costs": [_costs(job, i) for i in range(len(job.bars))],
+        "smallest_edge_r": asdict(edge),
+    }
+    return {**found, "lines": _lines(found)}
+
+
+def _costs(job: Job, i: int) -> dict[str, Any]:
+    instrument = job.bars[i].instrument
+    return {
+        "stream": job.bars[i].stream,
+        "round_trip_points": instrument.cost_points(job.config.slippage_ticks),
+        "round_trip_money": instrument.money(instrument.cost_points(job.config.slippage_ticks)),
+        "currency": instrument.currency,
+    }
+
+
+def _lines(found: dict[str, Any]) -> list[str]:
+    folds, decisions = found["folds"], found["decisions"]
+    train, validation, test = folds["months"]
+    streams = ", ".join(f"{name} {n}" for name, n in decisions["per_stream"].items())
+    expected = f"{decisions['test']} in test months, about {decisions['expected_trades']} trades"
+    lengths = f"{folds['used']} of {train} + {validation} + {test} months (train, validation, test)"
+    lines = [
+        "Dry run: no outcome was read, no trial opened, no seal fixed.",
+        f"decisions   {decisions['n']} ({streams}); {expected}",
+        f"folds       {lengths}; sealed from {folds['seal_from']}",
+        f"causality   {found['certificate']}",
+    ]
+    lines += [f"skipped     {text}" for text in folds["skipped"]]
+    lines += [
+        f"costs       {c['stream']}: {c['round_trip_points']:g} points, "
+        f"{c['round_trip_money']:.2f} {c['currency']} a round trip"
+        for c in found["costs"]
+    ]
+    edge = found["smallest_edge_r"]
+    lines.append(
+        f"power       a mean of {edge['independent']:+.3f} R per trade would be seen in 80 of 100 "
+        f"runs if trades were independent, {edge['day_bound']:+.3f} R if those of a day were one"
+    )
+    lines.append(f"prereg      {found['prereg']['hash'][:16]} ({found['prereg']['claim']})")
+    return lines
