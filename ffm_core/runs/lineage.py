@@ -92,7 +92,7 @@ def lineage(trials: Mapping[str, Trial], tested: DaysTested, *, identity: str) -
     file stays the same market.
     """
     days = {name: frozenset(values) for name, values in tested.days.items()}
-    prints = frozenset(f for values in tested.fingerprints.values() for f in values if f)
+    prints = frozenset(f for values in tested.fingerprints.values() for f in values)
     return [trial for trial in trials.values()
             if trial.identity != identity and _overlaps(trial.opened, days, prints)]  # fmt: skip
 

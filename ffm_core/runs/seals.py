@@ -38,9 +38,8 @@ def current(events: Sequence[Event], instrument: str) -> int | None:
     day: int | None = None
     for event in events:
         if event.kind == "sealed":
-            payload = event.payload
-            if payload["instrument"] == instrument and day is None:
-                day = int(payload["day"])
+            if event.payload["instrument"] == instrument:
+                day = int(event.payload["day"])
         elif event.kind == "unsealed":
             opened = event.payload["newest"].get(instrument)
             if opened is not None:
