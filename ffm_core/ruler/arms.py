@@ -40,7 +40,8 @@ def draw_random(
     first = _first_of_group(group)
     out = np.empty((draws, int(wanted.sum())), np.int64)
     for draw in range(draws):
-        order = np.lexsort((keyed(seed, "random", draw).random(len(group)), group))
+        # Group and chance in one key: the whole part sorts groups, the rest mixes them.
+        order = np.argsort(group + keyed(seed, "random", draw).random(len(group)))
         rank = np.arange(len(group)) - first[group[order]]
         out[draw] = np.sort(order[rank < wanted[group[order]]])
     return out

@@ -18,9 +18,9 @@ import numpy as np
 from ffm_core.jit import kernel
 from ffm_core.keyed import keyed
 from ffm_core.records import Trades
-from ffm_core.types import Bool, Float64, Int32, Int64
+from ffm_core.types import Float64, Int32
 
-_CHUNK = 256  # resamples drawn at once; part of the stream of random numbers
+_CHUNK = 256  # resamples drawn at once, to bound memory; draws do not depend on it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,18 +79,23 @@ def day_sums(trades: Trades, days: Int32) -> DaySums:
 
 @kernel
 def _resample(
-    table: Float64, starts: Int64, jumps: Bool, out: Float64
+    table: Float64, draws: Float64, chance: float, out: Float64
 ) -> None:  # pragma: no cover - compiled
-    """Fill ``out`` (A, b) with mean R per arm; ``table`` (D, 2A) alternates total and weight."""
+    """Fill ``out`` (A, b) with mean R per arm; ``table`` (D, 2A) alternates total and weight.
+
+    One uniform draw per day serves twice: below ``chance`` a new block begins,
+    and the same draw, stretched to [0, 1), says where.
+    """
     n_days, width = table.shape
     n_arms = width // 2
     sums = np.zeros(width)
-    for b in range(starts.shape[0]):
+    for b in range(draws.shape[0]):
         sums[:] = 0.0
         place = 0
         for i in range(n_days):
-            if i == 0 or jumps[b, i]:
-                place = starts[b, i]
+            draw = draws[b, i] if i == 0 else draws[b, i] / chance
+            if draw < 1.0:
+                place = min(int(draw * n_days), n_days - 1)
             else:
                 place += 1
                 if place == n_days:
@@ -135,22 +140,13 @@ def resample_means(
     columns = [part for arm in arms for part in (arm.total, arm.weight)]
     table = np.ascontiguousarray(np.column_stack(columns))
     rng = keyed(seed, "bootstrap", n_days)
+    chance = 1.0 / block_days
     for first in range(0, resamples, _CHUNK):
-        starts, jumps = _draw_blocks(rng, _CHUNK, n_days, block_days)
-        size = min(_CHUNK, resamples - first)
-        part = np.empty((len(arms), size))
-        _resample(table, starts[:size], jumps[:size], part)
-        out[:, first : first + size] = part
+        draws = rng.random((min(_CHUNK, resamples - first), n_days))
+        part = np.empty((len(arms), len(draws)))
+        _resample(table, draws, chance, part)
+        out[:, first : first + len(draws)] = part
     return out
-
-
-def _draw_blocks(
-    rng: np.random.Generator, size: int, n_days: int, block_days: float
-) -> tuple[Int64, Bool]:
-    """Draw block starts and where a new block begins, both (size, D)."""
-    starts = rng.integers(0, n_days, size=(size, n_days), dtype=np.int64)
-    jumps = rng.random((size, n_days), dtype=np.float32) < np.float32(1.0 / block_days)
-    return starts, jumps
 
 
 def summarise(value: float, samples: Float64, *, level: float = 0.95) -> Estimate:
@@ -218,11 +214,11 @@ def equity_band(
     n_days = len(daily_r)
     if n_days == 0:
         return np.empty(0), np.empty(0)
-    rng = keyed(seed, "equity band", n_days)
-    starts, jumps = _draw_blocks(rng, resamples, n_days, block_days)
-    jumps[:, 0] = True
+    draws = keyed(seed, "equity band", n_days).random((resamples, n_days))
+    draws[:, 1:] *= block_days  # below 1: a new block, at that share of the days
+    starts = np.minimum((draws * n_days).astype(np.int64), n_days - 1)
     steps = np.arange(n_days)
-    opened = np.maximum.accumulate(np.where(jumps, steps, 0), axis=1)
+    opened = np.maximum.accumulate(np.where(draws < 1.0, steps, 0), axis=1)
     place = (np.take_along_axis(starts, opened, axis=1) + steps - opened) % n_days
     paths = np.cumsum(daily_r[place], axis=1)
     tail = (1.0 - level) / 2.0

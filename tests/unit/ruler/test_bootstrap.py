@@ -8,6 +8,7 @@ from arch.bootstrap import StationaryBootstrap
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ffm_core.keyed import keyed
 from ffm_core.records import Trades
 from ffm_core.ruler.bootstrap import (
     DaySums,
@@ -100,16 +101,18 @@ def test_same_seed_same_bytes_and_arms_do_not_disturb_one_another():
 
 def test_plain_python_reference():
     """The kernel sums what a slow walk over the same days sums."""
-    from ffm_core.keyed import keyed
-    from ffm_core.ruler.bootstrap import _CHUNK, _draw_blocks
-
     arm = random_arm(9, n_days=23)
-    starts, jumps = _draw_blocks(keyed(1, "bootstrap", 23), _CHUNK, 23, 5.0)
-    ours = resample_means([arm], resamples=10, seed=1)[0]
-    for b in range(10):
+    draws = keyed(1, "bootstrap", 23).random((600, 23))
+    ours = resample_means([arm], resamples=600, block_days=4.0, seed=1)[0]
+    for b in (0, 1, 255, 256, 599):
         place, walk = 0, []
-        for i in range(23):
-            place = int(starts[b, i]) if i == 0 or jumps[b, i] else (place + 1) % 23
+        for i, u in enumerate(draws[b]):
+            if i == 0:
+                place = int(u * 23)
+            elif u < 0.25:
+                place = int(u / 0.25 * 23)
+            else:
+                place = (place + 1) % 23
             walk.append(place)
         assert ours[b] == pytest.approx(arm.total[walk].sum() / arm.weight[walk].sum())
 
