@@ -115,6 +115,7 @@ def _peek(session: Session, finding: Finding, future: int | None) -> tuple[str, 
     found, last = finding.difference, finding.cut - 1
     what = {
         "late": f"the decision is missing when bar {last} is the last one known",
+        "side": f"the decision has the other side when bar {last} is the last one known",
         "vanishes": f"a decision made when bar {last} was the last one known vanishes later",
         "value": f"the value is {found.part:.6g} when bar {last} is the last one known "
         f"and {found.full:.6g} in the full series",
@@ -123,6 +124,7 @@ def _peek(session: Session, finding: Finding, future: int | None) -> tuple[str, 
         what = {
             "late": "the decision disappears",
             "vanishes": "a decision appears",
+            "side": "the side of the decision turns",
             "value": f"the value moves from {found.full:.6g} to {found.part:.6g}",
         }[found.kind] + f" when bars from {finding.cut} on are changed"
         what += f" ({finding.change.kind})" if finding.change else ""
@@ -130,18 +132,25 @@ def _peek(session: Session, finding: Finding, future: int | None) -> tuple[str, 
         what = f"{finding.problem}: {what}"
     if future is not None:
         what += f"; the first later bar that matters is {future} ({_stamp(session.bars, future)})"
-    return what, _repair(session.bars, finding)
+    return what, _repair(session, finding)
 
 
-def _repair(bars: Bars, finding: Finding) -> str:
-    """Guess the fault from how far back rows change at one cut."""
-    found, last = finding.difference, finding.cut - 1
-    reach = last - found.earliest + 1
+def _repair(session: Session, finding: Finding) -> str:
+    """Guess the fault from how far back rows change, over all cuts that failed."""
+    found = finding.difference
     if found.kind == "vanishes":
         return (
             "a decision once made must stay: a condition on later bars removes it here; decide "
             "on closed bars only and never withdraw"
         )
+    if finding.check == "mutation":
+        return "a condition on later bars, not met in these data: drop it or test closed bars only"
+    spans = [
+        (other.difference.earliest, other.cut - 1)
+        for other in session.findings
+        if other.check == finding.check and other.difference.column == found.column
+    ]
+    reach = max(last - first + 1 for first, last in spans)
     if reach == 1 and found.kind == "late":
         return (
             "decide at the last bar given, too; a decision that waits for a later bar is made "
@@ -153,12 +162,13 @@ def _repair(bars: Bars, finding: Finding) -> str:
             "bar early, and stamp the row at the bar that completes it"
         )
     for name, size in _HIGHER.items():
-        if size > bars.timeframe.us and _opens(bars, found.earliest, last, size):
+        half = size // session.bars.timeframe.us // 2
+        if 1 <= half and reach >= min(half, LOOKBACK - 1) and _within(session.bars, spans, size):
             return f"a {name} bar is used before it has closed: release it after its last bar"
     if reach < LOOKBACK // 2:
         return (
-            f"rows up to {reach} bars back change: a centred window, or a pivot stamped at its "
-            "own bar; stamp it at the bar that confirms it"
+            f"rows up to {reach} bars back change: a centred window, a back-fill, or a pivot "
+            "stamped at its own bar; stamp the row at the bar that completes it"
         )
     return (
         "many earlier rows change: a statistic of the whole file or session (mean, rank, total, "
@@ -166,11 +176,14 @@ def _repair(bars: Bars, finding: Finding) -> str:
     )
 
 
-def _opens(bars: Bars, first: int, last: int, size: int) -> bool:
-    """Whether ``first`` opens the higher-timeframe bar that ``last`` lies in."""
+def _within(bars: Bars, spans: list[tuple[int, int]], size: int) -> bool:
+    """Whether every span lies in one higher-timeframe bar, and one begins with it."""
     stamps = bars.ts_us
-    same = stamps[first] // size == stamps[last] // size
-    return bool(same and (first == 0 or stamps[first - 1] // size != stamps[first] // size))
+    if any(stamps[first] // size != stamps[last] // size for first, last in spans):
+        return False
+    return any(
+        first == 0 or stamps[first - 1] // size != stamps[first] // size for first, _ in spans
+    )
 
 
 def _history(session: Session, finding: Finding) -> tuple[str, str]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ffm_core.types import Bool, Float32, Float64, Int64
 
-Change: TypeAlias = Literal["late", "vanishes", "value"]
+Change: TypeAlias = Literal["late", "vanishes", "side", "value"]
 Matrix: TypeAlias = Float64 | Float32
 _FLOAT32_STEP = 2.0**-23
 
@@ -137,6 +137,9 @@ def _presence(full: Int64, part: Int64) -> list[Difference]:
     # A late decision is look-ahead, one that vanishes is repainting; both may occur.
     late = np.setdiff1d(full, part, assume_unique=True)
     gone = np.setdiff1d(part, full, assume_unique=True)
+    turned = late[np.isin(late ^ 1, gone)]  # same bar, other side
+    if len(turned):
+        return [_at(turned, "side", "side")]
     found = [_at(late, "decision", "late")] if len(late) else []
     if len(gone):
         found.append(_at(gone, "decision", "vanishes"))

@@ -21,10 +21,11 @@ _FIELDS = (*PRICE_COLUMNS, "volume")
 def part(bars: Bars, start: int, stop: int) -> Bars:
     """Return bars ``start`` to ``stop`` in a frame of their own.
 
-    Stamps and contract codes are handed on where that is exact, because
+    Stamps, and contract codes where that is exact, are handed on, because
     computing them again for thousands of cuts would cost more than the plug-in.
     """
     cut = Bars(bars.frame.slice(start, max(stop - start, 0)), bars.instrument, bars.timeframe)
+    _share_stamps(cut, bars, start, stop)
     if start == 0:
         codes = bars.contract_codes
         shared = None if codes is None else codes[:stop]
@@ -32,6 +33,12 @@ def part(bars: Bars, start: int, stop: int) -> Bars:
             shared.setflags(write=False)
         vars(cut)["contract_codes"] = shared
     return cut
+
+
+def _share_stamps(cut: Bars, bars: Bars, start: int, stop: int) -> None:
+    stamps = bars.ts_us[start:stop]
+    stamps.setflags(write=False)
+    vars(cut)["ts_us"] = stamps
 
 
 def fingerprint(bars: Bars) -> dict[str, str]:
@@ -99,18 +106,18 @@ def with_future(
     frame = bars.frame.slice(start, stop - start)
     head = cut - start
     future = _future(bars, cut, stop, kind, rng)
-    columns: list[pl.Series] = []
     keep = stop if until is None else min(until, stop)
+    columns = {name: frame[name] for name in frame.columns}
     for name in _FIELDS:
         values = frame[name].to_numpy().copy()
         values[head : keep - start] = future[name][: keep - cut]
-        columns.append(pl.Series(name, values))
-    changed = frame.with_columns(columns)
-    if kind == "splice" and "contract" in frame.columns:
-        names = frame["contract"]
-        last = pl.Series("contract", [bars.frame["contract"][-1]] * (stop - cut), dtype=names.dtype)
-        changed = changed.with_columns(pl.concat([names[:head], last]).alias("contract"))
-    return Bars(changed, bars.instrument, bars.timeframe)
+        columns[name] = pl.Series(name, values)
+    if kind == "splice" and "contract" in columns:
+        last = bars.frame["contract"][-1:].new_from_index(0, stop - cut)
+        columns["contract"] = pl.concat([columns["contract"][:head], last])
+    changed = Bars(pl.DataFrame(columns), bars.instrument, bars.timeframe)
+    _share_stamps(changed, bars, start, stop)
+    return changed
 
 
 def _future(
@@ -170,5 +177,5 @@ def mirrored(bars: Bars, *, extra: int = 8) -> Bars:
     ]
     if "contract" in bars.frame.columns:
         names = bars.frame["contract"]
-        columns.append(pl.concat([names, names[-1:].gather([0] * (len(rows) - n))]))
+        columns.append(pl.concat([names, names[-1:].new_from_index(0, len(rows) - n)]))
     return Bars(pl.DataFrame(columns), bars.instrument, bars.timeframe)

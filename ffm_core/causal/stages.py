@@ -15,6 +15,7 @@ N_MUTATIONS = 300
 N_MIRRORED = 96
 FUTURE_BARS = 512  # changed bars after a cut; every tenth cut changes all that follow
 ENOUGH = 8  # failing cuts after which a stage has said what it has to say
+N_REACH = 4  # cuts that measure how far back a leak changes rows
 AFTER_BROKEN = 200  # cuts still made once the declared history has failed
 
 _EXACT = Tolerance(exact=True, scale=np.zeros(1))
@@ -85,7 +86,15 @@ def prefixes(session: Session, cuts: Cuts) -> None:
             session.note("prefix", cut, found)
             failing += 1
             if failing == ENOUGH:
+                _measure_reach(session, cuts.at[cuts.at > cut])
                 return
+
+
+def _measure_reach(session: Session, later: Int64) -> None:
+    """Cut a broken plug-in a few more times, where there is a past to change."""
+    places = np.linspace(0, len(later) - 1, min(N_REACH, len(later))).astype(np.int64)
+    for cut in later[places].tolist():
+        session.note("prefix", cut, session.compare(session.ask(0, cut), cut))
 
 
 def mutations(session: Session, cuts: Cuts) -> None:

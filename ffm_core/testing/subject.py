@@ -54,8 +54,9 @@ class Subject:
             except StrategyError as error:
                 raise CheckFailed(error.problem, fix=error.fix) from error
             except Exception as error:
+                text = " ".join(str(error).split())[:300]
                 raise CheckFailed(
-                    f"it raised {type(error).__name__}: {error}{_line(error)}",
+                    f"it raised {type(error).__name__}: {text}{_line(error)}",
                     fix="any valid bars must be accepted; return no decisions where there are none",
                 ) from error
 
