@@ -1,7 +1,7 @@
 """Keep the names of private labelers out of everything that leaves the machine.
 
-What is hidden: column names, parameter names and values, variant names and
-source paths. What is not: the strategy's own name and distribution, and the
+What is hidden: column names, parameter names and values, variant names, summary
+and descriptions, source paths. What is not: the strategy's own name and distribution, and the
 times of its trades, which always say something about a trigger.
 """
 
@@ -153,6 +153,7 @@ class Redactor:
             names.extend(param.name for param in labeler.params)
             names.extend(_string_values(labeler))
             names.extend(labeler.name.split(":")[1:])
+            names.extend(_sentences(labeler))
         sources = _sources_of(origin) if hidden and origin is not None else ()
         return cls(names, params=params, sources=sources, keep=keep)
 
@@ -266,6 +267,13 @@ def _string_values(labeler: Labeler) -> list[str]:
         if isinstance(param.default, str) and param.default:
             found.append(param.default)
     return found
+
+
+def _sentences(labeler: Labeler) -> list[str]:
+    """Return the texts that describe the rule; a single word would hit other text."""
+    described = [*labeler.columns, *labeler.params]
+    texts = [labeler.summary, *(item.description for item in described)]
+    return [text for text in texts if len(text.split()) > 1]
 
 
 def _params(labeler: Labeler) -> list[dict[str, Any]]:

@@ -61,7 +61,11 @@ def test_a_private_labeler_keeps_counts_and_loses_names_and_values():
 def test_names_disappear_from_nested_structures(origin):
     redactor = Redactor.of([labeler()], origin=origin)
     result = {
-        "strategy": {"labeler": "moon:eclipse", "params": {"lunar_days": 28, "horizon": 7}},
+        "strategy": {
+            "labeler": "moon:eclipse",
+            "summary": "Trades the moon.",
+            "params": {"lunar_days": 28, "horizon": 7},
+        },
         "columns": ["labeler/moon_phase", "labeler/score", "labeler/xz", "trivial8/return_1"],
         "failures": [{"column": "moon_phase_lag", "message": "column moon_phase_lag moves"}],
         "moon_phase": ({"lunar_days": 28},),
