@@ -16,10 +16,14 @@ from ffm_core.cli._output import columns, console, emit_json, output_options, sa
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ffm_core.testing.worlds import WorldKind
     from ffm_core.testing.worlds_run import WorldTask
 
 SCHEMA = "ffm-ruler-validate/1"
 _DEFAULT_LEARNER = "xgb"
+_KINDS = ("planted", "null", "trigger")
+_KIND_HELP = "An edge on half of the decisions, none at all, or the same on every one."
+_EDGE_HELP = "Mean net R where there is an edge [0.6; trigger 0.3]."
 
 
 @click.group()
@@ -31,12 +35,12 @@ def group() -> None:
 @click.option(
     "--world",
     "kind",
-    type=click.Choice(["planted", "null", "trigger"]),
+    type=click.Choice(_KINDS),
     required=True,
-    help="An edge on half of the decisions, none at all, or the same on every one.",
+    help=_KIND_HELP,
 )
 @click.option("--seeds", default="0-19", show_default=True, help="Worlds, as 0-19 or 0-4,10-14.")
-@click.option("--edge", type=float, help="Mean net R where there is an edge [0.6; trigger 0.3].")
+@click.option("--edge", type=float, help=_EDGE_HELP)
 @click.option(
     "--learner",
     default=_DEFAULT_LEARNER,
@@ -57,7 +61,7 @@ def group() -> None:
               help="Write counts and every world's verdict as JSON.")  # fmt: skip
 @output_options
 def validate_command(
-    kind: str,
+    kind: WorldKind,
     seeds: str,
     edge: float | None,
     learner: str,
@@ -89,8 +93,36 @@ def validate_command(
         say(_page(kind, edge, rows))
 
 
+@group.command("world")
+@click.option("--world", "kind", type=click.Choice(_KINDS), required=True, help=_KIND_HELP)
+@click.option("--seed", type=int, default=0, show_default=True, help="Which one.")
+@click.option("--edge", type=float, help=_EDGE_HELP)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Folder for one Parquet file per instrument.",
+)
+@output_options
+def world_command(
+    kind: WorldKind, seed: int, edge: float | None, out: Path, as_json: bool, quiet: bool
+) -> None:
+    """Write the bars of one world, to judge with 'ffm eval FILE.py --data'.
+
+    A strategy file trades them with
+    'from ffm_core.testing.worlds_labeler import LABELER'.
+    """
+    from ffm_core.testing.worlds import make_world, save_world
+
+    paths = save_world(make_world(kind, seed, edge), out)
+    if as_json:
+        emit_json("ffm-ruler-world/1", {"world": kind, "seed": seed, "files": paths})
+    else:
+        say("\n".join(str(path) for path in paths))
+
+
 def _tasks(
-    kind: str,
+    kind: WorldKind,
     seeds: Sequence[int],
     edge: float | None,
     learners: Sequence[str],
@@ -104,7 +136,7 @@ def _tasks(
         checked_edge(kind, seed, edge)
     return [
         WorldTask(
-            kind=kind,  # type: ignore[arg-type]
+            kind=kind,
             seed=seed,
             edge=edge,
             learner=name,

@@ -33,7 +33,9 @@ trigger +0.3    0.306 ± 0.003    0.300 ± 0.003    148
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
@@ -50,6 +52,7 @@ from ffm_core.bars.table import Bars
 from ffm_core.errors import ConfigError
 from ffm_core.keyed import keyed
 from ffm_core.records import Labeler
+from ffm_core.runs.atomic import atomic_write
 from ffm_core.testing.worlds_kernel import world_bars
 from ffm_core.testing.worlds_labeler import (
     CODES,
@@ -123,6 +126,35 @@ def make_world(
     symbols = [f"SIM{kind[0].upper()}{chr(65 + i)}{seed}{suffix}" for i in range(instruments)]
     bars = [_stream(symbol, edges, months) for symbol in symbols]
     return World(kind=kind, seed=seed, edge=size, bars=bars, labeler=LABELER)
+
+
+def save_world(world: World, folder: Path) -> list[Path]:
+    """Write the bars of ``world`` as Parquet files that ``ffm eval --data`` reads.
+
+    Parameters
+    ----------
+    world : World
+        From :func:`make_world`.
+    folder : pathlib.Path
+        Created when missing; older files of the same world are replaced.
+
+    Returns
+    -------
+    list of pathlib.Path
+        One file per instrument, named ``<symbol>_5m.parquet``.
+
+    Raises
+    ------
+    OutputError
+        When the folder cannot be written.
+    """
+    paths = []
+    for bars in world.bars:
+        content = io.BytesIO()
+        bars.frame.write_parquet(content)
+        paths.append(folder / f"{bars.instrument.symbol}_{bars.timeframe}.parquet")
+        atomic_write(paths[-1], content.getvalue())
+    return paths
 
 
 def checked_edge(kind: str, seed: int, edge: float | None) -> float:

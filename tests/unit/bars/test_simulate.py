@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ffm_core.bars.quality import audit
 from ffm_core.bars.sessions import session_end_mask, trading_days
 from ffm_core.bars.simulate import demo_market, instrument, market
 from ffm_core.errors import ConfigError, ContractError
@@ -58,6 +59,10 @@ def test_prices_lie_on_the_grid_and_bars_are_valid(bars):
     assert (bars.high > bars.low).all()
     assert (bars.volume > 0).all()
     assert (bars.volume == np.rint(bars.volume)).all()
+
+
+def test_the_audit_finds_nothing_to_warn_of(bars):
+    assert audit(bars).level == "info"
 
 
 def test_volatility_clusters_but_returns_do_not(bars):

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ffm_core.bars.readers import load
 from ffm_core.bars.table import Bars
 from ffm_core.causal.falsify import falsify_labeler
 from ffm_core.errors import ConfigError
@@ -14,7 +15,7 @@ from ffm_core.features.trivial8 import TRIVIAL8
 from ffm_core.labels.outcomes import outcomes
 from ffm_core.labels.policies import FIXED_RR
 from ffm_core.records import REASONS, Decisions
-from ffm_core.testing.worlds import KINDS, make_world
+from ffm_core.testing.worlds import KINDS, make_world, save_world
 
 SEEDS = (1, 2)  # fixed, so that nothing here is flaky
 MONTHS = 20
@@ -167,6 +168,15 @@ def test_symbols_carry_kind_seed_and_edge():
 def test_impossible_worlds_are_refused(make, message):
     with pytest.raises(ConfigError, match=message):
         make_world(*make, months=1)
+
+
+def test_saved_worlds_are_read_back_as_the_same_market(tmp_path):
+    world = make_world("planted", 5, months=2)
+    paths = save_world(world, tmp_path / "new" / "folder")
+    for path, bars in zip(paths, world.bars, strict=True):
+        read = load(path)
+        assert read.bars.sha256 == bars.sha256
+        assert read.audit.level == "info"
 
 
 def test_prefix_and_mutation_change_no_row():

@@ -235,3 +235,12 @@ def test_an_error_keeps_the_finished_worlds(tmp_path, calls, monkeypatch):
     assert done.exit_code == 4
     assert "too few decisions" in done.stderr
     assert len(list(tmp_path.glob("*.json"))) == 2
+
+
+def test_world_command_writes_its_bars(tmp_path):
+    words = ["ruler", "world", "--world", "trigger", "--seed", "3", "--edge", "0.2"]
+    done = CliRunner().invoke(main, [*words, "--out", str(tmp_path), "--json"])
+    assert done.exit_code == 0, done.output
+    files = json.loads(done.stdout)["files"]
+    assert files == [str(tmp_path / f"SIMT{side}3E020_5m.parquet") for side in "AB"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f.split("/")[-1] for f in files]
