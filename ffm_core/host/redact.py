@@ -271,8 +271,9 @@ def _string_values(labeler: Labeler) -> list[str]:
 
 def _sentences(labeler: Labeler) -> list[str]:
     """Return the texts that describe the rule; a single word would hit other text."""
-    described = [*labeler.columns, *labeler.params]
-    texts = [labeler.summary, *(item.description for item in described)]
+    texts = [labeler.summary]
+    texts.extend(column.description for column in labeler.columns)
+    texts.extend(param.description for param in labeler.params)
     return [text for text in texts if len(text.split()) > 1]
 
 
