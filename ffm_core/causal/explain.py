@@ -163,7 +163,7 @@ def _repair(session: Session, finding: Finding) -> str:
         )
     for name, size in _HIGHER.items():
         half = size // session.bars.timeframe.us // 2
-        if 1 <= half and reach >= min(half, LOOKBACK - 1) and _within(session.bars, spans, size):
+        if half >= 1 and reach >= min(half, LOOKBACK - 1) and _within(session.bars, spans, size):
             return f"a {name} bar is used before it has closed: release it after its last bar"
     if reach < LOOKBACK // 2:
         return (
@@ -195,18 +195,20 @@ def _history(session: Session, finding: Finding) -> tuple[str, str]:
             f"({found.relative:.1g} of itself), as a running sum does"
         )
         return message, "declare memory='recursive', or compute every window anew"
-    enough = _sufficient(session, finding.cut, declared)
+    enough = _sufficient(session, declared)
     message = f"{declared} bars of history do not reproduce it"
     if enough is None:
         return message, "declare history_bars=None: it depends on where the series starts"
-    return message, f"declare history_bars of {enough} or more (that suffices here), or None"
+    return message, f"declare history_bars={enough}, which would do here, or None"
 
 
-def _sufficient(session: Session, cut: int, declared: int) -> int | None:
-    history = max(declared, 1)
-    while (history := history * 2) + LOOKBACK < cut:
+def _sufficient(session: Session, declared: int) -> int | None:
+    # Doubled at the end of the series, where there is most room; at a decision if there is any.
+    decided, history = session.decided, max(declared, 1)
+    cut = int(decided[-1]) + 1 if len(decided) else len(session.bars)
+    while (history := history * 2) + LOOKBACK <= cut:
         start = cut - history - LOOKBACK + 1
-        if not session.compare(session.ask(start, cut), cut, start):
+        if not session.differ(session.ask(start, cut), cut, start):
             return history
     return None
 

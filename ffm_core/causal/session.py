@@ -101,15 +101,23 @@ class Session:
         return self.subject.run(part(self.bars, start, stop))
 
     def compare(self, answer: Any, cut: int, start: int = 0) -> list[Difference]:
-        """Compare an answer for bars from ``start`` on with the full one, before ``cut``."""
-        lo = max(cut - LOOKBACK, start) if start else self.subject.reach(self.full, cut)
+        """Compare an answer for bars from ``start`` on with the full one, and count it."""
+        lo = self._first_row(cut, start)
         self.cut.add(cut)
         self.rows_compared += cut - lo
+        return self.differ(answer, cut, start)
+
+    def differ(self, answer: Any, cut: int, start: int = 0) -> list[Difference]:
+        """Compare the rows before ``cut`` without counting them."""
+        lo = self._first_row(cut, start)
         return differences(
             self.subject.rows(self.full, lo, cut),
             self.subject.rows(answer, lo, cut, start),
             self.tolerance,
         )
+
+    def _first_row(self, cut: int, start: int) -> int:
+        return max(cut - LOOKBACK, start) if start else self.subject.reach(self.full, cut)
 
     def note(
         self,
