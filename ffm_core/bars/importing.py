@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from ffm_core.bars.readers.loading import LoadedBars, bar_files, load
+from ffm_core.bars.readers.loading import LoadedBars, bar_files, load, resolve_symbol
 from ffm_core.bars.readers.options import Options, parse_data_option
 from ffm_core.bars.store import Store, file_sha256, is_store, open_store
 from ffm_core.errors import FFMError, OutputError
@@ -111,9 +111,9 @@ def bar_jobs(
 
 
 def _import(store: Store, path: Path, how: Options) -> tuple[Store, Imported]:
-    settings = _settings(how)
     try:
         digest = file_sha256(path)
+        settings = _settings(replace(how, symbol=resolve_symbol(path, how).symbol))
         if store.has_source(digest, settings):
             return store, Imported(name=path.name, state="present")
         loaded = load(path, **_keywords(how))

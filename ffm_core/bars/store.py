@@ -1,7 +1,8 @@
 """A folder of checked bars: one Parquet file per stream and a manifest.
 
-Writing is atomic file by file: a file is complete or absent, and the manifest,
-written last, names only complete files. What was read from where, with hashes,
+Writing is atomic: a file carries the hash of its content in its name, is complete
+or absent, and counts only once the manifest, written last, names it. A process
+that dies on the way leaves the old state. What was read from where, with hashes,
 stays in the manifest, so that importing again skips what is already there.
 """
 
@@ -145,8 +146,20 @@ class Store:
         entry, data = _entry(bars, sources)
         write_atomic(self.root / entry.file, data)
         grown = Store(self.root, {**self.streams, bars.stream: entry})
-        grown._write_manifest()
+        try:
+            grown._write_manifest()
+        except OutputError:
+            self._forget(entry.file)
+            raise
+        if old is not None:
+            grown._forget(old.file)
         return grown
+
+    def _forget(self, file: str) -> None:
+        # Only what no entry names; a file that stays behind does no harm.
+        if all(entry.file != file for entry in self.streams.values()):
+            with suppress(OSError):
+                (self.root / file).unlink(missing_ok=True)
 
     def has_source(self, sha256: str, settings: str) -> bool:
         """Say whether a file was imported before with the same settings."""
@@ -248,10 +261,11 @@ def merge(old: Bars, new: Bars, name: str) -> Bars:
 def _entry(bars: Bars, sources: tuple[Mapping[str, Any], ...]) -> tuple[Stored, bytes]:
     data = parquet_bytes(bars.frame)
     facts = profile(bars)
+    digest = hashlib.sha256(data).hexdigest()
     entry = Stored(
         stream=bars.stream,
-        file=f"{bars.instrument.symbol}_{bars.timeframe}.parquet",
-        sha256=hashlib.sha256(data).hexdigest(),
+        file=f"{bars.instrument.symbol}_{bars.timeframe}_{digest[:12]}.parquet",
+        sha256=digest,
         bars_sha256=bars.sha256,
         rows=len(bars),
         first=to_stamp(int(bars.ts_us[0])),

@@ -438,16 +438,22 @@ def test_the_name_of_the_bad_cell(tmp_path):
         load(write(tmp_path, lines))
 
 
+def code_of(path: Path) -> int:
+    """Load and return the exit code of the expected error; others escape."""
+    try:
+        load(path, accept_quality=True)
+    except FFMError as err:
+        return err.exit_code
+    return 0
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_random_damage_never_escapes(tmp_path, seed):
     rng = np.random.default_rng(seed)
     raw = bytearray("\n".join([HEADER, *GOOD]).encode())
     for _ in range(int(rng.integers(1, 6))):
         raw[int(rng.integers(len(raw)))] = int(rng.integers(256))
-    try:
-        load(write(tmp_path, bytes(raw)), accept_quality=True)
-    except FFMError as err:
-        assert err.exit_code in (2, 4)
+    assert code_of(write(tmp_path, bytes(raw))) in (0, 2, 4)
 
 
 @pytest.mark.parametrize("seed", range(15))
@@ -458,10 +464,7 @@ def test_a_cut_parquet_file_never_escapes(tmp_path, seed):
     for _ in range(3):
         raw[int(rng.integers(len(raw)))] ^= int(rng.integers(1, 256))
     cut = write(tmp_path, bytes(raw[: int(rng.integers(8, len(raw) + 1))]), "ES_x.parquet")
-    try:
-        load(cut, accept_quality=True)
-    except FFMError as err:
-        assert err.exit_code == 4
+    assert code_of(cut) in (0, 4)
 
 
 def test_parquet_of_words_is_an_error(tmp_path):
