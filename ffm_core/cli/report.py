@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ffm_core.cli._output import console, emit_json, output_options, say
-from ffm_core.errors import OutputError, RecordError
+from ffm_core.cli.runs import out_option
+from ffm_core.errors import RecordError
 
 if TYPE_CHECKING:
     from ffm_core.runs.record import Run
@@ -17,22 +18,19 @@ if TYPE_CHECKING:
 @click.command("report")
 @click.argument("run")
 @click.option("--open", "show", is_flag=True, help="Open the report in the browser.")
-@click.option(
-    "--runs", "out_dir", type=click.Path(path_type=Path), default=Path("ffm-runs"),
-    show_default=True, help="Folder of run folders.",
-)  # fmt: skip
+@out_option
 @output_options
-def command(run: str, show: bool, out_dir: Path, as_json: bool, quiet: bool) -> None:
+def command(*, run: str, show: bool, out: Path, as_json: bool, quiet: bool) -> None:
     """Write the HTML report of a stored run again, from its record alone.
 
     RUN is a run folder, a run id, the beginning or end of one, or 'latest'. The
-    record is checked against its hash first: a report never dresses up an edited
-    result.
+    record is checked against its hashes first: a report never dresses up an
+    edited result. The path of the report goes to stdout.
     """
     from ffm_core.report import terminal
     from ffm_core.runs.find import read_run
 
-    stored = read_run(run, out_dir=out_dir)
+    stored = read_run(run, out_dir=out)
     path = write_report(stored)
     if as_json:
         emit_json("ffm-report/1", {"run_id": stored.run_id, "decision": stored.decision,
@@ -44,9 +42,11 @@ def command(run: str, show: bool, out_dir: Path, as_json: bool, quiet: bool) -> 
         click.launch(path.resolve().as_uri())
 
 
-def record_of(run: Run) -> dict[str, object]:
+def record_of(run: Run) -> dict[str, Any]:
     """Return a stored run in the form of its ``run.json``."""
-    return {"schema": "ffm-run/1", "result": run.result, "result_hash": run.result_hash,
+    from ffm_core.runs.record import SCHEMA
+
+    return {"schema": SCHEMA, "result": run.result, "result_hash": run.result_hash,
             "envelope": run.envelope}  # fmt: skip
 
 
@@ -61,35 +61,23 @@ def write_report(run: Run) -> Path:
     Raises
     ------
     RecordError
-        When the record or its trades were edited, or cannot be read.
+        When the record or its tables were edited, or cannot be read.
     OutputError
         When the folder cannot be written; the old report then stays.
     """
+    import polars as pl
+
     from ffm_core.report import html
-    from ffm_core.runs.record import verify_run
+    from ffm_core.runs.atomic import atomic_write
+    from ffm_core.runs.record import REPORT_FILE, verify_run
 
     checked = verify_run(run.path)
     if not checked.ok:
-        raise RecordError(
-            f"{run.path}: {checked.problems[0]}",
-            fix="run the evaluation again to get a true record",
-        )
-    import polars as pl
-
-    has_trades = (run.path / "trades.parquet").exists()
-    trades = run.table("trades") if has_trades else pl.DataFrame()
-    path = run.path / "report.html"
-    _replace(path, html.render(record_of(run), trades))
+        fix = "run the evaluation again to get a true record"
+        raise RecordError(f"{run.path}: {checked.problems[0]}", fix=fix)
+    # A refused run has no trades to show.
+    has_trades = "trades.parquet" in run.envelope.get("files", {})
+    text = html.render(record_of(run), run.table("trades") if has_trades else pl.DataFrame())
+    path = run.path / REPORT_FILE
+    atomic_write(path, text.encode("utf-8", "backslashreplace"))
     return path
-
-
-def _replace(path: Path, text: str) -> None:
-    new = path.with_name(f".{path.name}.new")
-    try:
-        new.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
-        new.replace(path)
-    except OSError as error:
-        new.unlink(missing_ok=True)
-        raise OutputError(
-            f"cannot write {path}: {error.strerror}", fix="make the run folder writable"
-        ) from error

@@ -44,16 +44,23 @@ def render(run: Mapping[str, Any], trades: pl.DataFrame) -> str:
     str
         HTML that opens from disk without network. The same run gives the same text.
     """
+    return _environment().get_template("report.html.j2").render(_context(run, trades))
+
+
+@lru_cache(maxsize=1)
+def _environment() -> jinja2.Environment:
+    """Return the templates, compiled once in a process."""
     import jinja2
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("ffm_core.report"),
         autoescape=True,  # names come from packages and files; none is trusted
         undefined=jinja2.ChainableUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters.update(_filters(environment))
-    return environment.get_template("report.html.j2").render(_context(run, trades))
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(_filters())
+    return environment
 
 
 def _context(run: Mapping[str, Any], trades: pl.DataFrame) -> dict[str, Any]:
@@ -81,7 +88,10 @@ def _context(run: Mapping[str, Any], trades: pl.DataFrame) -> dict[str, Any]:
         "config_text": _pretty(result.get("config") or {}),
         "prereg_text": _pretty(parts["prereg"]),
     }  # fmt: skip
-    context["parts"] = [(key, name) for key, name in _PARTS if key in _ALWAYS or _has(context, key)]
+    shown = [(key, name) for key, name in _PARTS if key in _ALWAYS or _has(context, key)]
+    if context["broken"]:  # what was found comes first on the page, so in its contents too
+        shown.sort(key=lambda part: part[0] != "certificate")
+    context["parts"] = shown
     return {**context, **_assets(drawn=bool(context["equity"] or context["nulls"]
                                             or context["calibration"]))}  # fmt: skip
 
@@ -148,7 +158,7 @@ def _pretty(value: object) -> str:
     return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
 
 
-def _filters(environment: jinja2.Environment) -> dict[str, Any]:
+def _filters() -> dict[str, Any]:
     from jinja2 import Undefined
     from markupsafe import Markup
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 BLANK = "–"  # en dash: the record holds no value here
 _MINUS = "\N{MINUS SIGN}"
+_TIED = "\N{NO-BREAK SPACE}"  # keeps a number and its unit on one line
 
 
 def finite(value: object) -> float | None:
@@ -36,7 +37,7 @@ def decimal(value: object, digits: int = 2, *, signed: bool = False) -> str:
 def r_multiple(value: object, digits: int = 2) -> str:
     """Format a result in R, the risk of one trade: ``+0.21 R``."""
     text = decimal(value, digits, signed=True)
-    return text if text == BLANK else f"{text} R"
+    return text if text == BLANK else f"{text}{_TIED}R"
 
 
 def count(value: object) -> str:
@@ -47,7 +48,7 @@ def count(value: object) -> str:
 def percent(value: object, digits: int = 0) -> str:
     """Format a share between 0 and 1 as a percentage."""
     number = finite(value)
-    return BLANK if number is None else f"{decimal(100.0 * number, digits)} %"
+    return BLANK if number is None else f"{decimal(100.0 * number, digits)}{_TIED}%"
 
 
 def interval(ends: Sequence[object] | None, digits: int = 2, *, signed: bool = True) -> str:

@@ -80,6 +80,8 @@ def _verdict(result: words.Result, console: Console) -> None:
     _print(console)
     for sentence in words.conclusion(result):
         _paragraph(console, sentence)
+    if words.is_simulated(result):
+        _paragraph(console, "These markets are simulated: this says nothing about a real one.")
 
 
 def _checks(checks: Sequence[Mapping[str, Any]], console: Console) -> None:
@@ -87,9 +89,9 @@ def _checks(checks: Sequence[Mapping[str, Any]], console: Console) -> None:
         return
     rows = [
         (
-            _short(str(c.get("outcome", "n/a")), 12), _short(questions.check_words(c["name"]).brief, 20),
-            questions.measured(c), _bare_interval(c), questions.detectable(c),
-            numbers.percent(c.get("power")),
+            _short(str(c.get("outcome", "n/a")), 12),
+            _short(questions.check_words(c["name"]).brief, 20), questions.measured(c),
+            _ends(c.get("interval")), questions.detectable(c), numbers.percent(c.get("power")),
         )
         for c in checks
     ]  # fmt: skip
@@ -97,8 +99,8 @@ def _checks(checks: Sequence[Mapping[str, Any]], console: Console) -> None:
     _table(console, head, rows, left=2)
 
 
-def _bare_interval(check: Mapping[str, Any]) -> str:
-    return numbers.interval(check.get("interval")).replace(" to ", "…")
+def _ends(interval: Sequence[object] | None) -> str:
+    return numbers.interval(interval).replace(" to ", "…")
 
 
 def _arms(arms: Mapping[str, Mapping[str, Any]], console: Console) -> None:
@@ -111,7 +113,7 @@ def _arms(arms: Mapping[str, Mapping[str, Any]], console: Console) -> None:
         rows.append((
             _short(name, 14), numbers.count(arm.get("n_trades")),
             numbers.decimal(arm.get("mean_r"), 3, signed=True),
-            numbers.interval(arm.get("mean_interval")).replace(" to ", "…"),
+            _ends(arm.get("mean_interval")),
             numbers.percent(arm.get("win_rate")), numbers.decimal(arm.get("profit_factor")),
             numbers.decimal(arm.get("total_r"), 1, signed=True),
             numbers.decimal(arm.get("max_drawdown_r"), 1),

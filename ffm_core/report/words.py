@@ -64,6 +64,7 @@ def _rule_alone(result: Result) -> bool:
     return claim_of(result) == "selection" and bool(missed & _SELECTING) and rule_earns(result)
 
 
+_GROUNDWORK = {"certificate", "sample"}
 _SELECTING = {"naive", "random", "shuffle"}
 
 
@@ -109,12 +110,16 @@ def _fail_headline(result: Result) -> str:
 def reasons(result: Result) -> list[tuple[str, str]]:
     """Return the verdict's reasons as (title, text); the title is empty or a check's."""
     names = {c["name"] for c in result.get("checks") or []}
-    pairs = []
+    pairs: list[tuple[str, str]] = []
+    groundwork: list[tuple[str, str]] = []
     for reason in (result.get("verdict") or {}).get("reasons") or []:
         name, colon, rest = str(reason).partition(": ")
         known = bool(colon) and name in names
-        pairs.append((check_words(name).title, rest) if known else ("", str(reason)))
-    return pairs
+        pair = (check_words(name).title, rest) if known else ("", str(reason))
+        # That there are enough clean data is no reason to trade: it comes last in a PASS.
+        last = name in _GROUNDWORK and (result.get("verdict") or {}).get("decision") == "PASS"
+        (groundwork if last else pairs).append(pair)
+    return [*pairs, *groundwork]
 
 
 def conclusion(result: Result) -> list[str]:
@@ -231,7 +236,7 @@ def _limits_of_run(result: Result) -> list[str]:
     lines = []
     if is_simulated(result):
         lines.append(
-            "These bars are simulated. The run shows how FFM judges; it says nothing about any "
+            "These markets are simulated. The run shows how FFM judges; it says nothing about any "
             "real market."
         )
     folds = result.get("folds") or {}

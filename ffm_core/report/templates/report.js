@@ -3,7 +3,7 @@
   const places = [...document.querySelectorAll(".plot")];
   if (!places.length) return;
 
-  // Colours are var(--name) in the figures; a plot takes the page's scheme when it is drawn.
+  // Figures name the page's style variables as their colours, so a plot takes the page's scheme when it is drawn.
   const paint = (value, style) => {
     if (typeof value === "string") {
       return value.replace(/var\((--[\w-]+)\)/g, (_, name) => style.getPropertyValue(name).trim());
@@ -40,6 +40,7 @@
   } catch (error) {
     for (const place of places) {
       if (!place.dataset.drawn) {
+        place.dataset.drawn = "false";
         place.textContent = "This browser cannot draw the plot; the text below it holds its numbers.";
       }
     }

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from ffm_core.report import numbers
+
+
+@pytest.mark.parametrize("value", [None, math.nan, math.inf, -math.inf, "3", True, [], {}])
+def test_what_is_no_number_is_blank(value):
+    assert numbers.finite(value) is None
+    for show in (numbers.decimal, numbers.r_multiple, numbers.count, numbers.percent, numbers.size):
+        assert show(value) == "–"
+
+
+def test_signs_are_true_and_zero_has_none():
+    assert numbers.decimal(-1234.5, 1) == "−1,234.5"
+    assert numbers.decimal(0.2, signed=True) == "+0.20"
+    assert numbers.decimal(-0.001, signed=True) == "0.00"
+    assert numbers.r_multiple(-0.4) == "−0.40\N{NO-BREAK SPACE}R"
+    assert numbers.percent(0.385) == "38\N{NO-BREAK SPACE}%"
+
+
+def test_an_interval_needs_both_ends():
+    assert numbers.interval([-0.1, 0.2]) == "−0.10 to +0.20"
+    assert numbers.interval([None, 0.2]) == "–"
+    assert numbers.interval([0.2]) == "–"
+    assert numbers.interval(None) == "–"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.04123, "0.0412"), (3.14159, "3.14"), (31.4159, "31.4"), (1e6, "1,000,000"), (7, "7"),
+     (0, "0")],
+)  # fmt: skip
+def test_unknown_units_keep_three_digits(value, text):
+    assert numbers.size(value) == text
+
+
+def test_dates_and_stamps():
+    assert numbers.day("2025-01-04T10:00:00Z") == "2025-01-04"
+    assert numbers.minute("2025-01-04T10:00:59Z") == "2025-01-04 10:00"
+    assert numbers.day(None) == numbers.minute("") == "–"

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import pytest
+
+from ffm_core.report import questions, words
+from ffm_core.ruler.checks import STRICT
+from ffm_core.ruler.classic import CLASSIC
+
+
+def plain(text):
+    return text.replace("\N{NO-BREAK SPACE}", " ")
+
+
+@pytest.mark.parametrize(
+    "check", {c.name: c for c in (*STRICT, *CLASSIC)}.values(), ids=lambda c: c.name
+)
+def test_every_check_of_the_ruler_is_explained(check):
+    known = questions.CHECKS[check.name]
+    assert known.title
+    assert 0 < len(known.brief) <= 20
+
+
+def test_no_words_are_left_over_from_checks_that_are_gone():
+    assert set(questions.CHECKS) == {c.name for c in (*STRICT, *CLASSIC)}
+
+
+def test_a_check_from_a_plug_in_is_called_by_its_own_name():
+    check = {"name": "daily_loss-limit", "value": 0.0412, "threshold": 2.0}
+    assert questions.check_words("daily_loss-limit").title == "daily loss limit"
+    assert questions.measured(check) == "0.0412"
+    assert questions.needed(check) == "2"
+    assert questions.needed({"name": "x"}) == "–"
+
+
+def test_values_read_in_their_unit(runs):
+    by_name = {c["name"]: c for c in runs.full()["result"]["checks"]}
+    shown = {name: plain(questions.measured(c)) for name, c in by_name.items()}
+    assert shown["certificate"] == "nothing found"
+    assert shown["sample"] == "3,016"
+    assert shown["profit"] == "+0.21 R"
+    assert shown["shuffle"] == "p = 0.025"
+    assert shown["deflated"] == "0.981"
+    assert shown["months"] == "71 %"
+    needed = {name: plain(questions.needed(c)) for name, c in by_name.items()}
+    assert needed["profit"] == "low end above zero"
+    assert needed["sample"] == "at least 100 trades"
+    assert needed["generalisation"] == "at most 0.30 R"
+    assert plain(questions.fails(by_name["profit"])) == "fails if the high end is below 0.15 R"
+    assert questions.fails(by_name["sample"]) == ""
+    assert plain(questions.detectable(by_name["shuffle"])) == "0.14 R"
+
+
+def test_headlines_say_what_happened(runs):
+    result = runs.full()["result"]
+    assert "beat every control" in words.headline(result)
+    assert "data exclude" in words.headline(runs.full(shift=-0.2)["result"])
+    assert "sees the future" in words.headline(runs.refused()["result"])
+    assert "cannot tell" in words.headline(runs.inconclusive()["result"])
+    assert "own decisions earn" in words.headline(runs.no_learner()["result"])
+
+
+def _with_outcomes(result, decision, **outcomes):
+    result["verdict"]["decision"] = decision
+    for check in result["checks"]:
+        check["outcome"] = outcomes.get(check["name"], "pass")
+    return result
+
+
+def test_a_rule_that_earns_without_its_model_is_called_so(runs):
+    result = _with_outcomes(runs.full()["result"], "FAIL", naive="fail", shuffle="inconclusive")
+    assert words.headline(result) == "The model's picks are no better than chance."
+    assert not any("--learner none" in s for s in words.conclusion(result))
+    result["trigger"]["interval"] = [0.02, 0.11]
+    assert words.headline(result) == "The rule earns by itself; the model adds nothing."
+    assert any("--learner none" in s for s in words.conclusion(result))
+    result = _with_outcomes(result, "INCONCLUSIVE", naive="inconclusive")
+    assert "not shown" in words.headline(result)
+    result["trigger"]["entry_interval"] = [-0.02, 0.11]
+    assert words.headline(result) == "These data cannot tell whether the edge is real."
+    result["trigger"]["entry_interval"] = None
+    assert words.rule_earns(result)
+
+
+@pytest.mark.parametrize(
+    ("failed", "text"),
+    [("entry", "Random entries"), ("generalisation", "did not last"),
+     ("custom", "does not survive")],
+)  # fmt: skip
+def test_other_failures_have_words_of_their_own(runs, failed, text):
+    result = runs.full()["result"]
+    result["checks"].append({"name": "custom", "outcome": "pass", "gates": True})
+    assert text in words.headline(_with_outcomes(result, "FAIL", **{failed: "fail"}))
+
+
+def test_checks_that_do_not_gate_are_no_reason(runs):
+    result = _with_outcomes(runs.full()["result"], "FAIL", months="fail", profit="fail")
+    assert words.failing(result, "fail") == ["profit"]
+
+
+def test_a_pass_is_no_promise_and_a_fail_names_where(runs):
+    passed = " ".join(words.conclusion(runs.full()["result"]))
+    assert "no promise" in passed
+    assert "low end, +0.12 R" in plain(passed)
+    failed = " ".join(words.conclusion(runs.full(shift=-0.2)["result"]))
+    assert "Do not put money" in failed
+    assert "“Earns after costs”" in failed
+    assert "“Better than random picks”" in failed
+
+
+def test_open_questions_say_how_long_they_stay_open(runs):
+    result = runs.inconclusive()["result"]
+    assert "About 44 test months" in " ".join(words.conclusion(result))
+    result["verdict"]["months_needed"] = None
+    assert "cannot be said" in " ".join(words.conclusion(result))
+
+
+def test_a_qualifier_is_spelt_out(runs):
+    result = runs.full()["result"]
+    assert not any("qualified" in s for s in words.conclusion(result))
+    result["verdict"]["qualifier"] = "custom checks"
+    assert any("qualified (custom checks)" in s for s in words.conclusion(result))
+
+
+def test_reasons_carry_titles_and_groundwork_comes_last_in_a_pass(runs):
+    told = words.reasons(runs.full()["result"])
+    assert told[0] == ("", "the verdict in one line, over 21 test months")
+    assert told[1][0] == "Earns after costs"
+    assert [title for title, _ in told[-2:]] == ["No look-ahead", "Enough to judge"]
+    result = runs.inconclusive()["result"]
+    assert words.reasons(result)[0] == ("Enough to judge", "61 trades where 100 are needed")
+    result["verdict"]["reasons"] = ["note: no check of that name"]
+    assert words.reasons(result) == [("", "note: no check of that name")]
+
+
+def test_limits_name_what_applies_to_this_run(runs):
+    result = runs.full()["result"]
+    text = plain(" ".join(words.limits(result)))
+    assert "simulated" in text
+    assert "2025-03-03" in text
+    assert "SIMB7/5m" in text
+    assert "38 % of the decisions overlap" in text
+    assert "private" not in text
+    assert "private" in " ".join(words.limits(runs.private()["result"]))
+    result["data"][0]["instrument"] = "REALISH"
+    result["data"][1]["audit"] = {"level": "info", "findings": []}
+    result["decisions"]["overlap_share"] = 0.0
+    text = " ".join(words.limits(result))
+    assert "simulated" not in text
+    assert "audit" not in text
+    assert "overlap" not in text
+
+
+def test_the_seal_is_told_closed_opened_and_absent(runs):
+    result = runs.full()["result"]
+    assert "is sealed; its decisions (1,312) were not read" in words.seal_line(result)
+    result["folds"]["seal"]["opened"] = "2025-07-01T00:00:00Z"
+    assert words.seal_line(result).endswith("opened on 2025-07-01.")
+    result["folds"]["seal"]["opened"] = True
+    assert words.seal_line(result).endswith("has been opened.")
+    assert any("cannot serve as unseen" in line for line in words.limits(result))
+    assert words.seal_line(runs.refused()["result"]) == ""
