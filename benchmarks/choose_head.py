@@ -1,0 +1,153 @@
+"""Which signal head should be the default? Measured on worlds, never on test months.
+
+For each world the folds of the real evaluation are fitted with every head, and
+the mean net R of what it takes is compared with taking everything. Seeds from
+100 on are used, so that the seeds the ruler is validated on stay untouched. The
+falsifier is left out, since the worlds' labeler is proven elsewhere.
+
+    python -m benchmarks.choose_head --seeds 100-119 --edges 0.2,0.4,0.6
+    python -m benchmarks.choose_head --data ES=es_5m.parquet --strategy supertrend
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ffm_core.bars import Bars
+from ffm_core.errors import FFMError
+from ffm_core.evaluate import streams
+from ffm_core.evaluate.executor import Executor
+from ffm_core.evaluate.fit import FoldData, RealTask, fit_real
+from ffm_core.evaluate.job import direct_job
+from ffm_core.evaluate.plan import Prepared
+from ffm_core.evaluate.progress import Silent
+from ffm_core.evaluate.run import prepare_job, preregister
+from ffm_core.records import Certificate, Labeler
+from ffm_core.runs.config import EvalConfig
+from ffm_xgb.learner import LEARNERS
+
+HEADS = ("xgb", "linear", "blend", "classic")
+_CLEAN = Certificate(
+    status="clean", subjects=(), cuts=0, rows_compared=0, detection_bound=1.0, failures=()
+)
+
+
+def lift(prepared: Prepared, head: str, *, seeds: Sequence[int], inner: bool) -> float:
+    """Mean net R of the picked rows minus that of all rows, over all folds.
+
+    With ``inner`` the picked rows are those of validation, so that real test
+    months are not looked at for a choice of ours.
+    """
+    learner = next(item for item in LEARNERS if item.name == f"xgb:{head}")
+    pool = prepared.pool
+    picked: list[np.ndarray] = []
+    everything: list[np.ndarray] = []
+    for fold in prepared.folds.folds:
+        train = fold.train[pool.trainable[fold.train]]
+        test = fold.validation if inner else fold.test
+        fit_rows, point_rows = train, fold.validation
+        if inner:  # the newest quarter of train stands in for validation
+            cut = int(0.75 * len(train))
+            begin = pool.table.t_decision[train[cut]]
+            point_rows = train[cut:]
+            fit_rows = train[:cut][pool.t_end[train[:cut]] < begin]
+        data = FoldData(
+            index=fold.index,
+            train=pool.view(fit_rows, labels=True),
+            validation=pool.view(point_rows, labels=True),
+            test=pool.view(test, labels=False),
+            group_validation=pool.group[point_rows],
+            group_test=pool.group[test],
+            week_train=pool.week[fit_rows],
+            top_share=0.5,
+        )
+        answer = fit_real(
+            RealTask(learner=learner, data=data, seeds=tuple(seeds), signal_only=True)
+        )
+        picked.append(pool.results.r_net[test[answer.taken_test]])
+        everything.append(pool.results.r_net[test])
+    return float(np.concatenate(picked).mean() - np.concatenate(everything).mean())
+
+
+def prepare_bars(bars: Sequence[Bars], labeler: Labeler, name: str) -> Prepared:
+    """Prepare folds as the evaluation would, without the falsifier."""
+    config = EvalConfig(strategy=name, jobs=1)
+    streams._certify = lambda *_: _CLEAN  # type: ignore[assignment]
+    with tempfile.TemporaryDirectory() as home:
+        job = direct_job(bars, labeler, config, Path(home), None)
+        return prepare_job(job, preregister(job), Silent(), write=False)
+
+
+def world_rows(task: tuple[str, int, float | None]) -> list[dict[str, object]]:
+    """Measure every head on one world."""
+    from ffm_core.testing.worlds import make_world
+
+    kind, seed, edge = task
+    world = make_world(kind, seed, edge)  # type: ignore[arg-type]
+    prepared = prepare_bars(world.bars, world.labeler, "world")
+    return [
+        {"market": f"{kind} {edge or 0:+.1f}", "seed": seed, "head": head,
+         "lift_r": lift(prepared, head, seeds=(0, 1, 2), inner=False)}
+        for head in HEADS
+    ]  # fmt: skip
+
+
+def real_rows(data: Sequence[str], strategy: str) -> Iterator[dict[str, object]]:
+    """Measure every head on the inner splits of real bars."""
+    from ffm_core.bars.readers import load_many
+    from ffm_core.host.loading import open_host
+
+    labeler = open_host(strategy).labeler().record
+    for spec in data:
+        bars = [item.bars for item in load_many([spec])]
+        prepared = prepare_bars(bars, labeler, strategy)
+        for head in HEADS:
+            value = lift(prepared, head, seeds=(0, 1, 2), inner=True)
+            yield {"market": f"{strategy} {bars[0].stream}", "head": head, "lift_r": value}
+
+
+def main() -> None:
+    """Print one JSON line per measurement, then the means."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", default="100-109")
+    parser.add_argument("--edges", default="0.2,0.4,0.6")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--data", action="append", default=[])
+    parser.add_argument("--strategy", default="supertrend")
+    args = parser.parse_args()
+    rows: list[dict[str, object]] = []
+    if args.data:
+        try:
+            rows.extend(real_rows(args.data, args.strategy))
+        except FFMError as error:
+            parser.error(str(error))
+    else:
+        first, last = (int(part) for part in args.seeds.split("-"))
+        tasks = [
+            ("planted", seed, float(edge))
+            for edge in args.edges.split(",")
+            for seed in range(first, last + 1)
+        ]
+        for found in Executor(args.jobs).run(world_rows, tasks):
+            rows.extend(found)
+    for row in rows:
+        print(json.dumps(row))
+    groups = sorted({(str(row["market"]), str(row["head"])) for row in rows})
+    for market, head in groups:
+        lifts = [
+            float(str(r["lift_r"])) for r in rows if (r["market"], r["head"]) == (market, head)
+        ]
+        spread = np.std(lifts, ddof=1) / np.sqrt(len(lifts)) if len(lifts) > 1 else float("nan")
+        print(
+            f"# {market:<24} {head:<8} n {len(lifts):>3}  lift {np.mean(lifts):+.4f} R ± {spread:.4f}"
+        )
+
+
+if __name__ == "__main__":
+    main()

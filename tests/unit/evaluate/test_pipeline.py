@@ -1,0 +1,183 @@
+"""The whole pipeline on a small simulated market."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ffm_core.bars import Bars
+from ffm_core.errors import ConfigError, SampleError, UnknownNameError
+from ffm_core.evaluate import evaluate_bars
+from ffm_core.evaluate.dryrun import dry_run
+from ffm_core.evaluate.job import checks_of, direct_job, qualifier_of
+from ffm_core.evaluate.progress import Silent
+from ffm_core.records import Decisions, Labeler
+from ffm_core.runs.config import EvalConfig
+from ffm_core.runs.ledger import Ledger
+from ffm_core.testing.worlds_labeler import LABELER
+
+SMALL: dict[str, Any] = {
+    "strategy": "world", "permutations": 3, "random_draws": 20, "resamples": 200, "jobs": 1,
+}  # fmt: skip
+
+
+def judge(bars: list[Bars], home: Path, **changes: Any) -> dict[str, Any]:
+    return evaluate_bars(bars, labeler=LABELER, config=EvalConfig(**SMALL | changes), home=home)
+
+
+def test_record_holds_every_promised_part(small_record: dict[str, Any]) -> None:
+    result = small_record["result"]
+    assert {"strategy", "data", "config", "prereg", "certificate", "folds", "arms", "checks",
+            "verdict", "trials", "plots"} <= set(result)  # fmt: skip
+    assert {"REAL", "NAIVE", "RANDOM", "SHUFFLE", "ENTRY"} <= set(result["arms"])
+    assert result["verdict"]["decision"] != "PASS"
+    assert result["verdict"]["qualifier"]  # fewer permutations than strict asks for
+
+
+def test_sum_of_trades_equals_end_of_equity(small_record: dict[str, Any]) -> None:
+    result = small_record["result"]
+    for arm in ("REAL", "NAIVE"):
+        curve = result["plots"]["equity"]["arms"][arm]
+        assert curve[-1] == pytest.approx(result["arms"][arm]["total_r"])
+    months = np.array(result["plots"]["months"]["total_r"])
+    assert months.sum() == pytest.approx(result["arms"]["REAL"]["total_r"])
+    sides = sum(row["total_r"] for row in result["plots"]["side"])
+    assert sides == pytest.approx(result["arms"]["REAL"]["total_r"])
+
+
+def test_more_slippage_never_earns_more(small_record: dict[str, Any]) -> None:
+    costs = small_record["result"]["plots"]["costs"]
+    means = [row["arms"]["NAIVE"]["mean_r"] for row in costs]
+    assert means == sorted(means, reverse=True)
+    assert means[1] == pytest.approx(small_record["result"]["arms"]["NAIVE"]["mean_r"])
+
+
+def test_again_and_with_two_jobs_gives_the_same_bytes_and_one_trial(
+    small_record: dict[str, Any], small_bars: list[Bars], small_home: Path, tmp_path: Path
+) -> None:
+    again = judge(small_bars, small_home)
+    assert again["result_hash"] == small_record["result_hash"]
+    assert again["envelope"]["repeat"] is True
+    assert again["envelope"]["cache"]["misses"] == 0
+    elsewhere = judge(small_bars, tmp_path, jobs=2)
+    other = dict(elsewhere["result"], trials=small_record["result"]["trials"])
+    assert other == small_record["result"]
+    report = Ledger(small_home).verify()
+    assert report.ok
+    assert sum(report.trials.values()) == 1
+
+
+def test_another_seed_is_another_trial(small_bars: list[Bars], tmp_path: Path) -> None:
+    first = judge(small_bars, tmp_path, learner="none")
+    second = judge(small_bars, tmp_path, learner="none", seed=1)
+    assert first["result"]["trials"]["n"] == 1
+    assert second["result"]["trials"]["n"] == 2
+
+
+def test_trigger_claim_takes_every_decision(small_bars: list[Bars], tmp_path: Path) -> None:
+    result = judge(small_bars, tmp_path, learner="none")["result"]
+    assert result["prereg"]["claim"] == "trigger"
+    assert result["arms"]["REAL"] == result["arms"]["NAIVE"]
+    assert {check["name"] for check in result["checks"]} >= {"entry", "profit", "deflated"}
+    assert not {"naive", "shuffle", "random"} & {check["name"] for check in result["checks"]}
+
+
+@pytest.mark.parametrize("policy", ["dynamic_target", "atr_trail"])
+def test_other_exits_change_results_but_not_labels(
+    policy: str, small_bars: list[Bars], tmp_path: Path, small_record: dict[str, Any]
+) -> None:
+    result = judge(small_bars, tmp_path, exit=policy)["result"]
+    assert result["strategy"]["exit"]["name"] == policy
+    assert result["arms"]["NAIVE"]["mean_r"] != small_record["result"]["arms"]["NAIVE"]["mean_r"]
+    same = [item["n_train"] for item in small_record["result"]["folds"]["items"]]
+    assert [item["n_train"] for item in result["folds"]["items"]] == same
+
+
+def test_classic_checks_get_what_they_need(small_bars: list[Bars], tmp_path: Path) -> None:
+    result = judge(small_bars, tmp_path, checks="classic")["result"]
+    outcomes = {check["name"]: check["outcome"] for check in result["checks"]}
+    assert outcomes["classic-threshold"] in ("pass", "fail")
+    assert outcomes["classic-risk"] in ("pass", "fail")
+    assert outcomes["classic-instruments"] == "n/a"  # one instrument
+    assert "checks=classic" in result["verdict"]["qualifier"]
+
+
+def test_one_trade_per_stream_never_overlaps(small_bars: list[Bars], tmp_path: Path) -> None:
+    result = judge(small_bars, tmp_path, learner="none", overlap="one_per_stream")["result"]
+    assert result["decisions"]["overlap_share"] == 0.0
+    assert result["arms"]["NAIVE"]["n_trades"] > 0
+
+
+def peek(bars: Bars, params: Any) -> Decisions:
+    rises = np.flatnonzero(bars.close[1:] > bars.close[:-1])  # knows the next close
+    return Decisions(bar=rises, side=np.ones(len(rises)), risk=np.full(len(rises), 20.0))
+
+
+def test_peeking_strategy_is_refused_before_any_trial(
+    small_bars: list[Bars], tmp_path: Path
+) -> None:
+    peeking = Labeler(name="peek", decide=peek, horizon_bars=10, warmup_bars=1, history_bars=10,
+                      memory="finite")  # fmt: skip
+    record = evaluate_bars(small_bars, labeler=peeking, config=EvalConfig(**SMALL), home=tmp_path)
+    result = record["result"]
+    assert result["verdict"]["decision"] == "REFUSED"
+    assert result["certificate"]["failures"]
+    assert result["arms"] == {}
+    assert Ledger(tmp_path).trials() == []
+
+
+def test_strategy_without_decisions_is_an_error(small_bars: list[Bars], tmp_path: Path) -> None:
+    def nothing(bars: Bars, params: Any) -> Decisions:
+        return Decisions(bar=np.empty(0), side=np.empty(0), risk=np.empty(0))
+
+    silent = Labeler(name="silent", decide=nothing, horizon_bars=10, warmup_bars=1)
+    with pytest.raises(SampleError, match="found no decision"):
+        evaluate_bars(small_bars, labeler=silent, config=EvalConfig(**SMALL), home=tmp_path)
+
+
+def test_dry_run_reads_no_outcome_and_writes_no_ledger(
+    small_bars: list[Bars], tmp_path: Path
+) -> None:
+    job = direct_job(small_bars, LABELER, EvalConfig(**SMALL), tmp_path, None)
+    found = dry_run(job, Silent())
+    assert found["smallest_edge_r"]["independent"] > 0
+    assert not (tmp_path / "ledger.sqlite3").exists()
+    assert "r_net" not in str(found)
+
+
+def test_custom_checks_change_the_constant_and_qualify(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("[profit]\ndelta = 0.05\n")
+    config = EvalConfig(**SMALL | {"checks": str(file)})
+    checks, custom = checks_of(config)
+    profit = next(check for check in checks if check.name == "profit")
+    assert profit.constants["delta"] == 0.05
+    assert custom
+    assert "mine.toml" in qualifier_of(config, custom)
+
+
+@pytest.mark.parametrize("text", ["[profits]\ndelta = 1\n", "profit = 3\n", "[profit\n"])
+def test_bad_check_files_are_errors(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigError):
+        checks_of(EvalConfig(**SMALL | {"checks": str(file)}))
+
+
+def test_unknown_learner_and_features_are_named(small_bars: list[Bars], tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="no learner named"):
+        judge(small_bars, tmp_path, learner="xbg")
+    with pytest.raises(UnknownNameError, match="feature set"):
+        judge(small_bars, tmp_path, features=("trivial9",))
+
+
+def test_labeler_without_declared_columns_is_an_error(
+    small_bars: list[Bars], tmp_path: Path
+) -> None:
+    undeclared = dataclasses.replace(LABELER, columns=())
+    with pytest.raises(Exception, match="declared and returned columns differ"):
+        evaluate_bars(small_bars, labeler=undeclared, config=EvalConfig(**SMALL), home=tmp_path)
