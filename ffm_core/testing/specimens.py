@@ -270,8 +270,8 @@ SPECIMENS: tuple[Specimen, ...] = tuple(
 
 def _sparse(bars: Bars, params: Params) -> Decisions:
     rows = hourly(bars)
-    stretched = range_of(bars, 1)[rows] > 1.6 * range_of(bars, SPAN)[rows] / np.sqrt(SPAN) + 1e-9
-    return build(bars, rows[stretched & (rows % 7 == 0)], typical(bars))
+    far = np.abs(typical(bars)[rows]) > 0.75
+    return build(bars, rows[far & (bars.ts_us[rows] // 3_600_000_000 % 7 == 0)], typical(bars))
 
 
 def _grouped(bars: Bars, params: Params) -> Decisions:
