@@ -29,7 +29,9 @@ demo: venv  ## judge SuperTrend on a simulated market without an edge
 	case $$code in 0|1|5) exit 0;; *) exit $$code;; esac
 
 demo-planted: venv  ## judge a rule on a simulated market with a planted edge: a PASS
-	$(BIN)/ffm eval examples/planted_edge.py --demo --out $(RUNS)
+	@rm -rf $(RUNS)/planted-bars
+	$(BIN)/ffm ruler world --world planted --seed 7 --out $(RUNS)/planted-bars
+	$(BIN)/ffm eval examples/planted_edge.py --data $(RUNS)/planted-bars --out $(RUNS)
 
 test: venv  ## run every test
 	$(BIN)/python -m pytest

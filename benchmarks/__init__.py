@@ -1,0 +1,1 @@
+"""Benchmarks: ratios against plain references, measured in one run."""

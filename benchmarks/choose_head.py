@@ -144,9 +144,8 @@ def main() -> None:
             float(str(r["lift_r"])) for r in rows if (r["market"], r["head"]) == (market, head)
         ]
         spread = np.std(lifts, ddof=1) / np.sqrt(len(lifts)) if len(lifts) > 1 else float("nan")
-        print(
-            f"# {market:<24} {head:<8} n {len(lifts):>3}  lift {np.mean(lifts):+.4f} R ± {spread:.4f}"
-        )
+        mean = np.mean(lifts)
+        print(f"# {market:<24} {head:<8} n {len(lifts):>3}  lift {mean:+.4f} R ± {spread:.4f}")
 
 
 if __name__ == "__main__":
