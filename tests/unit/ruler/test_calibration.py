@@ -32,6 +32,15 @@ def test_over_and_under_confidence_are_seen(stretch, slope):
     assert found.ece > 0.03
 
 
+def test_right_on_average_is_not_enough():
+    rng = np.random.default_rng(1)
+    label = (rng.random(20_000) < 0.3).astype(np.int8)
+    found = calibrate(0.3 + 0.002 * rng.normal(0, 1, 20_000), label)
+    assert found.ece <= 0.03
+    assert not 0.8 <= found.slope <= 1.25
+    assert not found.calibrated
+
+
 def test_matches_scikit_learn_and_statsmodels():
     metrics = pytest.importorskip("sklearn.metrics")
     p, y = sample(500, seed=3, stretch=1.7)

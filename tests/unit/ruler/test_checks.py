@@ -190,6 +190,10 @@ class TestShuffle:
         assert "p at least 0.050" in found.reason
         assert "1 of 39 permutations" in found.reason
 
+    def test_a_test_cut_short_proves_nothing(self, good):
+        tests = {k: stopped(t, [t.real - 1.0]) for k, t in good.shuffle.items()}
+        assert judge("shuffle", replace(good, shuffle=tests)).outcome != "pass"
+
     def test_one_draw_borrows_the_spread_of_random_picks(self, null):
         real = null.shuffle["full"].real
         tests = {k: stopped(t, [real + 0.001]) for k, t in null.shuffle.items()}

@@ -92,6 +92,18 @@ def test_test_rows_are_never_used_twice_and_tile_the_test_days(year):
     assert found.n_test_months == len(np.unique(found.month_days)) == 8
 
 
+def test_an_outcome_known_exactly_at_the_boundary_is_purged(year):
+    start = opens(year)
+    april = int(np.searchsorted(year, month_start(12 * 2024 + 3)))
+    table = steady(year)
+    ends = table.t_end_max.copy()
+    rows = np.flatnonzero(table.month == 12 * 2024)[:2]
+    ends[rows] = start[april - 1] - np.array([0, 1])  # one trading day of embargo
+    fold = plan(make_table(table.day, table.t_decision, ends), year).folds[0]
+    assert rows[0] not in fold.train
+    assert rows[1] in fold.train
+
+
 @st.composite
 def worlds(draw):
     days = weekdays("2024-01-01", "2024-08-30")
@@ -269,7 +281,7 @@ class TestSeal:
 
     def test_lengths_come_from_the_months_before_the_seal(self):
         days = weekdays("2022-01-01", "2024-12-31")
-        seal = int(weekdays("2024-01-01", "2024-01-01")[0])
+        seal = int(weekdays("2023-01-02", "2023-01-02")[0])
         sparse = steady(days[days < seal], per_day=2)
         day = np.concatenate([sparse.day, np.repeat(days[days >= seal], 40)])
         t = np.concatenate([sparse.t_decision, np.repeat(opens(days[days >= seal]), 40)])

@@ -52,6 +52,12 @@ def test_ties_stay_together_at_the_nearest_share(counts, taken):
     assert operating_point(score, streams(10)).take(score, streams(10)).sum() == taken
 
 
+def test_an_even_distance_is_not_decided_by_rounding():
+    score = np.repeat(np.arange(3.0), (6, 2, 2))  # 0.2 and 0.4 are equally far from 0.3
+    point = operating_point(score, streams(10), share=0.3)
+    assert point.take(score, streams(10)).sum() == 4
+
+
 def test_nan_scores_are_left_out_and_never_taken():
     score = np.array([np.nan, 1.0, 2.0, 3.0, 4.0])
     point = operating_point(score, streams(5))
