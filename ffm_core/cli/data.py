@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from ffm_core.bars.readers import LoadedBars
 
 C = TypeVar("C", bound=Callable[..., Any])
+# Spelled out, because importing the readers would make --help slow.
+LAYOUTS = ("plain", "histdata", "databento", "ib", "charting")
 DATA = 4  # exit code of a DataError, also of a batch with failed files
 
 
@@ -26,8 +28,6 @@ def group() -> None:
 
 def reading_options(command: C) -> C:
     """Add the options that say how a file is to be read."""
-    from ffm_core.bars.readers._sniff import LAYOUTS
-
     for option in reversed(
         (
             click.option("--tz", help="Time zone of stamps without one, such as America/New_York."),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -163,6 +165,16 @@ def test_wrong_data_exit_4(ffm, tmp_path, monkeypatch, command, kind):
     answer = ffm("data", command, DATA[kind])
     assert answer.code == 4
     assert answer.out == ""
+
+
+def test_help_lists_the_layouts_without_loading_the_readers():
+    from ffm_core.bars.readers import LAYOUTS
+    from ffm_core.cli import data
+
+    assert data.LAYOUTS == LAYOUTS
+    script = "import sys; from ffm_core.cli import data; print('polars' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "False"
 
 
 def test_simulate_writes_what_check_accepts(ffm, tmp_path):

@@ -223,6 +223,8 @@ def test_a_disk_that_fills_later_keeps_what_was_finished(tmp_path, halves, monke
         with pytest.raises(OutputError):
             import_files([str(path) for path in halves], out)
     assert drafts(out) == []
+    named = {entry.file for entry in open_store(out, create=True).streams.values()}
+    assert {path.name for path in out.glob("*.parquet")} == named
     store, report = import_files([str(path) for path in halves], out)
     assert [entry.state for entry in report] == (
         ["imported", "imported"] if after == 1 else ["present", "imported"]
