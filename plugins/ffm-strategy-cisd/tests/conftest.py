@@ -41,12 +41,13 @@ def wave() -> Bars:
 
 @pytest.fixture(scope="session")
 def walk():
-    """A random walk on the tick grid; the seed fixes it."""
+    """A random walk on the tick grid with gaps; the seed fixes it."""
 
     def make(seed: int, rows: int = 3000) -> Bars:
         rng = np.random.default_rng(seed)
         body = np.round(rng.standard_t(4, rows) * 6)
-        close = 20_000 + np.cumsum(body)
+        gap = rng.integers(-9, 10, rows) * (rng.random(rows) < 0.2)
+        close = 20_000 + np.cumsum(body + gap)
         open_ = close - body
         high = np.maximum(open_, close) + rng.integers(0, 6, rows)
         low = np.minimum(open_, close) - rng.integers(0, 6, rows)

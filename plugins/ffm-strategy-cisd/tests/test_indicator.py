@@ -102,7 +102,9 @@ def plain_changes(bars, min_run, require_sweep, order):
         for side in (1, -1):
             wait = waiting[side]
             if wait is not None and beyond(side, wait["level"], c[t]):
-                signals.append((t, side, wait["level"], wait["extreme"], wait["start"]))
+                signals.append(
+                    (t, side, wait["level"], wait["extreme"], wait["start"], wait["end"])
+                )
                 used[side] = (wait["swing"], wait["extreme"])
                 waiting[side] = runs[side] = None
                 continue
@@ -128,7 +130,7 @@ def plain_changes(bars, min_run, require_sweep, order):
                     continue
             same = wait is not None and wait["start"] == run["start"]
             if wait is None or same or beyond(side, run["extreme"], wait["extreme"]):
-                waiting[side] = {**run, "level": o[run["start"]]}
+                waiting[side] = {**run, "level": o[run["start"]], "end": t}
     return sorted(signals)
 
 
@@ -139,7 +141,7 @@ def test_changes_equal_the_plain_rule(walk, seed, min_run, require_sweep, order)
     found = find(bars, min_run=min_run, require_sweep=require_sweep, swing_order=order)
     ours = sorted(
         zip(found.bar.tolist(), found.side.tolist(), found.level.tolist(),
-            found.extreme.tolist(), found.run_start.tolist(), strict=True)
+            found.extreme.tolist(), found.run_start.tolist(), found.run_end.tolist(), strict=True)
     )  # fmt: skip
     assert ours == plain_changes(bars, min_run, require_sweep, order)
 

@@ -185,6 +185,13 @@ def test_the_trail_waits_until_it_is_armed(make_bars):
     assert trail(bars, 0, LONG, 1.0, 0.25, 3, activate=0.5)[0] == "trail"
 
 
+def test_the_dip_of_the_target_bar_counts_as_worst(make_bars):
+    bars = make_bars([100, 100], [100.5, 103], [99.75, 99.5], [100, 103])
+    assert fill(bars, 0, LONG, 1.0, 2, 2) == ("target", 1, 2.0, 2.0, 0.5)
+    turned = make_bars([100, 100], [100.25, 100.5], [99.5, 97], [100, 97])
+    assert fill(turned, 0, SHORT, 1.0, 2, 2) == ("target", 1, 2.0, 2.0, 0.5)
+
+
 def test_next_flat_names_the_first_session_end_at_or_after(make_bars):
     flat = np.array([False, True, False, False, True, False])
     assert next_flat(flat).tolist() == [1, 1, 4, 4, 4, 6]

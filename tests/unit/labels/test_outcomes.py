@@ -122,8 +122,9 @@ def test_four_ticks_of_risk_are_the_least(quiet, risk, answer):
 
 def test_a_decimal_tick_does_not_lose_a_stop_at_four_ticks(make_bars):
     gold = replace(lookup("GC"), slippage_ticks=0.0)
-    bars = make_bars([2000.0] * 4, [2000.1] * 4, [1999.9] * 4, [2000.0] * 4, instrument=gold)
-    rows = decisions((0, 1), stop_price=np.array([1999.6]))  # 2000 − 1999.6 is not 0.4 in binary
+    bars = make_bars([1999.1] * 4, [1999.2] * 4, [1999.0] * 4, [1999.1] * 4, instrument=gold)
+    rows = decisions((0, 1), stop_price=np.array([1998.7]))
+    assert 1999.1 - 1998.7 < 0.4  # in binary, though it is four ticks of 0.1
     assert void(outcomes(bars, rows, FIXED_RR, horizon_bars=2)) == "none"
 
 
@@ -194,8 +195,21 @@ def test_a_trade_across_a_hole_is_void_and_one_beside_it_is_not(make_bars, free)
     ts = 1_709_510_400_000_000 + np.arange(10) * 300_000_000
     ts[5:] += 86_400_000_000
     bars = make_bars([100.0] * 10, [101.0] * 10, [99.0] * 10, [100.5] * 10, ts_us=ts)
-    found = outcomes(bars, decisions((0, 1), (3, 1), (5, 1)), FIXED_RR, horizon_bars=3)
-    assert [void(found, row) for row in range(3)] == ["none", "hole", "none"]
+    found = outcomes(bars, decisions((0, 1), (3, 1), (4, 1), (5, 1)), FIXED_RR, horizon_bars=3)
+    assert [void(found, row) for row in range(4)] == ["none", "hole", "hole", "none"]
+
+
+def test_a_target_that_wins_the_tie_was_reached(make_bars):
+    bars = make_bars([100.0] * 3, [110.0] * 3, [90.0] * 3, [100.0] * 3)
+    found = outcomes(bars, decisions((0, 1)), FIXED_RR, {"tie": "target_first"}, horizon_bars=2)
+    assert (found.r_gross[0], found.mfe_r[0], found.peak_r[0]) == (3.0, 3.0, 3.0)
+
+
+@pytest.mark.parametrize(("fill", "gross"), [("open", 4.0), ("target", 3.0)])
+def test_the_policy_decides_where_a_gap_beyond_the_target_fills(make_bars, fill, gross):
+    bars = make_bars([100, 100, 108], [101, 101, 109], [99, 99, 107], [100, 100, 108])
+    found = outcomes(bars, decisions((0, 1)), FIXED_RR, {"target_gap": fill}, horizon_bars=2)
+    assert (REASONS[found.reason[0]], found.r_gross[0]) == ("target_gap", gross)
 
 
 # --- properties

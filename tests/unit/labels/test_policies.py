@@ -29,23 +29,15 @@ def test_the_dynamic_target_is_a_clipped_share_of_the_prediction():
     assert DYNAMIC_TARGET.target_of(predicted, other).tolist() == [1.0, 1.0, 2.5, 3.0, 3.0]
 
 
-def test_the_trail_distance_is_the_atr_of_the_signal_bar(walk):
-    bars = walk(11)
-    signal = 60
-    rows = Decisions(bar=np.array([signal]), side=np.array([1]), risk=np.array([3.0]))
-    wild = bars.frame["high"].to_numpy().copy()
-    wild[signal + 1] += 30.0  # the entry bar's range must not widen its own trail
-    known = outcomes(bars, rows, ATR_TRAIL, {"activate_r": 0.0}, horizon_bars=40)
-    frame = bars.frame.with_columns(high=wild)
-    widened = outcomes(type(bars)(frame, bars.instrument, bars.timeframe), rows, ATR_TRAIL,
-                       {"activate_r": 0.0}, horizon_bars=40)  # fmt: skip
-    from ffm_core.bars.primitives import atr_wilder
-
-    atr = atr_wilder(bars.high, bars.low, bars.close, 14)[signal]
-    assert REASONS[widened.reason[0]] == "trail"
-    best = wild[signal + 1]
-    assert widened.exit_price[0] == pytest.approx(min(best - 2 * atr, bars.open[signal + 2]))
-    assert known.exit_price[0] != widened.exit_price[0]
+def test_the_trail_distance_is_the_atr_of_the_signal_bar(make_bars):
+    # Every range is 2, so ATR is 2; the entry bar runs to 110 and must not widen it.
+    high = [101.0] * 30
+    high[21] = 110.0
+    bars = make_bars([100.0] * 30, high, [99.0] * 30, [100.0] * 30)
+    rows = Decisions(bar=np.array([20]), side=np.array([1]), risk=np.array([3.0]))
+    found = outcomes(bars, rows, ATR_TRAIL, {"trail_atr": 5.25}, horizon_bars=5)
+    assert (REASONS[found.reason[0]], found.exit_bar[0]) == ("trail", 22)
+    assert found.exit_price[0] == pytest.approx(110 - 5.25 * 2)
 
 
 def test_a_policy_without_that_parameter_says_so():
