@@ -246,8 +246,10 @@ class Ledger:
         newest : mapping of str to int
             Per instrument the newest trading date about to be read, days since 1970.
         prereg_hash : str
-            The locked pre-registration. Asking again with the same one, the same
-            instruments and the same newest days returns what was opened then.
+            The locked pre-registration, strategy code and configuration included: two
+            strategies under one set of checks must not share it. Asking again with the
+            same one, the same instruments and the same newest days returns what was
+            opened then.
 
         Returns
         -------
@@ -332,7 +334,9 @@ def _abort(writer: Writer, trial: Trial, reason: str) -> None:
 
 
 def _trial(writer: Writer, ticket: Ticket) -> Trial:
-    trial = trials_of(writer.events).get(ticket.identity)
+    # Parsing every payload would take most of the time the lock is held.
+    own = [event for event in writer.events if ticket.identity in event.text]
+    trial = trials_of(own).get(ticket.identity)
     if trial is None:
         raise LedgerError(
             f"{ticket.trial_id} is not in this ledger",
