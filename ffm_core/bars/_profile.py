@@ -26,6 +26,8 @@ class Profile:
     ----------
     sigma : float
         Robust daily standard deviation of log closes.
+    gap : float64 (T-1,)
+        Size of the step from a close to the next open, log points.
     new_day : bool (T-1,)
         Whether the step to the next bar starts a trading day.
     days_between : float64 (T-1,)
@@ -49,6 +51,7 @@ class Profile:
     """
 
     sigma: float
+    gap: Float64
     new_day: Bool
     days_between: Float64
     first_row: Int64
@@ -75,6 +78,7 @@ def profile(bars: Bars) -> Profile:
     outside, weekend = _closed(bars)
     return Profile(
         sigma=_sigma(bars, first_row),
+        gap=np.abs(np.log(bars.open[1:] / bars.close[:-1])),
         new_day=new_day,
         days_between=np.maximum(np.diff(place), 1).astype(np.float64),
         first_row=first_row,

@@ -174,7 +174,7 @@ def _finest_step(bars: Bars, tick: float) -> float:
 
 def _steps(bars: Bars, facts: Profile) -> list[Finding]:
     found = []
-    size = np.abs(np.log(bars.open[1:] / bars.close[:-1]))
+    size = facts.gap
     # A step across n missing days may be √n times as large.
     scaled = size / (facts.sigma * np.sqrt(facts.days_between))
     wild = np.flatnonzero((scaled > STEP_SIGMA) & (size > STEP_LEAST)) + 1
@@ -192,21 +192,27 @@ def _steps(bars: Bars, facts: Profile) -> list[Finding]:
                 wild,
             )
         )
-    body = np.abs(np.log(bars.close / bars.open))
-    spike = np.log(bars.high / bars.low)
-    bad = (spike > STEP_SIGMA * facts.sigma) & (body < 0.2 * spike) & (spike > STEP_LEAST)
-    if bad.any():
+    bad = _spikes(bars, max(STEP_SIGMA * facts.sigma, STEP_LEAST))
+    if len(bad):
         found.append(
             _finding(
                 bars,
                 "warn",
                 "spikes",
-                f"{int(bad.sum())} bars spike out and back by more than "
+                f"{len(bad)} bars spike out and back by more than "
                 f"{STEP_SIGMA:.0f} daily standard deviations",
                 bad,
             )
         )
     return found
+
+
+def _spikes(bars: Bars, least: float) -> Int64:
+    # Bars whose range is that large, in log points, and comes to nothing.
+    wide = np.flatnonzero(bars.high > bars.low * np.exp(least))
+    body = np.abs(np.log(bars.close[wide] / bars.open[wide]))
+    back = body < 0.2 * np.log(bars.high[wide] / bars.low[wide])
+    return np.asarray(wide[back], dtype=np.int64)
 
 
 def _rolls(bars: Bars, facts: Profile) -> list[Finding]:
@@ -215,9 +221,9 @@ def _rolls(bars: Bars, facts: Profile) -> list[Finding]:
     codes = bars.contract_codes
     if codes is not None:
         return _known_rolls(bars, codes)
-    size = np.abs(np.log(bars.open[1:] / bars.close[:-1]))
-    scaled = size / (facts.sigma * np.sqrt(facts.days_between))
-    jumps = np.flatnonzero((scaled > ROLL_SIGMA) & facts.new_day) + 1
+    opens = np.flatnonzero(facts.new_day)
+    scaled = facts.gap[opens] / (facts.sigma * np.sqrt(facts.days_between[opens]))
+    jumps = opens[scaled > ROLL_SIGMA] + 1
     if len(jumps):
         return [
             _finding(
