@@ -54,6 +54,13 @@ def test_a_run_must_be_long_enough(make_bars):
     assert listed(find(bars, swing_order=1, min_run=3)) == []
 
 
+def test_a_run_that_has_gapped_beyond_its_own_open_waits_for_nothing(make_bars):
+    gapped = [*DIP[:5], (103, 99), (106, 104), (104, 105)]  # two falling bars, level 103 behind
+    assert listed(find(candles(make_bars, *gapped), swing_order=1, min_run=2)) == []
+    plain = [*DIP[:5], (103, 99), (101, 100), (100, 105)]
+    assert listed(find(candles(make_bars, *plain), swing_order=1, min_run=2)) == [(7, 1, 103.0)]
+
+
 def test_a_bar_without_a_body_ends_a_run(make_bars):
     broken = [*DIP[:5], (103, 101), (101, 101), (101, 99), (99, 101.5), (101.5, 104)]
     # The run that reached the low starts at bar 7 now: its open of 101 is the level.
