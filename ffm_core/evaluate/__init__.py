@@ -63,7 +63,8 @@ def evaluate(job: Job, progress: Progress | None = None, *, command: str = "") -
     FFMError
         For faults of data, plug-ins or configuration.
     """
-    finding = run(job, progress or Silent())
+    hears = progress or Silent()
+    finding = run(job, hears)
     result = jsonable(result_of(finding))
     if job.redact is not None:
         result = job.redact.value(result)
@@ -71,7 +72,7 @@ def evaluate(job: Job, progress: Progress | None = None, *, command: str = "") -
     ledger = Ledger(job.home)
     if finding.ticket is not None:
         days, values, found = daily_of(finding)
-        ledger.close_trial(
+        agrees = ledger.close_trial(
             finding.ticket,
             decision=finding.verdict.decision,
             days=days,
@@ -79,6 +80,11 @@ def evaluate(job: Job, progress: Progress | None = None, *, command: str = "") -
             moments=found,
             result_hash=result_hash,
         )
+        if not agrees:
+            hears.note(
+                "warning: an earlier run of this trial found another result: something here is "
+                "not deterministic (a library was changed, or the strategy draws at random)"
+            )
     envelope = _envelope(finding, ledger, command)
     if job.redact is not None:
         envelope = job.redact.value(envelope)

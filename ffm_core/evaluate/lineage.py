@@ -10,6 +10,9 @@ import numpy as np
 from ffm_core.evaluate.streams import Stream
 from ffm_core.types import Int32
 
+MIN_CHANGES = 5  # non-zero changes a day needs to be told from another market's day
+MIN_KINDS = 4  # different changes among them
+
 
 def day_fingerprints(stream: Stream, days: Int32) -> list[str]:
     """Hash each day's close-to-close changes, in ticks.
@@ -27,7 +30,7 @@ def day_fingerprints(stream: Stream, days: Int32) -> list[str]:
     Returns
     -------
     list of str
-        Sixteen hexadecimal digits per day that holds at least two bars.
+        Sixteen hexadecimal digits per day with enough movement to tell markets apart.
     """
     bars = stream.bars
     ticks = np.rint(np.diff(bars.close) / bars.instrument.tick_size).astype(np.int64)
@@ -38,7 +41,8 @@ def day_fingerprints(stream: Stream, days: Int32) -> list[str]:
     found = []
     for start, stop in zip(starts, stops, strict=True):
         changes = ticks[start:stop][same_day[start:stop]]
-        if len(changes):
+        # Quiet or short days look alike in every market and would link strangers.
+        if np.count_nonzero(changes) >= MIN_CHANGES and len(np.unique(changes)) >= MIN_KINDS:
             found.append(hashlib.sha256(changes.tobytes()).hexdigest()[:16])
     return found
 

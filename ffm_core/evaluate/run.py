@@ -128,7 +128,7 @@ def prepare_job(job: Job, promised: dict[str, Any], progress: Progress, *, write
     ledger = Ledger(job.home)
     seal_of = ledger_seal(ledger, write=write)
     if job.config.unseal and write:
-        seal_of = _unsealing(ledger, job, promised["hash"])
+        seal_of = _unsealing(ledger, job, lock_of(job, promised))
     return prepare(
         job.config,
         job.bars,
@@ -138,6 +138,18 @@ def prepare_job(job: Job, promised: dict[str, Any], progress: Progress, *, write
         executor=Executor(job.jobs),
         progress=progress,
         seal_of=seal_of,
+    )
+
+
+def lock_of(job: Job, promised: dict[str, Any]) -> str:
+    """Hash everything an unsealing is locked to: promise, code and configuration."""
+    return sha256_json(
+        {
+            "prereg": promised["hash"],
+            "code": job.code_hash,
+            "numerics": NUMERICS,
+            "config": job.config.identity(),
+        }
     )
 
 
@@ -176,7 +188,7 @@ def run(job: Job, progress: Progress) -> Finding:
         finding = _refused(job, promised, prepared)
     else:
         ledger = Ledger(job.home)
-        identity = identity_of(job, promised)
+        identity = identity_of(job, promised, prepared.seal)
         ticket = _open(ledger, job, prepared, promised, identity)
         try:
             finding = _judge(job, promised, prepared, ticket, cache, identity, progress)
@@ -195,15 +207,13 @@ def _why(error: BaseException) -> str:
     return "interrupted" if isinstance(error, KeyboardInterrupt) else type(error).__name__
 
 
-def identity_of(job: Job, promised: dict[str, Any]) -> str:
-    """Return the trial's identity: pre-registration, code, data and configuration."""
+def identity_of(job: Job, promised: dict[str, Any], seal: Seal) -> str:
+    """Return the trial's identity: lock, data, and the seal its folds end at."""
     return sha256_json(
         {
-            "prereg": promised["hash"],
-            "code": job.code_hash,
-            "numerics": NUMERICS,
+            "lock": lock_of(job, promised),
             "data": sorted([b.stream, b.sha256] for b in job.bars),
-            "config": job.config.identity(),
+            "seal": {"opened": seal.opened, **seal.by_instrument},
         }
     )
 
