@@ -213,7 +213,7 @@ def identity_of(job: Job, promised: dict[str, Any], seal: Seal) -> str:
         {
             "lock": lock_of(job, promised),
             "data": sorted([b.stream, b.sha256] for b in job.bars),
-            "seal": {"opened": seal.opened, **seal.by_instrument},
+            "seal": {"opened": seal.opened, "from": seal.by_instrument},
         }
     )
 
