@@ -6,7 +6,7 @@ added with defaults; none change meaning within one ``HOOK_API``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -127,11 +127,16 @@ class Decisions:
 
     def take(self, rows: Int64 | Bool) -> Decisions:
         """Return the chosen rows, in their order."""
-        part = {
-            name: None if (value := getattr(self, name)) is None else value[rows]
-            for name in ("bar", "side", "risk", "stop_price", "target_r", "horizon_bars", "group")
-        }
-        return Decisions(columns={k: v[rows] for k, v in self.columns.items()}, **part)
+        return Decisions(
+            bar=self.bar[rows],
+            side=self.side[rows],
+            risk=None if self.risk is None else self.risk[rows],
+            stop_price=None if self.stop_price is None else self.stop_price[rows],
+            target_r=None if self.target_r is None else self.target_r[rows],
+            horizon_bars=None if self.horizon_bars is None else self.horizon_bars[rows],
+            group=None if self.group is None else self.group[rows],
+            columns={name: values[rows] for name, values in self.columns.items()},
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +175,7 @@ class Outcomes:
     @property
     def valid(self) -> Bool:
         """Rows that may be trained on and traded."""
-        return self.void_reason == 0
+        return np.asarray(self.void_reason == 0)
 
     @property
     def label(self) -> Int8:
@@ -513,7 +518,3 @@ class Verdict:
     reasons: tuple[str, ...]
     qualifier: str = ""
     checks: tuple[CheckResult, ...] = ()
-
-
-Offer: TypeAlias = Labeler | FeatureSet | Learner | ExitPolicy | Control | VerdictCheck
-Rows: TypeAlias = Sequence[int]
