@@ -26,7 +26,6 @@ _PARTS = (("checks", "Checks"), ("equity", "Controls"), ("chance", "Chance"),
           ("limits", "Limits"), ("certificate", "Certificate"), ("data", "Data"),
           ("classic", "Classic checks"), ("again", "Run it again"))  # fmt: skip
 _MAPPINGS = ("strategy", "verdict", "certificate", "decisions", "trials", "prereg", "trigger")
-_ARM_ORDER = ("REAL", "NAIVE", "RANDOM", "SHUFFLE", "ENTRY")
 
 
 def render(run: Mapping[str, Any], trades: pl.DataFrame) -> str:
@@ -75,9 +74,11 @@ def _context(run: Mapping[str, Any], trades: pl.DataFrame) -> dict[str, Any]:
         "broken": bool(parts["certificate"].get("failures")), "reasons": words.reasons(result),
         "markets": words.markets(result), "simulated": words.is_simulated(result),
         "span": _span(result), "facts": facts(result), "outcomes": questions.OUTCOMES,
-        "checks": sections.checks(result.get("checks") or []),
+        "checks": sections.checks(result.get("checks") or [], bound=words.p_is_bound(result)),
         "classic": sections.checks(result.get("classic") or []),
-        "arms": _arms(result), "equity": plots.equity(result), "nulls": plots.nulls(result),
+        "arms": words.arms_in_order(result),
+        "of_draws": _of_draws(result), "equity": plots.equity(result),
+        "nulls": plots.nulls(result),
         "calibration": plots.calibration(result),
         "calibration_facts": sections.calibration(result), "calendar": sections.calendar(result),
         "sides": found.get("side") or [], "hours": sections.hours(result),
@@ -136,14 +137,13 @@ def _span(result: words.Result) -> tuple[str, str] | None:
     return (min(firsts), max(lasts)) if firsts and lasts else None
 
 
-def _arms(result: words.Result) -> list[tuple[str, Mapping[str, Any]]]:
-    arms = result.get("arms") or {}
-    known = [name for name in _ARM_ORDER if name in arms]
-    return [(name, arms[name]) for name in [*known, *sorted(set(arms) - set(known))]]
+def _of_draws(result: words.Result) -> list[str]:
+    return [name for name, arm in words.arms_in_order(result) if arm.get("n_draws")]
 
 
 def _cost_arms(costs: Sequence[Mapping[str, Any]]) -> list[str]:
-    return list(costs[0].get("arms") or {}) if costs else []
+    arms = {name for cost in costs for name in cost.get("arms") or {}}
+    return [name for name, _ in words.arms_in_order({"arms": dict.fromkeys(arms)})]
 
 
 def _findings(result: words.Result) -> list[tuple[str, Mapping[str, Any]]]:
@@ -168,7 +168,7 @@ def _filters() -> dict[str, Any]:
     def pairs(value: object) -> str:
         if not isinstance(value, Mapping) or not value:
             return numbers.BLANK
-        return ", ".join(f"{key} {item}" for key, item in value.items())
+        return ", ".join(f"{key} {item}" for key, item in sorted(value.items()))
 
     def ends(value: object) -> str:
         return f"{value[0]} to {value[1]}" if isinstance(value, list) and len(value) == 2 else ""
@@ -187,7 +187,7 @@ def _filters() -> dict[str, Any]:
         "minute": lambda v: numbers.minute(shown(v, "")),
         "signed": lambda v, digits=2: numbers.decimal(v, digits, signed=True),
         "interval": lambda v: numbers.interval(a_list(v)), "dates": ends, "pairs": pairs,
-        "shown": shown, "embed": embed,
+        "shown": shown, "typeset": lambda v: numbers.typeset(shown(v, "")), "embed": embed,
     }  # fmt: skip
 
 

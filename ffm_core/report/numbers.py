@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 BLANK = "–"  # en dash: the record holds no value here
@@ -67,6 +68,11 @@ def day(value: object) -> str:
 def minute(value: object) -> str:
     """Return an ISO stamp to the minute, UTC, with a blank between date and time."""
     return str(value)[:16].replace("T", " ") if value else BLANK
+
+
+def typeset(text: object) -> str:
+    """Return a sentence of the record with true minus signs before its numbers."""
+    return re.sub(r"(?<![\w-])-(?=\d)", _MINUS, str(text))
 
 
 def size(value: object) -> str:

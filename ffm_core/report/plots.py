@@ -136,7 +136,10 @@ def nulls(result: words.Result) -> list[Plot]:
     """Return one plot per null distribution, the real value marked in each."""
     data = (result.get("plots") or {}).get("nulls") or {}
     plots = []
-    for position, (name, null) in enumerate(data.items()):
+    known = list(words.NULLS)
+    order = sorted(data, key=lambda n: (known.index(n) if n in known else len(known), n))
+    for position, name in enumerate(order):
+        null = data[name]
         draws = [d for x in (null or {}).get("draws") or [] if (d := numbers.finite(x)) is not None]
         real = numbers.finite((null or {}).get("real"))
         if draws and real is not None:

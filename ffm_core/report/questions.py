@@ -110,14 +110,24 @@ def check_words(name: str) -> CheckWords:
     return known or CheckWords(title=plain, brief=plain)
 
 
-def measured(check: Mapping[str, Any]) -> str:
-    """Return the value of a check in its unit, without its interval."""
+def measured(check: Mapping[str, Any], *, bound: bool = False) -> str:
+    """Return the value of a check in its unit, without its interval.
+
+    Parameters
+    ----------
+    check : mapping
+        A check of the record.
+    bound : bool
+        Permutations stopped early, so that a p-value is a lower bound.
+    """
     words = check_words(check["name"])
     if check["name"] == "certificate":
         n = numbers.finite(check.get("value"))
         return "nothing found" if not n else f"{numbers.count(n)} found"
     text = _UNITS[words.unit](check.get("value"))
-    return f"p = {text}" if words.unit == "p" and text != numbers.BLANK else text
+    if words.unit == "p" and text != numbers.BLANK:
+        return f"p ≥ {text}" if bound else f"p = {text}"
+    return text
 
 
 def needed(check: Mapping[str, Any]) -> str:
@@ -139,6 +149,12 @@ def fails(check: Mapping[str, Any]) -> str:
     if not words.fails or numbers.finite(check.get("effect")) is None:
         return ""
     return words.fails.format(numbers.r_multiple(check["effect"]).removeprefix("+"))
+
+
+def explains_itself(check: Mapping[str, Any]) -> bool:
+    """Say whether value, interval and need already say all that the reason says."""
+    known = CHECKS.get(check["name"])
+    return known is not None and known.unit == "r" and bool(check.get("interval"))
 
 
 def detectable(check: Mapping[str, Any]) -> str:

@@ -24,8 +24,15 @@ _TRADE_COLUMNS = (
 _TEXT_COLUMNS = ("decision_time", "exit_time", "stream", "side", "reason")
 
 
-def checks(rows: Sequence[Mapping[str, Any]]) -> list[Part]:
+def checks(rows: Sequence[Mapping[str, Any]], *, bound: bool = False) -> list[Part]:
     """Return the rows of a table of checks, with their bar on a common R axis.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        Checks of the record.
+    bound : bool
+        Whether the p-value of the shuffle test is a lower bound.
 
     Returns
     -------
@@ -39,15 +46,20 @@ def checks(rows: Sequence[Mapping[str, Any]]) -> list[Part]:
         {
             "name": c["name"], "words": questions.check_words(c["name"]),
             "outcome": c.get("outcome", "n/a"), "gates": c.get("gates", True),
-            "measured": questions.measured(c), "interval": numbers.interval(c.get("interval")),
-            "needed": questions.needed(c), "fails": questions.fails(c),
-            "detectable": questions.detectable(c),
+            "measured": questions.measured(c, bound=bound),
+            "interval": numbers.interval(c.get("interval")), "needed": questions.needed(c),
+            "fails": questions.fails(c), "detectable": questions.detectable(c),
             "power": numbers.percent(c.get("power")),
-            "months": numbers.count(c.get("months_needed")),
-            "reason": c.get("reason") or "", "bar": _bar(c, reach) if _in_r(c) else None,
+            "months": numbers.count(c.get("months_needed")), "reason": _reason(c),
+            "bar": _bar(c, reach) if _in_r(c) else None,
         }
         for c in rows
     ]  # fmt: skip
+
+
+def _reason(check: Mapping[str, Any]) -> str:
+    repeats = questions.explains_itself(check)
+    return "" if repeats else numbers.typeset(check.get("reason") or "")
 
 
 def _in_r(check: Mapping[str, Any]) -> bool:

@@ -16,7 +16,6 @@ _STYLES = {
     "REFUSED": "bold magenta", "pass": "green", "fail": "red", "inconclusive": "yellow",
     "refused": "magenta",
 }  # fmt: skip
-_ARM_ORDER = ("REAL", "NAIVE", "RANDOM", "SHUFFLE", "ENTRY")
 _MOST_FINDINGS = 4
 
 
@@ -33,8 +32,8 @@ def summary(run: Mapping[str, Any], console: Console) -> None:
     result: Mapping[str, Any] = run.get("result") or {}
     envelope: Mapping[str, Any] = run.get("envelope") or {}
     _verdict(result, console)
-    _checks(result.get("checks") or [], console)
-    _arms(result.get("arms") or {}, console)
+    _checks(result, console)
+    _arms(words.arms_in_order(result), console)
     _certificate(result.get("certificate") or {}, console)
     _last_lines(result, envelope, console)
 
@@ -84,13 +83,15 @@ def _verdict(result: words.Result, console: Console) -> None:
         _paragraph(console, "These markets are simulated: this says nothing about a real one.")
 
 
-def _checks(checks: Sequence[Mapping[str, Any]], console: Console) -> None:
+def _checks(result: words.Result, console: Console) -> None:
+    checks = result.get("checks") or []
     if not checks:
         return
+    bound = words.p_is_bound(result)
     rows = [
         (
             _short(str(c.get("outcome", "n/a")), 12),
-            _short(questions.check_words(c["name"]).brief, 20), questions.measured(c),
+            _short(questions.check_words(c["name"]).brief, 20), questions.measured(c, bound=bound),
             _ends(c.get("interval")), questions.detectable(c), numbers.percent(c.get("power")),
         )
         for c in checks
@@ -103,13 +104,11 @@ def _ends(interval: Sequence[object] | None) -> str:
     return numbers.interval(interval).replace(" to ", "…")
 
 
-def _arms(arms: Mapping[str, Mapping[str, Any]], console: Console) -> None:
+def _arms(arms: Sequence[tuple[str, Mapping[str, Any]]], console: Console) -> None:
     if not arms:
         return
-    known = [name for name in _ARM_ORDER if name in arms]
     rows = []
-    for name in [*known, *sorted(set(arms) - set(known))]:
-        arm = arms[name]
+    for name, arm in arms:
         rows.append((
             _short(name, 14), numbers.count(arm.get("n_trades")),
             numbers.decimal(arm.get("mean_r"), 3, signed=True),
@@ -128,7 +127,7 @@ def _table(
     """Print aligned columns, the first ``left`` of them to the left."""
     from rich.text import Text
 
-    table = [head, *rows]
+    table = [[cell.replace("\N{NO-BREAK SPACE}", " ") for cell in row] for row in (head, *rows)]
     widths = [max(len(row[k]) for row in table) for k in range(len(head))]
     _print(console)
     for number, row in enumerate(table):

@@ -15,6 +15,7 @@ ARMS = {
     "NAIVE": "every decision, taken as it comes",
     "RANDOM": "as many decisions, picked at random",
     "SHUFFLE": "a model trained on permuted labels",
+    "SHUFFLE block": "the same, labels permuted within weeks",
     "ENTRY": "random entries, same hours, sides and exits",
 }
 TRIGGER_REAL = "the strategy's own decisions, taken as they come"
@@ -36,6 +37,17 @@ def arm_words(name: str, claim: str) -> str:
     if name == "REAL" and claim == "trigger":
         return TRIGGER_REAL
     return ARMS.get(name, "an extra control")
+
+
+def arms_in_order(result: Result) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return the arms, REAL first, the known ones next, extra controls by name."""
+    known = list(ARMS)
+
+    def place(name: str) -> tuple[int, str]:
+        return (known.index(name) if name in known else len(known), name)
+
+    arms = result.get("arms") or {}
+    return [(name, arms[name] or {}) for name in sorted(arms, key=place)]
 
 
 def failing(result: Result, outcome: str) -> list[str]:
@@ -115,11 +127,20 @@ def reasons(result: Result) -> list[tuple[str, str]]:
     for reason in (result.get("verdict") or {}).get("reasons") or []:
         name, colon, rest = str(reason).partition(": ")
         known = bool(colon) and name in names
-        pair = (check_words(name).title, rest) if known else ("", str(reason))
+        text = numbers.typeset(rest if known else reason)
+        pair = (check_words(name).title, text) if known else ("", text[:1].upper() + text[1:])
         # That there are enough clean data is no reason to trade: it comes last in a PASS.
         last = name in _GROUNDWORK and (result.get("verdict") or {}).get("decision") == "PASS"
         (groundwork if last else pairs).append(pair)
     return [*pairs, *groundwork]
+
+
+def p_is_bound(result: Result) -> bool:
+    """Say whether permutations stopped early: the p-value of the shuffle test is a bound."""
+    nulls = (result.get("plots") or {}).get("nulls") or {}
+    return any(
+        (null or {}).get("stopped") for name, null in nulls.items() if name.startswith("shuffle")
+    )
 
 
 def conclusion(result: Result) -> list[str]:

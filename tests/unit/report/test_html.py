@@ -183,7 +183,8 @@ def test_a_full_report_has_every_part(read, runs):
                  record["envelope"]["command"], "2,100 trades of REAL; the newest 2,000",
                  "All 4,200 rows", "trades.parquet", "suspected_roll", "duplicate 4", "roll 41",
                  "8 validation decisions", "python 3.11.9", "+0.12 to +0.30", "length 10",
-                 "7 on these days (effectively 3.4), ledger since 2025-01-04"):  # fmt: skip
+                 "7 on these days (effectively 3.4), ledger since 2025-01-04",
+                 "RANDOM, SHUFFLE, SHUFFLE block: the mean of many draws"):  # fmt: skip
         assert fact in text, fact
 
 
@@ -220,6 +221,18 @@ def test_a_private_strategy_is_withheld(read):
 
 def test_the_same_run_gives_the_same_page(runs, pages):
     assert html.render(runs.full(), runs.trades(n=2100)) == pages["full"]
+
+
+def test_a_stored_record_gives_the_same_page_as_a_fresh_one(runs, pages):
+    # Storing sorts the keys; nothing on the page may follow their order.
+    stored = json.loads(json.dumps(runs.full(), sort_keys=True))
+    assert html.render(stored, runs.trades(n=2100)) == pages["full"]
+    turned = json.loads(json.dumps(runs.full(), sort_keys=True), object_pairs_hook=_backwards)
+    assert html.render(turned, runs.trades(n=2100)) == pages["full"]
+
+
+def _backwards(pairs):
+    return dict(reversed(pairs))
 
 
 LOSABLE = ("folds", "plots", "classic", "trigger", "trials", "certificate", "decisions", "arms",

@@ -38,6 +38,11 @@ def test_unknown_units_keep_three_digits(value, text):
     assert numbers.size(value) == text
 
 
+def test_sentences_get_true_minus_signs_and_nothing_else_changes():
+    text = "earn -0.05 R (-0.1 to 0.2) on 2023-12-01 with --seed and a-1"
+    assert numbers.typeset(text) == "earn −0.05 R (−0.1 to 0.2) on 2023-12-01 with --seed and a-1"
+
+
 def test_dates_and_stamps():
     assert numbers.day("2025-01-04T10:00:00Z") == "2025-01-04"
     assert numbers.minute("2025-01-04T10:00:59Z") == "2025-01-04 10:00"

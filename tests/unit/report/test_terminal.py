@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 from rich.console import Console
@@ -48,8 +49,10 @@ def test_nothing_is_told_by_colour_alone(runs):
 
 def test_every_part_is_there(runs):
     text = printed(runs.full())
-    for part in ("- Earns after costs: mean +0.210 R", "no promise", "beats shuffled", "p = 0.025",
-                 "REAL      3,016  +0.210  +0.12…+0.30", "SIMA7/5m, 174,321 bars", "audit warn",
+    for part in ("- Earns after costs: mean +0.210 R", "no promise",
+                  "beats shuffled", "p ≥ 0.025",
+                 "REAL            3,016  +0.210  +0.12…+0.30",
+                 "SIMA7/5m, 174,321 bars", "audit warn",
                  "none in 4,000 cuts", "is sealed", "7 counted on these days", "simulated",
                  "ffm-runs/20250701T120000-simulated-demo/report.html"):  # fmt: skip
         assert part in text, part
@@ -83,6 +86,14 @@ def test_names_are_never_markup_nor_control_codes(runs):
     assert "\x1b[31m" not in text
     assert "\x07" not in text
     assert "evil [31m ]0;title PASS 0.1.0" in text
+
+
+def test_arms_come_in_a_fixed_order_and_draws_leave_blanks(runs):
+    rows = [re.split(r" {2,}", line) for line in printed(runs.full()).splitlines()]
+    start = next(k for k, row in enumerate(rows) if row[:2] == ["arm", "trades"])
+    names = [row[0] for row in rows[start + 1 : start + 7]]
+    assert names == ["REAL", "NAIVE", "RANDOM", "SHUFFLE", "SHUFFLE block", "ENTRY"]
+    assert rows[start + 3][-4:] == ["–", "–", "+150.8", "–"]
 
 
 def test_a_bare_record_prints_something(runs):

@@ -123,13 +123,30 @@ def test_a_qualifier_is_spelt_out(runs):
 
 def test_reasons_carry_titles_and_groundwork_comes_last_in_a_pass(runs):
     told = words.reasons(runs.full()["result"])
-    assert told[0] == ("", "the verdict in one line, over 21 test months")
+    assert told[0] == ("", "The verdict in one line, over 21 test months")
     assert told[1][0] == "Earns after costs"
     assert [title for title, _ in told[-2:]] == ["No look-ahead", "Enough to judge"]
     result = runs.inconclusive()["result"]
     assert words.reasons(result)[0] == ("Enough to judge", "61 trades where 100 are needed")
     result["verdict"]["reasons"] = ["note: no check of that name"]
-    assert words.reasons(result) == [("", "note: no check of that name")]
+    assert words.reasons(result) == [("", "Note: no check of that name")]
+
+
+def test_a_p_value_of_stopped_permutations_is_a_bound(runs):
+    result = runs.full()["result"]
+    check = next(c for c in result["checks"] if c["name"] == "shuffle")
+    assert words.p_is_bound(result)
+    assert questions.measured(check, bound=True) == "p ≥ 0.025"
+    result["plots"]["nulls"]["shuffle_block"]["stopped"] = False
+    assert not words.p_is_bound(result)
+    assert not words.p_is_bound(runs.refused()["result"])
+
+
+def test_only_known_checks_with_an_interval_need_no_reason(runs):
+    by_name = {c["name"]: c for c in runs.full()["result"]["checks"]}
+    told = {name for name, c in by_name.items() if not questions.explains_itself(c)}
+    assert told == {"certificate", "sample", "shuffle", "deflated", "months"}
+    assert not questions.explains_itself({"name": "foreign", "interval": [0.0, 1.0]})
 
 
 def test_limits_name_what_applies_to_this_run(runs):
