@@ -84,6 +84,7 @@ def _context(run: Mapping[str, Any], trades: pl.DataFrame) -> dict[str, Any]:
         "sides": found.get("side") or [], "hours": sections.hours(result),
         "costs": found.get("costs") or [], "cost_arms": _cost_arms(found.get("costs") or []),
         "timeline": sections.timeline(result), "seal_line": words.seal_line(result),
+        "trained": (result.get("config") or {}).get("learner") not in (None, "none"),
         "trades": sections.trades(trades), "data": result.get("data") or [],
         "findings": _findings(result), "month_names": _MONTHS, "dashes": _DASHES,
         "config_text": _pretty(result.get("config") or {}),

@@ -201,6 +201,7 @@ def test_a_refused_page_leads_with_what_was_found(read):
     assert found < text.index("fixed before the run")
     assert "To mend it: confirm the swing two bars later" in text
     assert "it sees bar 4119" in text
+    assert "none: no result was seen" in text
     for absent in ("Against the controls", "Month by month", "Trades in the test", "99 of 100"):
         assert absent not in text
 
@@ -210,6 +211,7 @@ def test_a_trigger_page_has_no_calibration_and_no_nulls(read):
     assert "Against chance" not in text
     assert "believed" not in text
     assert "the strategy's own decisions, taken as they come" in text
+    assert "Nothing is trained in this run" in text
 
 
 def test_a_private_strategy_is_withheld(read):
