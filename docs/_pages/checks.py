@@ -1,0 +1,63 @@
+"""``checks.md``: the check sets with their constants."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from _pages import markdown as md
+from ffm_core.records import VerdictCheck
+from ffm_core.report.questions import check_words
+from ffm_core.ruler.checks import STRICT
+from ffm_core.ruler.classic import CLASSIC
+
+_INTRO = """# Checks
+
+A verdict is made of checks whose constants are fixed, and hashed, before any result is
+seen. [Read a verdict](../how-to/read-a-verdict.md) explains them one by one.
+
+Common to the checks with an interval: the unit of resampling is the trading day, in
+stationary blocks of `block_days` on average, `resamples` times, paired across arms; the
+statistic is mean net R per trade; the interval is the two-sided `level`. With fewer than
+`min_interval_days` days with trades there is no interval. A check **passes** when the low
+end clears the threshold, **fails** when the high end lies below the effect asked for, and
+is **inconclusive** in between. `delta` is the smallest edge worth having, R per trade;
+where REAL is compared with a mixture that holds its own trades, the effect asked for is
+`delta` times the share of decisions left out.
+
+The verdict: REFUSED when the certificate is broken, FAIL when any check fails, PASS when
+all pass, else INCONCLUSIVE. Checks offered by plug-ins can turn a PASS into FAIL or
+INCONCLUSIVE and do nothing else.
+
+"""
+_CLASSIC = """## classic
+
+Six older checks as they stood, for comparison, with fixed margins and no interval;
+`--checks classic` judges by them. A PASS under this set is always a qualified one (exit
+code 5): the first check chooses its threshold on the test months themselves.
+
+"""
+
+
+def page() -> str:
+    """Return the page."""
+    return md.join(
+        [_INTRO, "## strict\n", _table(STRICT), _details(STRICT), _CLASSIC, _table(CLASSIC)]
+    )
+
+
+def _table(checks: Sequence[VerdictCheck]) -> str:
+    rows = []
+    for check in checks:
+        constants = ", ".join(f"`{key}` {value:g}" for key, value in check.constants.items())
+        rows.append((md.code(check.name), check.summary, ", ".join(check.claims), constants or "–"))
+    return md.table(("check", "passes when", "claims", "constants"), rows)
+
+
+def _details(checks: Sequence[VerdictCheck]) -> str:
+    rows = []
+    for check in checks:
+        words = check_words(check.name)
+        judge = check.judge.func if isinstance(check.judge, partial) else check.judge
+        rows.append((md.code(check.name), words.title, words.question, md.summary(judge)))
+    return md.table(("check", "called in reports", "the question", "how it judges"), rows)
