@@ -163,6 +163,8 @@ def calibration(result: words.Result) -> list[tuple[str, str, str]]:
 def timeline(result: words.Result) -> Part | None:
     """Return the folds and the sealed tail as positions in percent of the run's span."""
     folds = result.get("folds") or {}
+    if not result.get("arms"):  # a refused run plans its folds and judges none
+        return None
     items, span = folds.get("items") or [], folds.get("span") or []
     if not items or len(span) != 2 or not all(span):
         return None

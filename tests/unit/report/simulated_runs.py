@@ -277,7 +277,8 @@ def refused() -> dict[str, Any]:
         arms={},
         classic=[],
         plots={},
-        trigger=None,
+        trigger={},
+        trials={},
         checks=[_check("certificate", "refused", 1.0, 0.0, reason="1 failure")],
     )
     return run

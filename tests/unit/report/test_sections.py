@@ -80,7 +80,10 @@ def test_a_handful_of_ticks_whatever_the_span(runs, years):
 
 
 def test_no_folds_no_timeline(runs):
-    assert sections.timeline(runs.refused()["result"]) is None
+    refused = runs.refused()["result"]
+    assert sections.timeline(refused) is None
+    refused["folds"] = runs.full()["result"]["folds"]
+    assert sections.timeline(refused) is None  # planned, and never judged
     result = runs.full()["result"]
     result["folds"]["seal"] = {"from": None, "opened": None, "n_decisions": 0}
     assert sections.timeline(result)["seal"] is None
