@@ -15,6 +15,7 @@ import argparse
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,8 @@ from ffm_core.evaluate.job import direct_job
 from ffm_core.evaluate.plan import Prepared
 from ffm_core.evaluate.progress import Silent
 from ffm_core.evaluate.run import prepare_job, preregister
-from ffm_core.records import Certificate, Labeler
+from ffm_core.keyed import keyed
+from ffm_core.records import Certificate, Decisions, Labeler, Params
 from ffm_core.runs.config import EvalConfig
 from ffm_xgb.learner import LEARNERS
 
@@ -84,18 +86,42 @@ def prepare_bars(bars: Sequence[Bars], labeler: Labeler, name: str) -> Prepared:
         return prepare_job(job, preregister(job), Silent(), write=False)
 
 
-def world_rows(task: tuple[str, int, float | None]) -> list[dict[str, object]]:
-    """Measure every head on one world."""
+Task = tuple[int, float, int, str]  # seed, edge, keep every k-th decision, shape of the mark
+
+
+def world_rows(task: Task) -> list[dict[str, object]]:
+    """Measure every head on one planted world."""
     from ffm_core.testing.worlds import make_world
 
-    kind, seed, edge = task
-    world = make_world(kind, seed, edge)  # type: ignore[arg-type]
-    prepared = prepare_bars(world.bars, world.labeler, "world")
+    seed, edge, thin, mark = task
+    world = make_world("planted", seed, edge)
+
+    def decide(bars: Bars, params: Params) -> Decisions:
+        found = world.labeler.decide(bars, params)
+        return found.take(np.arange(0, len(found), thin))
+
+    prepared = prepare_bars(world.bars, replace(world.labeler, decide=decide), "world")
+    if mark == "two-sided":
+        prepared = _two_sided(prepared, seed)
+    rows = round(np.mean([len(fold.train) for fold in prepared.folds.folds]))
+    market = f"{mark} mark {edge:+.1f}, every {thin}"
     return [
-        {"market": f"{kind} {edge or 0:+.1f}", "seed": seed, "head": head,
+        {"market": market, "seed": seed, "head": head, "train_rows": rows,
          "lift_r": lift(prepared, head, seeds=(0, 1, 2), inner=False)}
         for head in HEADS
     ]  # fmt: skip
+
+
+def _two_sided(prepared: Prepared, seed: int) -> Prepared:
+    """Replace the mark by a value that is far from zero, on either side, where marked."""
+    design = prepared.pool.design
+    place = design.names.index("labeler/mark")
+    rng = keyed(seed, "two-sided mark")
+    marked = design.x[:, place] > 0.5
+    size = np.where(marked, rng.uniform(0.5, 1.0, len(design)), rng.uniform(0, 0.5, len(design)))
+    x = design.x.copy()
+    x[:, place] = size * rng.choice((-1.0, 1.0), len(design))
+    return replace(prepared, pool=replace(prepared.pool, design=replace(design, x=x)))
 
 
 def real_rows(data: Sequence[str], strategy: str) -> Iterator[dict[str, object]]:
@@ -117,6 +143,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", default="100-109")
     parser.add_argument("--edges", default="0.2,0.4,0.6")
+    parser.add_argument("--thin", default="1,5", help="keep every k-th decision")
+    parser.add_argument("--marks", default="plain,two-sided")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--data", action="append", default=[])
     parser.add_argument("--strategy", default="supertrend")
@@ -129,8 +157,10 @@ def main() -> None:
             parser.error(str(error))
     else:
         first, last = (int(part) for part in args.seeds.split("-"))
-        tasks = [
-            ("planted", seed, float(edge))
+        tasks: list[Task] = [
+            (seed, float(edge), int(thin), mark)
+            for mark in args.marks.split(",")
+            for thin in args.thin.split(",")
             for edge in args.edges.split(",")
             for seed in range(first, last + 1)
         ]
@@ -145,7 +175,7 @@ def main() -> None:
         ]
         spread = np.std(lifts, ddof=1) / np.sqrt(len(lifts)) if len(lifts) > 1 else float("nan")
         mean = np.mean(lifts)
-        print(f"# {market:<24} {head:<8} n {len(lifts):>3}  lift {mean:+.4f} R ± {spread:.4f}")
+        print(f"# {market:<28} {head:<8} n {len(lifts):>3}  lift {mean:+.4f} R ± {spread:.4f}")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import numpy as np
 from ffm_core.records import View
 from ffm_core.types import Float64, Int8
 from ffm_xgb.matrix import FoldMatrix, Standardiser
-from ffm_xgb.settings import LINEAR_C, MIN_ROUNDS, Trees
+from ffm_xgb.settings import MIN_ROUNDS, Trees, linear_c
 
 
 class Scorer(Protocol):
@@ -89,7 +89,7 @@ def fit_trees(matrix: FoldMatrix, label: Int8, settings: Trees, seed: int) -> Sc
     if len(np.unique(label)) < 2:
         return Constant()
     rounds = settings.rounds
-    params = settings.params(seed)
+    params = settings.params(seed, len(label))
     early = label[matrix.early_rows]
     if settings.patience and matrix.early is not None and len(np.unique(early)) == 2:
         matrix.early.set_label(early)
@@ -114,7 +114,11 @@ def fit_linear(matrix: FoldMatrix, label: Int8) -> Scorer:
     if len(np.unique(label)) < 2:
         return Constant()
     model = LogisticRegression(
-        l1_ratio=1.0, solver="liblinear", C=LINEAR_C, intercept_scaling=10.0, random_state=0
+        l1_ratio=1.0,
+        solver="liblinear",
+        C=linear_c(len(label)),
+        intercept_scaling=10.0,
+        random_state=0,
     )
     model.fit(matrix.z, label)
     return LinearScorer(np.asarray(model.coef_, dtype=np.float64).reshape(-1), matrix.standardiser)

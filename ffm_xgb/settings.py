@@ -12,6 +12,8 @@ from typing import TypeAlias
 
 TreeParams: TypeAlias = dict[str, float | int | str]
 
+TUNED_ROWS = 900  # training rows of the folds the settings were chosen on
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trees:
@@ -39,13 +41,18 @@ class Trees:
     patience: int = 20
     objective: str = "binary:logistic"
 
-    def params(self, seed: int) -> TreeParams:
-        """Return the booster's parameters for one seed, single-threaded."""
+    def params(self, seed: int, n_rows: int = TUNED_ROWS) -> TreeParams:
+        """Return the booster's parameters for one seed, single-threaded.
+
+        A fold smaller than the one the settings were chosen on asks for
+        proportionally less weight in a leaf; otherwise no split would be possible.
+        """
+        share = min(1.0, n_rows / TUNED_ROWS)
         return {
             "objective": self.objective,
             "max_depth": self.depth,
             "eta": self.learning_rate,
-            "min_child_weight": self.min_child_weight,
+            "min_child_weight": self.min_child_weight * share,
             "lambda": self.reg_lambda,
             "subsample": self.subsample,
             "colsample_bytree": self.colsample,
@@ -70,7 +77,16 @@ RISK = Trees(
 
 INNER_WATCH_SHARE = 0.25  # newest part of train that decides the number of trees
 MIN_ROUNDS = 10  # below this a ranking has only a handful of distinct scores
-LINEAR_C = 0.05  # inverse strength of the L1 penalty, on the summed log-loss
+LINEAR_C = 0.05  # inverse strength of the L1 penalty, on the log-loss summed over TUNED_ROWS
 CLIP_Z = 3.0  # z-scores beyond this say no more than this
 RISK_CAP_R = 15.0  # largest predicted excursion, R
 MIN_CALIBRATION_ROWS = 20
+
+
+def linear_c(n_rows: int) -> float:
+    """Return the inverse L1 strength for a fold of ``n_rows``.
+
+    The gradient that noise alone gives grows with the square root of the rows, so
+    the penalty that keeps noise out does too.
+    """
+    return LINEAR_C * max(1.0, (TUNED_ROWS / max(n_rows, 1)) ** 0.5)
