@@ -7,6 +7,7 @@ usual two hundred trees of depth four.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -89,4 +90,4 @@ def linear_c(n_rows: int) -> float:
     The gradient that noise alone gives grows with the square root of the rows, so
     the penalty that keeps noise out does too.
     """
-    return LINEAR_C * max(1.0, (TUNED_ROWS / max(n_rows, 1)) ** 0.5)
+    return LINEAR_C * max(1.0, math.sqrt(TUNED_ROWS / max(n_rows, 1)))

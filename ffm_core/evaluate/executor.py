@@ -6,12 +6,19 @@ arguments carry all they need, and answers come back in the order asked for.
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 A = TypeVar("A")
 R = TypeVar("R")
+
+_LOOK_SECONDS = 1.0  # how often a worker looks whether its parent still lives
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,5 +40,41 @@ class Executor(Generic[A, R]):
             return
         from joblib import Parallel, delayed
 
-        workers = Parallel(n_jobs=self.jobs, return_as="generator")
-        yield from workers(delayed(function)(argument) for argument in arguments)
+        workers = Parallel(
+            n_jobs=self.jobs,
+            return_as="generator",
+            max_nbytes=None,  # no files in shared memory that a killed run would leave behind
+            initializer=_begin_worker,
+            initargs=(os.getpid(),),
+        )
+        with _interrupts_held_back():
+            answers = workers(delayed(function)(argument) for argument in arguments)
+        yield from answers
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Start processes that Ctrl-C does not reach.
+
+    A terminal sends it to every process of the command. Workers started here inherit
+    the block from their first instruction on, so none prints a traceback of its own;
+    this process receives what came meanwhile at the end of the block, and stops them.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin_worker(parent: int) -> None:
+    """Set up a worker: what plug-ins print is no result, and it dies with its parent."""
+    os.dup2(2, 1)
+    threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
+
+
+def _die_with(parent: int) -> None:
+    """End this process soon after ``parent`` is gone, which may have been killed."""
+    while os.getppid() == parent:
+        time.sleep(_LOOK_SECONDS)
+    os._exit(1)

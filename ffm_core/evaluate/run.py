@@ -51,6 +51,7 @@ from ffm_core.records import (
     VerdictCheck,
 )
 from ffm_core.ruler.arms import draw_means
+from ffm_core.ruler.classic import CLASSIC
 from ffm_core.ruler.registry import prereg
 from ffm_core.ruler.sharpe import effective_trials
 from ffm_core.ruler.verdict import decide
@@ -287,9 +288,11 @@ def _judge(
         check.judge(evidence) for check in job.tightening if evidence.claim in check.claims
     ]
     verdict = decide(evidence, job.checks, qualifier=job.qualifier, tightening=tightening)
+    compared = () if job.config.checks == "classic" else CLASSIC
+    classic = tuple(check.judge(evidence) for check in compared if evidence.claim in check.claims)
     return Finding(
         job=job, prereg=promised, prepared=prepared, ticket=ticket, evidence=evidence,
-        verdict=verdict, test=fitted.test, results=fitted.results, picks=picks,
+        verdict=verdict, test=fitted.test, results=fitted.results, picks=picks, classic=classic,
     )  # fmt: skip
 
 
