@@ -60,6 +60,9 @@ def _interrupts_held_back() -> Iterator[None]:
     the block from their first instruction on, so none prints a traceback of its own;
     this process receives what came meanwhile at the end of the block, and stops them.
     """
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # its first start would lift the block again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
