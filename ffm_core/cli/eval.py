@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from ffm_core.cli._output import emit_json, note, output_options, say
+from ffm_core.errors import FFMError
 
 if TYPE_CHECKING:
     from ffm_core.evaluate import Evaluation, Job
@@ -101,16 +102,17 @@ def command(strategy: str, file: Path | None, dry_run: bool, **flags: Any) -> No
     if not dry_run:
         require_writable(config.out)
         require_writable(ffm_home())
-    job = job_of(config, ffm_home())
-    _warn_of_quality(job)
-    with _progress(quiet=quiet or as_json) as progress:
-        if dry_run:
-            _dry_run(job, progress, as_json=as_json)
-            return
-        evaluation = _evaluate(job, progress)
-    folder = _store(job, evaluation)
-    _say(evaluation, folder, as_json=as_json)
-    sys.exit(exit_code(evaluation.decision, evaluation.qualifier))
+    with redirect_stdout(sys.stderr):  # what plug-ins print is no result
+        job = job_of(config, ffm_home())
+        _warn_of_quality(job)
+        with _names_hidden(job), _progress(quiet=quiet or as_json) as progress:
+            found = _dry_run(job, progress) if dry_run else _evaluate(job, progress)
+    if isinstance(found, dict):
+        _say_dry_run(found, as_json=as_json)
+        return
+    folder = _store(job, found)
+    _say(found, folder, as_json=as_json)
+    sys.exit(exit_code(found.decision, found.qualifier))
 
 
 def exit_code(decision: str, qualifier: str) -> int:
@@ -141,6 +143,19 @@ def _progress(*, quiet: bool) -> Any:
 
     with nullcontext(Silent()) if quiet else live() as progress:
         yield progress
+
+
+@contextmanager
+def _names_hidden(job: Job) -> Iterator[None]:
+    """Take a private strategy's names out of errors, which end up in logs and reports."""
+    try:
+        yield
+    except Exception as error:
+        if job.redact is not None:
+            error.args = tuple(job.redact.value(list(error.args)))
+            if isinstance(error, FFMError):
+                error.problem, error.fix = map(job.redact.text, (error.problem, error.fix))
+        raise
 
 
 def _evaluate(job: Job, progress: Progress) -> Evaluation:
@@ -203,10 +218,13 @@ def _say(evaluation: Evaluation, folder: Path, *, as_json: bool) -> None:
     summary(shown, Console())
 
 
-def _dry_run(job: Job, progress: Progress, *, as_json: bool) -> None:
+def _dry_run(job: Job, progress: Progress) -> dict[str, Any]:
     from ffm_core.evaluate.dryrun import dry_run
 
-    found = dry_run(job, progress)
+    return dry_run(job, progress)
+
+
+def _say_dry_run(found: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         emit_json("ffm-dry-run/1", found)
         return
