@@ -69,6 +69,8 @@ def atomic_write(path: Path, data: bytes, *, durable: bool = True) -> None:
 def require_writable(folder: Path) -> None:
     """Find out before hours of work whether a folder can be written at their end.
 
+    What killed processes left half-written there is removed.
+
     Raises
     ------
     OutputError
@@ -77,6 +79,7 @@ def require_writable(folder: Path) -> None:
     probe = folder / _partial_name()
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        sweep(folder)
         probe.write_bytes(b"ffm")
         probe.unlink()
     except OSError as error:
@@ -108,7 +111,7 @@ def atomic_dir(path: Path) -> Iterator[Path]:
     temporary = path.parent / _partial_name()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(path.parent)
+        sweep(path.parent)
         if path.exists():
             raise FileExistsError(errno.EEXIST, "the folder exists already", str(path))
         temporary.mkdir()
@@ -120,6 +123,18 @@ def atomic_dir(path: Path) -> Iterator[Path]:
         raise output_error(path, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove the unfinished files and folders that killed processes left in ``folder``."""
+    for left in folder.glob(f"{_PARTIAL}*"):
+        lease = lease_from_token(left.name.removeprefix(_PARTIAL).rpartition(".")[0])
+        if lease is not None and is_dead(lease):
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                with suppress(OSError):
+                    left.unlink()
 
 
 def _partial_name() -> str:
@@ -150,15 +165,3 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
-
-
-def _sweep(parent: Path) -> None:
-    """Remove what killed processes left in ``parent``."""
-    for left in parent.glob(f"{_PARTIAL}*"):
-        lease = lease_from_token(left.name.removeprefix(_PARTIAL).rpartition(".")[0])
-        if lease is not None and is_dead(lease):
-            if left.is_dir():
-                shutil.rmtree(left, ignore_errors=True)
-            else:
-                with suppress(OSError):
-                    left.unlink()

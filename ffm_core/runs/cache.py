@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ffm_core.runs.atomic import atomic_write
+from ffm_core.runs.atomic import atomic_write, sweep
 from ffm_core.runs.canonical import canonical_json
 
 Arrays: TypeAlias = Mapping[str, npt.NDArray[Any]]
@@ -132,6 +132,8 @@ class Cache:
         return self.folder / key[:2] / f"{key[2:]}{_SUFFIX}"
 
     def _evict(self) -> None:
+        for shard in self.folder.glob("*"):
+            sweep(shard)
         entries = []
         for path in self.folder.glob(f"*/*{_SUFFIX}"):
             with suppress(OSError):  # another process may have removed it

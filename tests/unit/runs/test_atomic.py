@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ffm_core.errors import OutputError
-from ffm_core.runs.atomic import atomic_dir, atomic_write
+from ffm_core.runs.atomic import atomic_dir, atomic_write, require_writable
 
 
 def names(folder):
@@ -127,6 +127,12 @@ def test_what_a_killed_process_left_is_swept_by_the_next_one(tmp_path):
             pass
         assert mine.is_dir()
     assert names(tmp_path) == ["next", "other"]
+
+
+def test_looking_whether_a_folder_can_be_written_sweeps_it_too(tmp_path):
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)
+    require_writable(tmp_path)
+    assert names(tmp_path) == []
 
 
 def test_hidden_names_that_are_not_ours_stay(tmp_path):

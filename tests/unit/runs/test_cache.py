@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -190,3 +192,25 @@ def test_a_place_that_cannot_be_written(tmp_path):
 def test_a_cache_travels_to_other_processes(cache):
     cache.put(KEY, b"x")
     assert pickle.loads(pickle.dumps(cache)).get(KEY) == b"x"
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from ffm_core.runs import atomic
+from ffm_core.runs.cache import Cache, key
+real = atomic._write
+def half(path, data, *, durable):
+    real(path, data[:9], durable=durable)
+    os.kill(os.getpid(), 9)
+atomic._write = half
+Cache(Path(sys.argv[1])).put(key("a"), b"value")
+"""
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next_one(cache, tmp_path):
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)
+    (left,) = entries(cache)
+    assert left.name.startswith(".ffm-partial-")
+    cache.put(key("b"), b"value")
+    assert [path.suffix for path in entries(cache)] == [".ffmc"]
