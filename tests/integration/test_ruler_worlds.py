@@ -1,0 +1,54 @@
+"""A small part of the ruler's validation: one world of each kind, judged for real.
+
+The whole table stands in ``docs/reference/validation.md``; these seeds are part of it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from ffm_core.cli.ruler import group
+
+pytestmark = pytest.mark.slow
+
+
+def validate(tmp_path: Path, world: str, seeds: str, learner: str) -> list[dict[str, Any]]:
+    answer = CliRunner().invoke(
+        group,
+        ["validate", "--world", world, "--seeds", seeds, "--learner", learner, "--json",
+         "--results", str(tmp_path)],
+        catch_exceptions=False,
+    )  # fmt: skip
+    assert answer.exit_code == 0, answer.output
+    rows: list[dict[str, Any]] = json.loads(answer.stdout)["worlds"]
+    return rows
+
+
+def test_planted_edge_passes(tmp_path: Path) -> None:
+    (world,) = validate(tmp_path, "planted", "3", "xgb")
+    assert world["decision"] == "PASS", world["reasons"]
+
+
+def test_no_edge_fails(tmp_path: Path) -> None:
+    (world,) = validate(tmp_path, "null", "3", "xgb")
+    assert world["decision"] == "FAIL", world["reasons"]
+
+
+def test_an_edge_of_the_rule_is_not_credited_to_the_model(tmp_path: Path) -> None:
+    worlds = validate(tmp_path, "trigger", "3", "both")
+    by_learner = {world["learner"]: world for world in worlds}
+    assert by_learner["none"]["decision"] == "PASS"
+    assert by_learner["xgb"]["decision"] != "PASS"
+    assert any("the rule earns; the model adds nothing" in r for r in by_learner["xgb"]["reasons"])
+
+
+def test_a_second_call_judges_nothing_again(tmp_path: Path) -> None:
+    first = validate(tmp_path, "null", "4", "none")
+    stamp = next(tmp_path.glob("*.json")).stat().st_mtime_ns
+    assert validate(tmp_path, "null", "4", "none") == first
+    assert next(tmp_path.glob("*.json")).stat().st_mtime_ns == stamp
