@@ -1,0 +1,68 @@
+"""The pages of the project as parameters and fixtures."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+
+def _load(name: str, path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up while it runs
+    spec.loader.exec_module(module)
+    return module
+
+
+PAGES = _load("ffm_docs_pages", Path(__file__).with_name("pages.py"))
+
+
+SLOW = ("README.md", "examples/README.md")  # they judge markets of more than two years
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make one test of every page, or of every page that shows something to run."""
+    for name in {"page", "runnable_page"} & set(metafunc.fixturenames):
+        files = PAGES.markdown_files()
+        if name == "runnable_page":
+            files = [path for path in files if _shows_something(path)]
+        metafunc.parametrize(name, [_param(path) for path in files])
+
+
+def _param(path: Path) -> object:
+    name = str(path.relative_to(PAGES.ROOT))
+    marks = [pytest.mark.slow] if name in SLOW else []
+    return pytest.param(path, id=name, marks=marks)
+
+
+def _shows_something(path: Path) -> bool:
+    return any(b.title or b.language in ("python", *PAGES.SHELLS) for b in PAGES.blocks(path))
+
+
+@pytest.fixture(scope="session")
+def docs() -> ModuleType:
+    return PAGES
+
+
+@pytest.fixture(scope="session")
+def generator() -> ModuleType:
+    return _load("ffm_docs_generate", PAGES.ROOT / "docs" / "generate.py")
+
+
+@pytest.fixture
+def sample_files() -> Callable[[Path, Path], None]:
+    """Write the data files a page speaks of, from the simulated market."""
+    samples = _load("ffm_docs_samples", Path(__file__).with_name("samples.py"))
+
+    def write(page: Path, folder: Path) -> None:
+        if page.name == "bring-your-data.md":
+            samples.write_all(folder)
+
+    return write
