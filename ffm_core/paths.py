@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
+from typing import Literal, TypeAlias
+
+Kind: TypeAlias = Literal["", "file", "folder", "other"]
 
 
 def ffm_home() -> Path:
@@ -20,3 +24,19 @@ def ffm_home() -> Path:
     from platformdirs import user_data_path
 
     return user_data_path("ffm", appauthor=False)
+
+
+def kind_of(path: Path) -> Kind:
+    """Return what lies at a path, following links; "" when nothing can be seen there.
+
+    Unlike ``Path.exists`` and its sisters it never raises: a name too long, a folder
+    that may not be entered or a NUL character mean that nothing can be seen. Whoever
+    opens the path then says why.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return ""
+    if stat.S_ISDIR(mode):
+        return "folder"
+    return "file" if stat.S_ISREG(mode) else "other"

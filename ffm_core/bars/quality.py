@@ -375,7 +375,8 @@ def _outside(bars: Bars, facts: Profile) -> list[Finding]:
         level: Level = "info" if share < 0.002 else "warn"
         if share > OUTSIDE_SHARE and not soft:
             level = "refuse"
-        hint = ": the time zone or the day-month order is wrong" if level == "refuse" else ""
+        wrong = ": the time zone, --stamps or the day-month order is wrong"
+        hint = wrong if level == "refuse" else ""
         found.append(_finding(bars, level, code, f"{_percent(share)} of bars {what}{hint}", rows))
     return found
 

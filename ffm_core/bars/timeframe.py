@@ -25,7 +25,10 @@ class Timeframe:
 
     def __post_init__(self) -> None:
         if self.seconds <= 0:
-            raise ConfigError(f"a timeframe must be positive, got {self.seconds} s")
+            raise ConfigError(
+                f"a timeframe must be positive, got {self.seconds} s",
+                fix="write it like 5m, 30m, 1h or 1d",
+            )
 
     @classmethod
     def parse(cls, text: str) -> Timeframe:

@@ -135,7 +135,8 @@ def _first_fault(
     if reason == "bad_volume" and count == frame.height and len(np.unique(c.volume)) == 1:
         return SchemaError(
             f"{name}: volume is {c.volume[0]:g} in every row: a placeholder, as in quote bars",
-            fix="use traded bars, or say --column volume=none if the source has no volume",
+            fix="use traded bars; if the source has no volume, bring it in with "
+            "'ffm data import --column volume=none'",
         )
     others = f" ({count} such rows)" if count > 1 else ""
     stamp = frame["ts"][index]
@@ -146,21 +147,38 @@ def _first_fault(
 def _describe(frame: pl.DataFrame, c: _Columns, reason: str, index: int) -> tuple[str, str]:
     mend = "correct the source, or drop and count such rows with --policy drop"
     prices = {name: float(getattr(c, name)[index]) for name in PRICE_COLUMNS}
+    suspects = {"non_finite_price": PRICE_COLUMNS, "bad_volume": ("volume",)}.get(reason, ())
+    absent = [name for name in suspects if frame[name][index] is None]
+    if absent:
+        return f"{absent[0]} is missing", mend
     if reason == "no_stamp":
         return "the stamp is missing", mend
     if reason in ("non_finite_price", "non_positive_price"):
         finite = reason == "non_positive_price"
         column = next(n for n, v in prices.items() if (v <= 0 if finite else not np.isfinite(v)))
-        return f"{column} is {prices[column]:g}", mend
+        return f"{column} is {prices[column]:.10g}", mend
     if reason == "ohlc_violation":
-        column = "high" if prices["high"] < max(prices["open"], prices["close"]) else "low"
-        listed = ", ".join(f"{n} {v:g}" for n, v in prices.items())
-        return f"{column} lies inside the body of the bar ({listed})", mend
+        return _disorder(prices), mend
     if reason == "bad_volume":
-        return f"volume is {c.volume[index]:g}", mend
+        return f"volume is {c.volume[index]:.10g}", mend
     if reason == "duplicate_stamp":
         return _duplicate(frame, c, index, mend)
-    return "the stamp lies before the one above it", f"sort the file by time; {mend}"
+    return (
+        "the stamp lies before the one above it",
+        "sort the file by time, or drop and count such rows with --policy drop",
+    )
+
+
+def _disorder(prices: dict[str, float]) -> str:
+    """Say which of the four prices cannot be, with all of them as the file has them."""
+    high, low = prices["high"], prices["low"]
+    if high < low:
+        what = "high lies below low"
+    else:
+        under = [name for name in ("open", "close") if prices[name] > high]
+        over = [name for name in ("open", "close") if prices[name] < low]
+        what = f"high lies below {under[0]}" if under else f"low lies above {over[0]}"
+    return f"{what} ({', '.join(f'{n} {v:.10g}' for n, v in prices.items())})"
 
 
 def _duplicate(frame: pl.DataFrame, c: _Columns, index: int, mend: str) -> tuple[str, str]:
@@ -168,10 +186,9 @@ def _duplicate(frame: pl.DataFrame, c: _Columns, index: int, mend: str) -> tuple
         same = frame["contract"].filter(pl.Series(c.stamp_us == c.stamp_us[index]))
         names = sorted({str(name) for name in same})
         if len(names) > 1:
-            return (
-                f"the stamp holds several contract months ({', '.join(names)})",
-                "choose one with --contract, or build a spliced series first",
-            )
+            what = f"the stamp holds several contract months ({', '.join(names[:6])})"
+            one = f"bring one of them in with 'ffm data import --contract {names[0]}'"
+            return what, f"{one}, or build a spliced series first"
     return "the stamp occurs twice (column datetime)", mend
 
 

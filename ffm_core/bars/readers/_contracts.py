@@ -8,7 +8,7 @@ from collections.abc import Callable
 import polars as pl
 
 from ffm_core.bars.instrument import Instrument
-from ffm_core.bars.readers._raw import Raw
+from ffm_core.bars.readers._raw import Raw, listed
 from ffm_core.bars.readers.options import Options
 from ffm_core.errors import SchemaError, UsageError
 
@@ -39,12 +39,19 @@ def choose_contract(
     frame = raw.frame
     if "contract" not in frame.columns:
         if how.contract is not None:
-            raise UsageError(f"{raw.name}: no contract column to choose {how.contract!r} from")
+            raise UsageError(
+                f"{raw.name}: no contract column to choose {how.contract!r} from",
+                fix="leave --contract out",
+            )
         return frame, raw.where
     names = frame["contract"].unique(maintain_order=True).to_list()
     if None in names:
         index = int(frame["contract"].is_null().arg_true()[0])
-        raise SchemaError(f"{raw.where(index)}: contract is missing")
+        raise SchemaError(
+            f"{raw.where(index)}: contract is missing",
+            fix="fill the column, or bring the file in with "
+            "'ffm data import --column contract=none'",
+        )
     wanted = _wanted(names, instrument, how, raw.name)
     if len(wanted) == len(names):
         return frame, raw.where
@@ -56,7 +63,7 @@ def _wanted(names: list[str], instrument: Instrument, how: Options, file: str) -
     if how.contract is not None:
         if how.contract not in names:
             raise UsageError(
-                f"{file}: holds no contract {how.contract!r}", fix=f"it has {', '.join(names)}"
+                f"{file}: holds no contract {how.contract!r}", fix=f"it has {listed(names)}"
             )
         return [how.contract]
     roots = {name: _root(name) for name in names}
@@ -65,8 +72,9 @@ def _wanted(names: list[str], instrument: Instrument, how: Options, file: str) -
     own = [name for name, root in roots.items() if root == instrument.symbol]
     if not own:
         raise SchemaError(
-            f"{file}: holds several symbols ({', '.join(names)}), none of {instrument.symbol}",
-            fix="choose one with --contract, or name the instrument",
+            f"{file}: holds several symbols ({listed(names)}), none of {instrument.symbol}",
+            fix="name the instrument, as in ES=FILE, or bring one in with "
+            "'ffm data import --contract NAME'",
         )
     return own
 

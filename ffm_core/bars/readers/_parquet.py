@@ -34,7 +34,8 @@ def read_parquet(path: Path, columns: Mapping[str, str] | None) -> Raw:
         if ours in chosen and not _numeric(schema.field(chosen[ours]).type):
             raise SchemaError(
                 f"{path.name}: column {chosen[ours]} holds {schema.field(chosen[ours]).type}, "
-                "expected numbers"
+                "expected numbers",
+                fix="convert the column to numbers where the file is made",
             )
     frame = pl.from_arrow(table.replace_schema_metadata(None))
     if not isinstance(frame, pl.DataFrame):  # pragma: no cover - a table stays a frame

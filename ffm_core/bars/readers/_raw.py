@@ -13,6 +13,8 @@ from ffm_core.errors import SchemaError, UsageError
 STAMP = "stamp"
 PRICES = ("open", "high", "low", "close")
 NEEDED = (*PRICES, "volume")
+_SHOWN = 12  # names of a header that a message lists
+_SHOWN_CHARS = 40
 ALIASES: Mapping[str, tuple[str, ...]] = {
     STAMP: ("datetime", "timestamp", "date", "time", "ts", "ts_event", "timestamp_utc",
             "date_time", "datetime_utc", "open_time"),
@@ -65,7 +67,7 @@ def choose_columns(
     Raises
     ------
     SchemaError
-        When a needed column is missing, naming near misses.
+        When a needed column is missing, naming near misses, or is there twice.
     UsageError
         When ``columns`` names something that is not there.
     """
@@ -78,12 +80,36 @@ def choose_columns(
             continue
         for spelling in spellings:
             if spelling in lowered:
+                _require_single(name, spelling, header)
                 chosen[ours] = lowered[spelling]
                 break
     missing = [ours for ours in (STAMP, *NEEDED) if ours not in chosen]
     if missing:
         raise _missing(name, missing, header, chosen)
     return {ours: theirs for ours, theirs in chosen.items() if theirs}
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as one line of bounded length; a file may hold anything."""
+    shown = [shortened(name) for name in names[:_SHOWN]]
+    more = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
+def shortened(text: object, most: int = _SHOWN_CHARS) -> str:
+    """Return what a cell holds, cut to a length a message can carry."""
+    whole = str(text)
+    return whole if len(whole) <= most else f"{whole[: most - 1]}…"
+
+
+def _require_single(name: str, spelling: str, header: Sequence[str]) -> None:
+    same = [text for text in header if text.strip().lower() == spelling]
+    if len(same) > 1:
+        raise SchemaError(
+            f"{name}: the header names {spelling!r} {'twice' if len(same) == 2 else 'often'}"
+            + (f" ({listed(same)})" if len(set(same)) > 1 else ""),
+            fix="rename or remove all but one of these columns",
+        )
 
 
 def _our_name(key: str) -> str:
@@ -103,7 +129,7 @@ def _theirs(name: str, ours: str, value: str, header: Sequence[str]) -> str:
     if value not in header:
         raise UsageError(
             f"{name}: the column map names {value!r} for {ours}, which the file does not have",
-            fix=f"it has {', '.join(header)}",
+            fix=f"it has {listed(header)}",
         )
     return value
 
@@ -118,17 +144,23 @@ def _missing(
         for ours in spoken
         if (found := difflib.get_close_matches(ours, [f.lower() for f in free], 1, 0.6))
     }
-    words = f"{name}: no column {', '.join(spoken)}; the file has {', '.join(header)}"
+    words = f"{name}: no column {', '.join(spoken)}; the file has {listed(header)}"
     if near:
         ours, theirs = next(iter(near.items()))
         original = next(text for text in free if text.lower() == theirs)
         return SchemaError(
             f"{words} ({original!r} looks like a typo of {ours!r})",
-            fix=f"correct the header or say --column {ours}={original}",
+            fix=f"correct the header, or bring the file in with "
+            f"'ffm data import --column {ours}={original}'",
         )
     if spoken == ["volume"]:
-        return SchemaError(words, fix="say --column volume=none if the source has no volume")
+        return SchemaError(
+            words,
+            fix="if the source has no volume, bring the file in with "
+            "'ffm data import --column volume=none'",
+        )
     return SchemaError(
         words,
-        fix="bars need datetime, open, high, low, close, volume; map other names with --column",
+        fix="bars need datetime, open, high, low, close, volume; map other names with "
+        "'ffm data import --column OURS=THEIRS'",
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from ffm_core.bars.readers._raw import shortened
 from ffm_core.errors import DataError, SchemaError, UnsupportedFormatError
 
 Layout: TypeAlias = Literal["plain", "histdata", "databento", "ib", "charting"]
@@ -16,6 +17,7 @@ LAYOUTS: tuple[Layout, ...] = ("plain", "histdata", "databento", "ib", "charting
 SUFFIXES = (".csv", ".txt", ".parquet", ".pq")
 
 _HEAD_BYTES = 65_536
+_PATH_CHARS = 200
 _EXPORT = "export it as CSV or Parquet with datetime,open,high,low,close,volume"
 _MAGIC = (
     (b"DBN", "Databento DBN", "convert it to CSV with the vendor's dbn tool"),
@@ -26,6 +28,7 @@ _MAGIC = (
     (b"BZh", "a bzip2 archive", "unpack it first"),
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook", _EXPORT),
 )
+_ROW_NUMBERS = 4  # a line with as many numbers holds prices, not names
 _HISTDATA = re.compile(r"^\d{8} \d{6};")
 _MT5_HEADER = re.compile(r"^<date>", re.IGNORECASE)
 _MT5_SCRIPT = ("time", "open", "high", "low", "close")
@@ -81,12 +84,15 @@ def _head(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(_HEAD_BYTES)
-    except IsADirectoryError as err:
-        raise DataError(f"{path.name}: is a folder, expected a file") from err
+    except (FileNotFoundError, NotADirectoryError) as err:
+        raise DataError(f"{path}: no such file or folder", fix="check the path") from err
     except OSError as err:
         raise DataError(
-            f"{path}: cannot be read: {err.strerror}", fix="check the path and its permissions"
+            f"{shortened(path, _PATH_CHARS)}: cannot be read: {err.strerror}",
+            fix="check the path and its permissions",
         ) from err
+    except ValueError as err:
+        raise DataError(f"{str(path)!r} is no path: {err}", fix="check the path") from err
 
 
 def _refuse_magic(path: Path, head: bytes) -> None:
@@ -100,18 +106,21 @@ def _refuse_magic(path: Path, head: bytes) -> None:
             fix="convert it to CSV with the vendor's dbn tool, or unpack it first",
         )
     if head.startswith(b"PK"):
-        raise UnsupportedFormatError(f"{path.name}: {_zip_kind(path)} is not read", fix=_EXPORT)
+        kind, fix = _zip_kind(path)
+        raise UnsupportedFormatError(f"{path.name}: {kind} is not read", fix=fix)
 
 
-def _zip_kind(path: Path) -> str:
+def _zip_kind(path: Path) -> tuple[str, str]:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
     except (zipfile.BadZipFile, OSError):
-        return "a damaged zip archive"
+        return "a damaged zip archive", "get the file again"
     if any(re.search(r"_(minute|hour|second|tick|daily)_(trade|quote)", n) for n in names):
-        return "a LEAN zip"
-    return "an Excel workbook" if "xl/workbook.xml" in names else "a zip archive"
+        return "a LEAN zip", _EXPORT
+    if "xl/workbook.xml" in names:
+        return "an Excel workbook", _EXPORT
+    return "a zip archive", "unpack it first"
 
 
 def _lines(path: Path, head: bytes) -> tuple[list[str], int]:
@@ -140,7 +149,8 @@ def _sniff_text(path: Path, lines: list[str], layout: Layout | None) -> Sniffed:
         _refuse_text(path, first, lines[1] if len(lines) > 1 else "")
     delimiter = max(",;\t|", key=first.count)
     names = tuple(name.strip().strip('"') for name in first.split(delimiter))
-    if all(_NUMBER.match(name) or not name for name in names):
+    numbers = sum(_NUMBER.match(name) is not None for name in names)
+    if numbers >= _ROW_NUMBERS or all(_NUMBER.match(name) or not name for name in names):
         raise SchemaError(
             f"{path.name}: line 1 holds numbers, expected a header with column names",
             fix="put datetime,open,high,low,close,volume on top",
@@ -161,7 +171,8 @@ def _refuse_text(path: Path, first: str, second: str) -> None:
         raise UnsupportedFormatError(
             f"{name}: looks like an MT5 export (header 'time,open,…', broker time), "
             "which is not read",
-            fix="if you know its zone, say layout plain and tz; MT5 servers mostly run EET",
+            fix="if you know its zone, bring it in with 'ffm data import --layout plain --tz "
+            "ZONE'; MT5 servers mostly run EET",
         )
     if lowered[0] == "open_time" or (
         len(fields) >= 11 and re.match(r"^\d{13}(\d{3})?$", fields[0])

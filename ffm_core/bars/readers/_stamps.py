@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from ffm_core.bars.readers._raw import STAMP, Raw
+from ffm_core.bars.readers._raw import STAMP, Raw, shortened
 from ffm_core.errors import SchemaError, UsageError
 
 _UTC = pl.Datetime("us", "UTC")
@@ -72,7 +72,8 @@ def to_utc(
         stamps = stamps.cast(pl.Datetime("us"))
     if not isinstance(stamps.dtype, pl.Datetime):
         raise SchemaError(
-            f"{raw.name}: the stamp column holds {stamps.dtype}, expected date and time"
+            f"{raw.name}: the stamp column holds {stamps.dtype}, expected date and time",
+            fix="write ISO stamps such as 2024-03-11 14:30:00",
         )
     zone: str | None = getattr(stamps.dtype, "time_zone", None)
     if zone is None:
@@ -97,7 +98,7 @@ def _parse_epoch(raw: Raw, stamps: pl.Series) -> pl.Series:
             return stamps.cast(pl.Int64).cast(kind).dt.replace_time_zone("UTC")
     raise SchemaError(
         f"{raw.where(0)}: stamp {stamps[0]!r} is no date and time",
-        fix="give ISO stamps or seconds since 1970, or an explicit format",
+        fix="write ISO stamps such as 2024-03-11 14:30:00, or seconds since 1970",
     )
 
 
@@ -112,19 +113,33 @@ def _parse_text(raw: Raw, stamps: pl.Series, formats: Sequence[str]) -> pl.Serie
         clean = stamps.str.replace(r"\s*(?:UTC|[zZ])$", "+00:00").str.replace("T", " ")
         return _strict(raw, stamps, clean.str.to_datetime("%F %T%.f%:z", strict=False))
     if zoned.any():
-        index = int((zoned != zoned[0]).arg_true()[0])
-        raise SchemaError(
-            f"{raw.where(index)}: stamp {stamps[index]!r} and the first one, {stamps[0]!r}, "
-            "mix stamps with and without a zone",
-            fix="write all stamps with an offset, or all without one",
-        )
+        raise _mixed(raw, stamps, zoned)
     if not stamps.str.contains(_ISO).all():
         index = int((~stamps.str.contains(_ISO).fill_null(False)).arg_true()[0])
         raise SchemaError(
-            f"{raw.where(index)}: stamp {stamps[index]!r} is not ISO (2024-03-11 14:30:00)",
-            fix="state its format, for example --format '%d/%m/%Y %H:%M:%S', and its zone",
+            f"{raw.where(index)}: stamp {shortened(stamps[index])!r} is not ISO "
+            "(2024-03-11 14:30:00)",
+            fix="bring the file in with 'ffm data import', stating format and zone, for example "
+            '--format "%d/%m/%Y %H:%M:%S" --tz America/New_York',
         )
     return _by_format(raw, stamps.str.replace("T", " "), ("%F %T%.f", "%F %R", "%F"))
+
+
+def _mixed(raw: Raw, stamps: pl.Series, zoned: pl.Series) -> SchemaError:
+    unreadable = (~stamps.str.contains(_ISO)).fill_null(False).arg_true()
+    if len(unreadable):
+        index = int(unreadable[0])
+        return SchemaError(
+            f"{raw.where(index)}: stamp {shortened(stamps[index])!r} cannot be read",
+            fix="correct or remove the row",
+        )
+    first = int(zoned.is_not_null().arg_true()[0])
+    index = int((zoned != zoned[first]).fill_null(False).arg_true()[0])
+    return SchemaError(
+        f"{raw.where(index)}: stamp {shortened(stamps[index])!r} and the first one, "
+        f"{shortened(stamps[first])!r}, mix stamps with and without a zone",
+        fix="write all stamps with an offset, or all without one",
+    )
 
 
 def _by_format(raw: Raw, stamps: pl.Series, formats: Sequence[str]) -> pl.Series:
@@ -154,9 +169,10 @@ def _strict(raw: Raw, texts: pl.Series, parsed: pl.Series) -> pl.Series:
     if len(bad):
         index = int(bad[0])
         raise SchemaError(
-            f"{raw.where(index)}: stamp {texts[index]!r} cannot be read"
+            f"{raw.where(index)}: stamp {shortened(texts[index])!r} cannot be read"
             + (f" ({len(bad)} such rows)" if len(bad) > 1 else ""),
-            fix="correct the row, or state the format, which may be given more than once",
+            fix="correct the row; other formats are read by 'ffm data import --format', which "
+            "may be given more than once",
         )
     return parsed
 

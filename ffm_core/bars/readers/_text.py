@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from ffm_core.bars.readers._raw import NEEDED, PRICES, STAMP, Raw, choose_columns
+from ffm_core.bars.readers._raw import NEEDED, PRICES, STAMP, Raw, choose_columns, shortened
 from ffm_core.bars.readers._sniff import Sniffed
 from ffm_core.errors import DataError, SchemaError
 
@@ -52,7 +52,10 @@ def _check_width(path: Path, sniffed: Sniffed) -> None:
         )
     doubled = sorted({name for name in sniffed.header if sniffed.header.count(name) > 1})
     if doubled:
-        raise SchemaError(f"{path.name}: the header names {doubled[0]!r} twice")
+        raise SchemaError(
+            f"{path.name}: the header names {doubled[0]!r} twice",
+            fix="rename or remove all but one of these columns",
+        )
 
 
 def _check_split_date(path: Path, sniffed: Sniffed, chosen: Mapping[str, str]) -> None:
@@ -131,6 +134,11 @@ def _explain(
         fields = line.split(sniffed.delimiter)
         if number < first or not line.strip():
             continue
+        if line.count('"') % 2:
+            return SchemaError(
+                f"{path.name} line {number}: a quotation mark is never closed",
+                fix="correct or remove the line",
+            )
         if len(fields) != len(header):
             return SchemaError(
                 f"{path.name} line {number}: {len(fields)} fields, expected {len(header)}",
@@ -140,11 +148,14 @@ def _explain(
         for ours in NEEDED:
             if ours in chosen and not _is_number(text := row[chosen[ours]].strip().strip('"')):
                 return SchemaError(
-                    f"{path.name} line {number} ({row[chosen[STAMP]]}): {ours} is {text!r}, "
-                    "not a number",
+                    f"{path.name} line {number} ({shortened(row[chosen[STAMP]])}): {ours} is "
+                    f"{shortened(text)!r}, not a number",
                     fix="correct or remove the line; decimals need a point",
                 )
-    return SchemaError(f"{path.name}: cannot be parsed: {str(err).splitlines()[0]}")
+    reason = " ".join(str(err).split())[:200]
+    return SchemaError(
+        f"{path.name}: cannot be parsed: {reason}", fix="save it as plain comma-separated text"
+    )
 
 
 def _text_lines(path: Path) -> list[str]:
@@ -172,6 +183,8 @@ def _fixed_point(raw: Raw) -> Raw:
         bad = (numbers[name].is_null() & frame[name].is_not_null()).arg_true()
         if len(bad):
             raise SchemaError(
-                f"{raw.where(int(bad[0]))}: {name} is {frame[name][int(bad[0])]!r}, not a number"
+                f"{raw.where(int(bad[0]))}: {name} is {shortened(frame[name][int(bad[0])])!r}, "
+                "not a number",
+                fix="correct or remove the line; decimals need a point",
             )
     return Raw(numbers, raw.name, raw.first_line, raw.unit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from ffm_core.bars.table import COLUMNS, Bars
 from ffm_core.bars.timeframe import Timeframe
 from ffm_core.bars.validate import validate
 from ffm_core.errors import ContractError, DataError, DataQualityError, SchemaError, UsageError
+from ffm_core.paths import kind_of
 
 _EPOCH = date(1970, 1, 1)
 _ZONE = "for example --tz UTC or --tz America/New_York"
@@ -76,7 +77,7 @@ def load(path: Path | str, **options: object) -> LoadedBars:
     """
     how = Options(**options)  # type: ignore[arg-type]
     place = Path(path)
-    if place.is_dir():
+    if kind_of(place) == "folder":
         return _single(place, _load_folder(place, how))
     return _finish([_read_part(place, how)], place.name, how)
 
@@ -96,14 +97,18 @@ def load_many(
     for spec in specs:
         symbol, place = parse_data_option(spec) if isinstance(spec, str) else spec
         own = replace(how, symbol=symbol or how.symbol)
-        if place.is_dir():
+        if kind_of(place) == "folder":
             loaded += _load_folder(place, own)
         else:
             loaded.append(_finish([_read_part(place, own)], place.name, own))
-    streams = [item.bars.stream for item in loaded]
-    for stream in streams:
-        if streams.count(stream) > 1:
-            raise UsageError(f"--data gives {stream} twice", fix="leave one of them out")
+    holder: dict[str, str] = {}
+    for item in loaded:
+        if item.bars.stream in holder:
+            raise UsageError(
+                f"{holder[item.bars.stream]} and {item.source_name} both hold {item.bars.stream}",
+                fix="leave one of them out; months of one series belong into one folder",
+            )
+        holder[item.bars.stream] = item.source_name
     return loaded
 
 
@@ -183,7 +188,9 @@ def bar_files(place: Path) -> list[Path]:
     try:
         files = sorted(p for p in place.iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES)
     except OSError as err:
-        raise DataError(f"{place}: cannot be read: {err.strerror}") from err
+        raise DataError(
+            f"{place}: cannot be read: {err.strerror}", fix="check the path and its permissions"
+        ) from err
     if not files:
         raise DataError(
             f"{place}: the folder holds no file of bars ({', '.join(SUFFIXES)})",
@@ -211,13 +218,12 @@ def resolve_symbol(path: Path, how: Options) -> Instrument:
         hint = f"; if it is a contract month, say {month['root']}={path.name}"
     raise ContractError(
         f"{path.name}: {guess!r}, the name before the first '_', is no known instrument{hint}",
-        fix=f"say --data ES={path.name}, or " + DECLARE.format(symbol=guess or "XX"),
+        fix=f"name the instrument, as in ES={path.name}, or "
+        + DECLARE.format(symbol=guess or "XX"),
     )
 
 
 def _read_part(path: Path, how: Options) -> _Part:
-    if not path.exists():
-        raise DataError(f"{path}: no such file or folder", fix="check the path")
     sniffed = sniff(path, how.layout)
     instrument = resolve_symbol(path, how)
     formats = tuple(how.formats)
@@ -250,7 +256,10 @@ def _timeframe(frame: pl.DataFrame, name: str, how: Options) -> Timeframe:
     values, counts = np.unique(steps, return_counts=True)
     modal = int(values[counts.argmax()])
     if modal % 1_000_000:
-        raise SchemaError(f"{name}: the usual step, {modal} µs, is no whole number of seconds")
+        raise SchemaError(
+            f"{name}: the usual step, {modal} µs, is no whole number of seconds",
+            fix="check the stamps; bars last a second at least",
+        )
     found = Timeframe(modal // 1_000_000)
     if how.timeframe is None:
         return found
@@ -276,7 +285,10 @@ def _finish(parts: list[_Part], source_name: str, how: Options) -> LoadedBars:
             )
     frame = pl.concat([part.frame for part in parts], how="diagonal", rechunk=True)
     if "contract" in frame.columns and frame["contract"].null_count():
-        raise SchemaError(f"{source_name}: only some of the files have a contract column")
+        raise SchemaError(
+            f"{source_name}: only some of the files have a contract column",
+            fix="give all of them the column, or none",
+        )
     bars = Bars(frame.rechunk(), parts[0].instrument, parts[0].timeframe)
     bars = _cut(bars, how, source_name)
     counts: dict[str, int] = {}
@@ -287,7 +299,8 @@ def _finish(parts: list[_Part], source_name: str, how: Options) -> LoadedBars:
     if found.level == "refuse" and not how.accept_quality:
         raise DataQualityError(
             f"{source_name}: the audit refuses these bars: {found.refusal}",
-            fix="see ffm data check; --accept-quality takes them all the same",
+            fix="use better data ('ffm data check' lists every finding); --accept-quality goes on "
+            "all the same",
         )
     return LoadedBars(bars=bars, source_name=source_name, counts=counts, audit=found)
 
@@ -302,9 +315,10 @@ def _cut(bars: Bars, how: Options, name: str) -> Bars:
     if how.date_to is not None:
         hi = int(np.searchsorted(days, (how.date_to - _EPOCH).days, side="right"))
     if hi - lo < 2:
+        first, last = (_EPOCH + timedelta(days=int(days[i])) for i in (0, -1))
         raise SchemaError(
             f"{name}: under two bars from {how.date_from or 'the start'} "
             f"to {how.date_to or 'the end'}",
-            fix="widen --from and --to",
+            fix=f"widen --from and --to: its bars run from {first} to {last}",
         )
     return bars[lo:hi]

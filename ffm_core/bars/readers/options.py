@@ -13,6 +13,7 @@ from ffm_core.bars.readers._stamps import check_zone
 from ffm_core.bars.timeframe import Timeframe
 from ffm_core.bars.validate import Policy
 from ffm_core.errors import UsageError
+from ffm_core.paths import kind_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +97,7 @@ def parse_data_option(text: str) -> tuple[str | None, Path]:
         When either side is empty.
     """
     left, sign, right = text.partition("=")
-    if not sign or "/" in left or Path(text).exists():
+    if not sign or "/" in left or kind_of(Path(text)):
         if not text.strip():
             raise UsageError("--data is empty", fix="write --data PATH or --data ES=PATH")
         return None, Path(text)

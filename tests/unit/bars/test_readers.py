@@ -275,7 +275,7 @@ def test_the_option_names_the_instrument():
 def test_a_bare_name_must_be_a_known_instrument(tmp_path):
     with pytest.raises(ContractError, match="'PRICES'") as caught:
         load(plain(tmp_path, "prices_5m.csv"))
-    assert "--data ES=" in caught.value.fix
+    assert "ES=prices_5m.csv" in caught.value.fix
     with pytest.raises(ContractError, match="if it is a contract month, say ES="):
         load(plain(tmp_path, "ESH4_5m.csv"))
     with pytest.raises(ContractError, match="did you mean"):
@@ -330,7 +330,7 @@ def test_a_folder_of_several_streams(tmp_path):
 
 def test_the_same_stream_twice_is_a_usage_error(tmp_path):
     path = plain(tmp_path)
-    with pytest.raises(UsageError, match="ES/5m twice"):
+    with pytest.raises(UsageError, match="both hold ES/5m"):
         load_many([str(path), (None, path)])
 
 
