@@ -6,6 +6,7 @@ module only says what a row of it means.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -67,11 +68,18 @@ class Instrument:
     rth_timezone: str = ""
 
     def __post_init__(self) -> None:
-        if not (self.tick_size > 0 and self.point_value > 0):
-            raise ContractError(
-                f"{self.symbol}: tick_size and point_value must be positive",
-                fix="correct the declaration of the instrument",
-            )
+        fix = "correct the declaration of the instrument"
+        for name in ("tick_size", "point_value"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ContractError(
+                    f"{self.symbol}: {name} must be positive, got {getattr(self, name)!r}", fix=fix
+                )
+        for name in ("commission_per_side", "fees_per_side", "slippage_ticks"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ContractError(
+                    f"{self.symbol}: {name} must be 0 or more, got {getattr(self, name)!r}",
+                    fix=fix,
+                )
 
     @property
     def tick_value(self) -> float:

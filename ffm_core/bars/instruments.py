@@ -19,6 +19,7 @@ DECLARE = (
     "declare it in FFM_HOME/instruments.toml or --instruments FILE: a table [instrument.{symbol}] "
     "with name, exchange, group, tick_size, point_value"
 )
+_EXAMPLE = 'write [instrument.XX] and below it like = "ES", name = "…", tick_size = 0.25'
 _FIELDS = {f.name: f.type for f in fields(Instrument)}
 _NUMBERS = frozenset(name for name, kind in _FIELDS.items() if kind == "float")
 
@@ -41,9 +42,8 @@ def lookup(symbol: str, *, declared: Path | None = None) -> Instrument:
         For an unknown symbol, with near misses and the way to declare it.
     """
     name = symbol.strip().upper()
-    if declared is not None and name in (own := declare(declared)):
-        return own[name]
-    if name in (table := _table(_home_stamp())):
+    table = _declared(declared)
+    if name in table:
         return table[name]
     if name.startswith("SIM"):
         from ffm_core.bars.simulate import instrument
@@ -59,9 +59,18 @@ def known() -> tuple[Instrument, ...]:
 
 
 def is_known(symbol: str, *, declared: Path | None = None) -> bool:
-    """Say whether :func:`lookup` would find ``symbol``."""
+    """Say whether :func:`lookup` would find ``symbol``.
+
+    Raises
+    ------
+    ContractError
+        When a file of declarations cannot be used.
+    """
+    name = symbol.strip().upper()
+    if name in _declared(declared):
+        return True
     try:
-        lookup(symbol, declared=declared)
+        lookup(name, declared=declared)
     except ContractError:
         return False
     return True
@@ -83,11 +92,19 @@ def declare(path: Path) -> dict[str, Instrument]:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as err:
-        raise ContractError(f"{path}: cannot be read: {err.strerror}") from err
+        raise ContractError(
+            f"{path}: cannot be read: {err.strerror}", fix="give --instruments a readable TOML file"
+        ) from err
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
-        raise ContractError(f"{path}: not a TOML file: {err}") from err
+        raise ContractError(f"{path}: not a TOML file: {err}", fix=_EXAMPLE) from err
     templates = {symbol: _facts(row) for symbol, row in _shipped().items()}
     return _build(content, templates, str(path))
+
+
+def _declared(extra: Path | None) -> dict[str, Instrument]:
+    """Return every table by symbol, the nearest declaration winning."""
+    table = _table(_home_stamp())
+    return table if extra is None else {**table, **declare(extra)}
 
 
 @lru_cache(maxsize=1)
@@ -118,7 +135,7 @@ def _facts(instrument: Instrument) -> dict[str, Any]:
 def _build(content: dict[str, Any], templates: Any, where: str) -> dict[str, Instrument]:
     rows = content.get("instrument", {})
     if not isinstance(rows, dict) or not rows:
-        raise ContractError(f"{where}: holds no [instrument.SYMBOL] table")
+        raise ContractError(f"{where}: holds no [instrument.SYMBOL] table", fix=_EXAMPLE)
     return {
         symbol.upper(): _instrument(symbol.upper(), row, templates, where)
         for symbol, row in rows.items()
@@ -127,11 +144,12 @@ def _build(content: dict[str, Any], templates: Any, where: str) -> dict[str, Ins
 
 def _instrument(symbol: str, row: Any, templates: Any, where: str) -> Instrument:
     if not isinstance(row, dict):
-        raise ContractError(f"{where}: instrument.{symbol} is not a table")
+        raise ContractError(f"{where}: instrument.{symbol} is not a table", fix=_EXAMPLE)
     own = {key: value for key, value in row.items() if key != "like"}
     like = row.get("like")
-    if like is not None and like not in templates:
-        raise ContractError(_unknown(str(like), tuple(templates), f"{where}: {symbol}: like"))
+    if like is not None and not (isinstance(like, str) and like in templates):
+        what = f"{where}: {symbol}: like names no instrument known to ffm:"
+        raise ContractError(_unknown(str(like), tuple(templates), what), fix=_correct(symbol))
     facts = {**(templates[like] if like is not None else {}), **own}
     _check_fields(symbol, facts, where)
     numbers = {key: float(value) for key, value in facts.items() if key in _NUMBERS}
@@ -142,15 +160,24 @@ def _instrument(symbol: str, row: Any, templates: Any, where: str) -> Instrument
 
 def _check_fields(symbol: str, facts: dict[str, Any], where: str) -> None:
     if unknown := sorted(set(facts) - set(_FIELDS) | ({"symbol"} & set(facts))):
-        raise ContractError(_unknown(unknown[0], tuple(_FIELDS), f"{where}: {symbol}: field"))
+        what = f"{where}: {symbol}: unknown field"
+        raise ContractError(
+            _unknown(unknown[0], tuple(_FIELDS), what),
+            fix=f"the fields are {', '.join(name for name in _FIELDS if name != 'symbol')}",
+        )
     for key in ("name", "exchange", "group", "tick_size", "point_value"):
         if key not in facts:
-            raise ContractError(f"{where}: {symbol}: {key} is missing")
+            raise ContractError(
+                f"{where}: {symbol}: {key} is missing",
+                fix='add it, or start from a known instrument with like = "ES"',
+            )
     for key, value in facts.items():
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if (key in _NUMBERS and not number) or (key not in _NUMBERS and not isinstance(value, str)):
             kind = "a number" if key in _NUMBERS else "text"
-            raise ContractError(f"{where}: {symbol}: {key} must be {kind}, got {value!r}")
+            raise ContractError(
+                f"{where}: {symbol}: {key} must be {kind}, got {value!r}", fix=_correct(symbol)
+            )
 
 
 def _check_zone_and_times(found: Instrument, where: str) -> None:
@@ -159,14 +186,22 @@ def _check_zone_and_times(found: Instrument, where: str) -> None:
         try:
             ZoneInfo(zone or "UTC")
         except (KeyError, ValueError, OSError) as err:
-            raise ContractError(f"{where}: {found.symbol}: {key} {zone!r} is no IANA zone") from err
+            raise ContractError(
+                f"{where}: {found.symbol}: {key} {zone!r} is no IANA zone",
+                fix="write it like America/New_York or UTC",
+            ) from err
     for key in ("session_open", "session_close", "rth_open", "rth_close"):
         try:
             minutes_of_day(getattr(found, key))
         except (ValueError, DataError) as err:
             raise ContractError(
-                f"{where}: {found.symbol}: {key} must be HH:MM, got {getattr(found, key)!r}"
+                f"{where}: {found.symbol}: {key} must be HH:MM, got {getattr(found, key)!r}",
+                fix=_correct(found.symbol),
             ) from err
+
+
+def _correct(symbol: str) -> str:
+    return f"correct the table [instrument.{symbol}]"
 
 
 def minutes_of_day(clock: str) -> int:
