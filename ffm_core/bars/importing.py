@@ -11,6 +11,8 @@ from ffm_core.bars.readers.loading import LoadedBars, bar_files, load, resolve_s
 from ffm_core.bars.readers.options import Options, parse_data_option
 from ffm_core.bars.store import Store, file_sha256, is_store, open_store
 from ffm_core.errors import FFMError, OutputError
+from ffm_core.paths import kind_of
+from ffm_core.runs.atomic import require_writable
 
 Watch = Callable[[str, int, int], None]
 
@@ -81,6 +83,7 @@ def import_files(
     how = options if options is not None else Options()
     jobs = bar_jobs(specs)
     store = open_store(out, create=True)
+    require_writable(store.root, moved_by="--out")
     report: list[Imported] = []
     for number, (symbol, path) in enumerate(jobs):
         if watch is not None:
@@ -105,7 +108,7 @@ def bar_jobs(
     jobs: list[tuple[str | None, Path]] = []
     for spec in specs:
         symbol, place = parse_data_option(spec) if isinstance(spec, str) else spec
-        files = bar_files(place) if place.is_dir() and not is_store(place) else [place]
+        files = bar_files(place) if kind_of(place) == "folder" and not is_store(place) else [place]
         jobs += [(symbol, file) for file in files]
     return jobs
 

@@ -30,6 +30,7 @@ from ffm_core.bars.table import COLUMNS, Bars
 from ffm_core.bars.timeframe import Timeframe
 from ffm_core.bars.validate import validate
 from ffm_core.errors import DataError, OutputError, SchemaError
+from ffm_core.paths import kind_of
 
 MANIFEST = "manifest.json"
 SCHEMA = "ffm-store/1"
@@ -144,6 +145,7 @@ class Store:
             bars = merge(self.load(bars.stream), bars, str(source.get("name", "new bars")))
         sources = (*(old.sources if old is not None else ()), dict(source))
         entry, data = _entry(bars, sources)
+        make_folder(self.root)
         write_atomic(self.root / entry.file, data)
         grown = Store(self.root, {**self.streams, bars.stream: entry})
         try:
@@ -194,19 +196,16 @@ def open_store(root: Path | str, *, create: bool = False) -> Store:
     root : path
         Its folder.
     create : bool
-        Make the folder when it is absent.
+        Begin an empty store where there is none; its folder is made by the first
+        file that is added.
 
     Raises
     ------
     DataError
         When there is no store, or its manifest cannot be used.
-    OutputError
-        When the folder cannot be made.
     """
     place = Path(root)
-    if create:
-        make_folder(place)
-    if not (place / MANIFEST).exists():
+    if not kind_of(place / MANIFEST):
         if create:
             return Store(place, {})
         raise DataError(f"{place}: no store here", fix="make one with ffm data import")
@@ -354,5 +353,9 @@ def file_sha256(path: Path) -> str:
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
+    except (FileNotFoundError, NotADirectoryError) as err:
+        raise DataError(f"{path}: no such file or folder", fix="check the path") from err
     except OSError as err:
-        raise DataError(f"{path}: cannot be read: {err.strerror}") from err
+        raise DataError(
+            f"{path}: cannot be read: {err.strerror}", fix="check the path and its permissions"
+        ) from err

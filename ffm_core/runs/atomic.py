@@ -11,27 +11,32 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ffm_core.errors import OutputError
+from ffm_core.paths import kind_of
 from ffm_core.runs.lease import current_lease, is_dead, lease_from_token
 
 _PARTIAL = ".ffm-partial-"
+_MOVED_BY = "--out or FFM_HOME"
 _FIXES = {
-    errno.ENOSPC: "free some space on the disk, or choose another place with --out or FFM_HOME",
-    errno.EDQUOT: "free some of your quota, or choose another place with --out or FFM_HOME",
-    errno.EFBIG: "raise the limit on file size, or choose another place",
-    errno.EACCES: "allow writing there, or choose another place with --out or FFM_HOME",
-    errno.EPERM: "allow writing there, or choose another place with --out or FFM_HOME",
-    errno.EROFS: "choose a place on a writable file system with --out or FFM_HOME",
-    errno.EEXIST: "remove what is there, or choose another place with --out",
-    errno.ENOTEMPTY: "remove what is there, or choose another place with --out",
-    errno.ENOTDIR: "a part of the path is a file; choose another place with --out or FFM_HOME",
+    errno.ENOSPC: "free some space on the disk, or choose another place with {0}",
+    errno.EDQUOT: "free some of your quota, or choose another place with {0}",
+    errno.EFBIG: "raise the limit on file size, or choose another place with {0}",
+    errno.EACCES: "allow writing there, or choose another place with {0}",
+    errno.EPERM: "allow writing there, or choose another place with {0}",
+    errno.EROFS: "choose a place on a writable file system with {0}",
+    errno.EEXIST: "remove what is there, or choose another place with {0}",
+    errno.ENOTEMPTY: "remove what is there, or choose another place with {0}",
+    errno.ENOTDIR: "a part of the path is a file; choose another place with {0}",
 }
 
 
-def output_error(path: Path, error: OSError) -> OutputError:
-    """Return the error to raise when ``path`` could not be written."""
+def output_error(path: Path, error: OSError, *, moved_by: str = _MOVED_BY) -> OutputError:
+    """Return the error to raise when ``path`` could not be written.
+
+    ``moved_by`` names the flag or variable that chooses another place.
+    """
     reason = error.strerror or str(error)
-    fix = _FIXES.get(error.errno or 0, "choose another place with --out or FFM_HOME")
-    return OutputError(f"cannot write {path}: {reason}", fix=fix)
+    fix = _FIXES.get(error.errno or 0, "choose another place with {0}")
+    return OutputError(f"cannot write {path}: {reason}", fix=fix.format(moved_by))
 
 
 def atomic_write(path: Path, data: bytes, *, durable: bool = True) -> None:
@@ -66,26 +71,39 @@ def atomic_write(path: Path, data: bytes, *, durable: bool = True) -> None:
         _sync_folder(path.parent)
 
 
-def require_writable(folder: Path) -> None:
+def require_writable(folder: Path, *, moved_by: str = _MOVED_BY) -> None:
     """Find out before hours of work whether a folder can be written at their end.
 
-    What killed processes left half-written there is removed.
+    What killed processes left half-written there is removed. A folder that is absent
+    stays so, lest work that comes to nothing leaves an empty one; then its nearest
+    parent is tried.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where the result will go.
+    moved_by : str
+        The flag or variable that chooses another place, for the fix.
 
     Raises
     ------
     OutputError
         When a small file cannot be written there and removed again.
     """
-    probe = folder / _partial_name()
+    place = folder
+    while not kind_of(place) and place != place.parent:
+        place = place.parent
+    probe = place / _partial_name()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        sweep(folder)
+        with suppress(FileNotFoundError):
+            folder.stat()  # a name too long shows here, not in the parent
+        sweep(place)
         probe.write_bytes(b"ffm")
         probe.unlink()
     except OSError as error:
         with suppress(OSError):
             probe.unlink(missing_ok=True)
-        raise output_error(folder, error) from error
+        raise output_error(folder, error, moved_by=moved_by) from error
 
 
 @contextmanager

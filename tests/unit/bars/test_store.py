@@ -245,8 +245,9 @@ def test_an_old_file_survives_a_failed_write(tmp_path, monkeypatch):
 
 def test_a_folder_that_cannot_be_made(tmp_path, halves):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(OutputError, match="cannot be made"):
+    with pytest.raises(OutputError, match="cannot write") as caught:
         import_files([str(halves[0])], tmp_path / "file" / "store")
+    assert "--out" in caught.value.fix
 
 
 def test_a_read_only_folder(tmp_path, halves, monkeypatch):
