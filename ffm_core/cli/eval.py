@@ -50,7 +50,7 @@ _OPTIONS = (
     click.option("--tz", metavar="ZONE", help="IANA zone of stamps without one."),
     click.option("--stamps", type=click.Choice(["start", "end"]),
                  help="What a stamp marks.  [default: start]"),
-    click.option("--dirty", "policy", type=click.Choice(["error", "drop"]),
+    click.option("--policy", type=click.Choice(["error", "drop"]),
                  help="Rows that break the schema: stop, or drop and count.  [default: error]"),
     click.option("--instruments", type=click.Path(path_type=Path, dir_okay=False),
                  help="TOML file that declares instruments."),
@@ -100,8 +100,8 @@ def command(strategy: str, file: Path | None, dry_run: bool, **flags: Any) -> No
     as_json, quiet = bool(flags.pop("as_json")), bool(flags.pop("quiet"))
     config = _config(strategy, file, flags)
     if not dry_run:
-        require_writable(config.out)
-        require_writable(ffm_home())
+        require_writable(config.out, moved_by="--out")
+        require_writable(ffm_home(), moved_by="FFM_HOME")
     with redirect_stdout(sys.stderr):  # what plug-ins print is no result
         job = job_of(config, ffm_home())
         _warn_of_quality(job)
