@@ -168,9 +168,15 @@ def checks_of(config: EvalConfig) -> tuple[tuple[VerdictCheck, ...], bool]:
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+        raise ConfigError(
+            f"cannot read {path}: {error.strerror}",
+            fix="give --checks the path of a readable TOML file",
+        ) from error
     except ValueError as error:
-        raise ConfigError(f"{path.name} is no valid TOML: {error}") from error
+        raise ConfigError(
+            f"{path.name} is no valid TOML: {error}",
+            fix="write [profit] and below it delta = 0.1",
+        ) from error
     for name, table in tables.items():
         if not isinstance(table, dict):
             raise ConfigError(

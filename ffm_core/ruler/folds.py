@@ -197,7 +197,7 @@ def choose_seal(days: Int32, *, share: float = 0.15, months: int = 2) -> int:
     if place == 0:
         raise SampleError(
             f"{len(days)} trading days are too few to set {months} months aside",
-            fix="bring more data",
+            fix="bring a longer history: the newest months are sealed, and folds lie before them",
         )
     return int(days[place])
 
@@ -270,7 +270,7 @@ def plan_folds(
     used = tuple(fold for fold in laid if fold.skipped is None)
     skipped = tuple(fold for fold in laid if fold.skipped is not None)
     if not used:
-        raise _no_fold(months, skipped, settings, multiplier)
+        raise _no_fold(months, skipped, settings, multiplier, sealed=sealed)
     return FoldPlan(
         multiplier=multiplier, settings=settings, span=(first_day, last_day), months=months,
         folds=used, skipped=skipped, test_days=_test_days(days, used), seal_day=seal_day,
@@ -406,7 +406,12 @@ def _test_days(days: Int32, folds: tuple[Fold, ...]) -> Int32:
 
 
 def _no_fold(
-    months: tuple[int, ...], skipped: tuple[Fold, ...], settings: FoldSettings, multiplier: int
+    months: tuple[int, ...],
+    skipped: tuple[Fold, ...],
+    settings: FoldSettings,
+    multiplier: int,
+    *,
+    sealed: bool,
 ) -> SampleError:
     need = multiplier * (settings.train + settings.validation + settings.test)
     if skipped:
@@ -419,5 +424,6 @@ def _no_fold(
         span = (
             f"{month_name(months[0])} to {month_name(months[-1])}" if months else "no whole month"
         )
-        what = f"one fold needs {need} whole months, the data hold {len(months)} ({span})"
+        tail = " before the sealed tail" if sealed else ""
+        what = f"one fold needs {need} whole months, the data hold {len(months)}{tail} ({span})"
     return SampleError(what, fix="bring more months, more instruments or a busier strategy")

@@ -25,6 +25,14 @@ SAMPLING: Constants = MappingProxyType(
 _NOISE = 1e-9
 
 
+# What a constant may be, by name; outside of it an interval has no meaning.
+_ANY = (0.0, 1e9)
+_RANGES: Mapping[str, tuple[float, float]] = {
+    "level": (0.5, 0.9999), "level_deflated": (0.5, 0.9999), "tail": (1e-4, 0.5),
+    "alpha": (1e-4, 0.5), "resamples": (100, 10_000_000), "block_days": (1, 250),
+}  # fmt: skip
+
+
 def make_check(
     name: str, judge: Judge, constants: Constants, summary: str, *claims: Claim
 ) -> VerdictCheck:
@@ -44,7 +52,8 @@ def with_constants(
     Raises
     ------
     ConfigError
-        When a check or a constant does not exist, or a value is no finite number.
+        When a check or a constant does not exist, or a value is no number or outside of
+        what the statistics are defined for.
     """
     unknown = set(changes) - {check.name for check in checks}
     if unknown:
@@ -62,8 +71,18 @@ def _replaced(check: VerdictCheck, change: Mapping[str, float]) -> VerdictCheck:
                 f"check {check.name!r} has no constant {key!r}",
                 fix="its constants are " + (", ".join(check.constants) or "none"),
             )
-        if isinstance(value, bool) or not math.isfinite(value):
-            raise ConfigError(f"{check.name}.{key} is {value!r}, expected a finite number")
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not math.isfinite(value):
+            raise ConfigError(
+                f"{check.name}.{key} is {value!r}, expected a finite number",
+                fix=f"leave it out for the default, {check.constants[key]:g}",
+            )
+        low, high = _RANGES.get(key, _ANY)
+        if not low <= value <= high:
+            raise ConfigError(
+                f"{check.name}.{key} is {value:g}",
+                fix=f"stay between {low:g} and {high:g}; the default is {check.constants[key]:g}",
+            )
     if not change:
         return check
     if not isinstance(check.judge, partial):
