@@ -31,6 +31,16 @@ def _listed(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
+def _day(value: object) -> object:
+    """Read an ISO date; a bare number is no date, though pydantic would count seconds."""
+    if isinstance(value, str):
+        return dt.date.fromisoformat(value.strip())
+    if isinstance(value, int | float):
+        raise ValueError("a number is no date")
+    return value
+
+
+Day: TypeAlias = Annotated[dt.date, BeforeValidator(_day)]
 Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_names)]
 Finite: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
 Value: TypeAlias = bool | int | Finite | str
@@ -88,8 +98,8 @@ class EvalConfig(BaseModel):
     flat_at_session_end: bool = Field(
         default=False, description="close trades at the session's end"
     )
-    date_from: dt.date | None = Field(default=None, description="first trading date to use")
-    date_to: dt.date | None = Field(default=None, description="last trading date to use")
+    date_from: Day | None = Field(default=None, description="first trading date to use")
+    date_to: Day | None = Field(default=None, description="last trading date to use")
     tz: str | None = Field(default=None, description="IANA zone of naive stamps")
     stamps: Literal["start", "end"] = Field(default="start", description="what a bar's stamp marks")
     policy: Literal["error", "drop"] = Field(
@@ -130,9 +140,12 @@ class EvalConfig(BaseModel):
         if self.claim == "selection" and self.learner == "none":
             raise ValueError("the claim 'selection' needs a learner; use --claim trigger")
         if self.date_from and self.date_to and self.date_from > self.date_to:
-            raise ValueError(f"date_from {self.date_from} lies after date_to {self.date_to}")
+            raise ValueError(f"--from {self.date_from} lies after --to {self.date_to}")
         if len(set(self.features)) != len(self.features):
             raise ValueError("features name the same set twice")
+        paths = (self.strategy, self.checks, *self.data, self.instruments, self.out)
+        if any("\0" in str(path) for path in paths):
+            raise ValueError("a path holds a NUL character")
         return self
 
     @property

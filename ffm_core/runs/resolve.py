@@ -22,6 +22,8 @@ _OTHER_VARIABLES = frozenset({"FFM_HOME", "FFM_PLUGINS", "FFM_STRICT", "FFM_TEST
 _TABLES = ("params", "exit_params")
 _FLAGS = {"date_from": "--from", "date_to": "--to", "params": "--set", "exit_params": "--set",
           "extensions": "--with", "strategy": "NAME"}  # fmt: skip
+_DATE = "write it like 2024-03-11"
+_FIXES = {"date_from": _DATE, "date_to": _DATE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,9 +188,11 @@ def _explained(error: ValidationError, origins: Mapping[str, str]) -> ConfigErro
         return ConfigError(f"setting {name!r} is missing", fix=f"give {_flag(name)}")
     field = EvalConfig.model_fields[field_names()[name]]
     source = origins.get(place, origins.get(name, "default"))
+    if name in _TABLES:  # pydantic speaks of the first kind it tried only
+        reason = "expected a finite number, true, false or text"
+    fix = _FIXES.get(name, f"correct it: {name} is: {field.description}")
     return ConfigError(
-        f"setting {place!r} (from {source}) is {first['input']!r}: {reason}",
-        fix=f"{name}: {field.description}",
+        f"setting {place!r} (from {source}) is {first['input']!r}: {reason}", fix=fix
     )
 
 
@@ -196,9 +200,12 @@ def _check_names(values: Mapping[str, Any], where: str) -> None:
     known = field_names()
     for name, value in values.items():
         if name not in known:
+            near = suggest(name, known)
             raise ConfigError(
-                f"{where}: unknown setting {name!r}{suggest(name, known)}",
-                fix=f"known settings: {', '.join(known)}",
+                f"{where}: unknown setting {name!r}{near}",
+                fix="correct the name or leave it out"
+                if near
+                else f"known settings: {', '.join(known)}",
             )
         if name in _TABLES and not isinstance(value, Mapping):
             raise ConfigError(f"{where}: {name!r} must be a table", fix=f"write [{name}]")
