@@ -118,7 +118,7 @@ class Chain:
                 writer = Writer(connection)
                 if not writer.events:
                     writer.append("genesis", {"schema": SCHEMA, "id": uuid.uuid4().hex})
-                self._require_whole(writer.events)
+                self.require_whole(writer.events)
                 yield writer
                 connection.execute("COMMIT")
             except BaseException:
@@ -127,9 +127,22 @@ class Chain:
                 raise
 
     def read(self) -> list[Event]:
-        """Return all events, oldest first; empty when there is no ledger yet."""
-        if not self.path.exists():
+        """Return all events, oldest first; empty when there is no ledger yet.
+
+        Raises
+        ------
+        LedgerError
+            When the file cannot be read, or is no ledger.
+        """
+        try:
+            self.path.stat()
+        except FileNotFoundError:
             return []
+        except OSError as error:
+            raise LedgerError(
+                f"cannot read the ledger {self.path}: {error.strerror}",
+                fix="let FFM_HOME name a folder you may use",
+            ) from error
         with self._errors(), closing(self._connect()) as connection:
             return _read(connection)
 
@@ -147,7 +160,8 @@ class Chain:
             raise
         return connection
 
-    def _require_whole(self, events: Sequence[Event]) -> None:
+    def require_whole(self, events: Sequence[Event]) -> None:
+        """Raise a ``LedgerError`` that names the first broken row, if there is one."""
         broken = check_chain(events)
         if broken is not None:
             raise LedgerError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ffm_core.errors import RecordError, UnknownNameError
+from ffm_core.paths import kind_of
 from ffm_core.runs.record import RECORD_FILE, Run, load_run
 from ffm_core.runs.resolve import suggest
 
@@ -12,10 +13,22 @@ LATEST = "latest"
 
 
 def run_folders(out_dir: Path) -> list[Path]:
-    """Return the run folders of ``out_dir``, oldest first; empty when it is missing."""
-    if not out_dir.is_dir():
+    """Return the run folders of ``out_dir``, oldest first; empty when it is missing.
+
+    Raises
+    ------
+    RecordError
+        When the folder cannot be read.
+    """
+    if kind_of(out_dir) != "folder":
         return []
-    found = (path.parent for path in out_dir.glob(f"*/{RECORD_FILE}"))
+    try:
+        found = [path.parent for path in out_dir.glob(f"*/{RECORD_FILE}")]
+    except OSError as error:
+        raise RecordError(
+            f"cannot read {out_dir}: {error.strerror}",
+            fix="allow reading it, or give another --out",
+        ) from error
     return sorted(folder for folder in found if not folder.name.startswith("."))
 
 
@@ -36,9 +49,9 @@ def find_run(reference: str | Path, *, out_dir: Path = Path("ffm-runs")) -> Path
         When no run or several runs answer to it.
     """
     path = Path(reference)
-    if path.name == RECORD_FILE and path.is_file():
+    if path.name == RECORD_FILE and kind_of(path) == "file":
         return path.parent
-    if (path / RECORD_FILE).is_file():
+    if kind_of(path / RECORD_FILE) == "file":
         return path
     folders = {folder.name: folder for folder in run_folders(out_dir)}
     text = str(reference)

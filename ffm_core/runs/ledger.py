@@ -235,8 +235,16 @@ class Ledger:
             return seals.fix(writer, instrument, proposed_day)
 
     def sealed(self, instrument: str) -> int | None:
-        """Return the first sealed trading date, or None; writes nothing."""
-        return seals.current(self._chain.read(), instrument)
+        """Return the first sealed trading date, or None; writes nothing.
+
+        Raises
+        ------
+        LedgerError
+            When the chain is broken.
+        """
+        events = self._chain.read()
+        self._chain.require_whole(events)
+        return seals.current(events, instrument)
 
     def unseal(self, newest: Mapping[str, int], *, prereg_hash: str) -> Unsealed:
         """Open the sealed tail of some instruments, once, for one pre-registration.
