@@ -60,6 +60,8 @@ def one_line(error: BaseException) -> str:
     """Return an exception as one line of bounded length, kind first."""
     if isinstance(error, FFMError):
         text = " ".join(error.problem.split())
+    elif isinstance(error, SyntaxError) and error.msg:
+        text = f"{type(error).__name__}: {error.msg}"  # its str() repeats file and line
     else:
         text = f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
     if len(text) > MAX_MESSAGE_CHARS:

@@ -21,9 +21,17 @@ import pluggy
 
 from ffm_core import hookspecs
 from ffm_core.errors import PluginError, PluginLoadError, UnknownNameError
-from ffm_core.host.boundary import absent_library, call_plugin, is_strict, one_line, place
+from ffm_core.host.boundary import (
+    MAX_MESSAGE_CHARS,
+    absent_library,
+    call_plugin,
+    is_strict,
+    one_line,
+    place,
+)
 from ffm_core.host.discovery import EXTENSIONS, STRATEGIES, Found, discover, pick
 from ffm_core.host.registry import Host, Loaded, Offered
+from ffm_core.paths import kind_of
 from ffm_core.records import Labeler
 
 __all__ = ["Found", "Host", "Offered", "call_plugin", "load_plugin", "open_host"]
@@ -111,11 +119,13 @@ def _ask(strategy: str) -> _Asked:
 
 
 def _file(path: Path) -> Found:
-    if path.suffix != ".py" or not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
-        what = what if path.suffix == ".py" or path.is_dir() else "is not a .py file"
+    kind = kind_of(path)
+    if path.suffix != ".py" or kind != "file":
+        what = "is a folder" if kind == "folder" else "does not exist"
+        what = what if path.suffix == ".py" or kind == "folder" else "is not a .py file"
         raise UnknownNameError(
-            f"{path} {what}", fix="give the path of a Python file, or an installed strategy's name"
+            f"{str(path)[:MAX_MESSAGE_CHARS]} {what}",
+            fix="give the path of a Python file, or an installed strategy's name",
         )
     return Found(
         name=path.stem,
@@ -228,7 +238,7 @@ def _hooks(found: Found, plugin: object) -> Mapping[str, Callable[[], object]]:
             elif not implementation.optionalhook:
                 raise _unknown_hook(found, caller.name, known)
     if found.path is not None and "ffm_labelers" not in hooks:
-        hooks.update(_module_level(plugin))
+        hooks.update(_module_level(found, plugin))
     if not hooks:
         raise PluginLoadError(
             f"{found.who} ({found.name}) declares no hook",
@@ -238,11 +248,17 @@ def _hooks(found: Found, plugin: object) -> Mapping[str, Callable[[], object]]:
     return hooks
 
 
-def _module_level(plugin: object) -> dict[str, Callable[[], object]]:
+def _module_level(found: Found, plugin: object) -> dict[str, Callable[[], object]]:
     """Let a single file offer its labeler by just defining ``LABELER``."""
     labeler = getattr(plugin, "LABELER", None)
-    if not isinstance(labeler, Labeler):
+    if labeler is None:
         return {}
+    if not isinstance(labeler, Labeler):
+        raise PluginLoadError(
+            f"{found.who}: LABELER is a {type(labeler).__name__}, expected a Labeler",
+            fix="write LABELER = ffm_core.Labeler(name=..., decide=..., horizon_bars=..., "
+            "warmup_bars=...)",
+        )
     return {"ffm_labelers": lambda: [labeler]}
 
 

@@ -218,7 +218,7 @@ def test_a_file_is_read_afresh_each_time(write, tmp_path):
     ("name", "code", "message"),
     [
         ("bare.py", "x = 1", "declares no hook"),
-        ("wrong.py", "LABELER = 'me'", "declares no hook"),
+        ("wrong.py", "LABELER = 'me'", "LABELER is a str, expected a Labeler"),
         ("bad.py", "x = 1\n1 / 0\n", r"ZeroDivisionError: division by zero \(bad\.py:2\)"),
         ("syntax.py", "x = 1\ny = (\n", r"SyntaxError.*\(syntax\.py:2\)"),
     ],
