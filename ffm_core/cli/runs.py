@@ -16,7 +16,7 @@ from ffm_core.runs.compare import Comparison, Pair, compare_runs
 from ffm_core.runs.explain import explain_decision, stored_decision
 from ffm_core.runs.find import find_run, list_runs, read_run, run_folders
 from ffm_core.runs.ledger import Ledger, LedgerReport
-from ffm_core.runs.record import Run, RunReport, load_run, verify_run
+from ffm_core.runs.record import Run, RunReport, read_record, verify_run
 
 out_option = click.option(
     "--out",
@@ -85,6 +85,8 @@ def verify_command(run: str | None, *, out: Path, as_json: bool, quiet: bool) ->
     folders = [find_run(run, out_dir=out)] if run is not None else run_folders(out)
     ledger = Ledger(ffm_home())
     report = ledger.verify()
+    if not folders:
+        note(f"no runs in {out}")
     checked = [_verified(folder, ledger, report) for folder in folders]
     if as_json:
         emit_json("ffm-verify/1", {
@@ -178,7 +180,7 @@ def _show(run: Run) -> None:
 def _verified(folder: Path, ledger: Ledger, report: LedgerReport) -> RunReport:
     try:
         checked = verify_run(folder)
-        run = load_run(folder)
+        run = read_record(folder)
     except RecordError as error:
         return RunReport(run_id=folder.name, result_hash="", recomputed="",
                          problems=(error.problem,))  # fmt: skip

@@ -31,6 +31,7 @@ SCHEMA = "ffm-run/1"
 NUMERICS = 1
 RECORD_FILE = "run.json"
 REPORT_FILE = "report.html"
+_EDITED = "the result does not match its hash: it was edited after the run"
 _LIBRARIES = ("click", "joblib", "numba", "numpy", "pandas_market_calendars", "plotly", "pluggy",
               "polars", "pyarrow", "pydantic", "scikit-learn", "xgboost")  # fmt: skip
 
@@ -165,7 +166,25 @@ def write_run(
 
 
 def load_run(folder: Path) -> Run:
-    """Read the run in ``folder``.
+    """Read the run in ``folder``; one that was edited is not shown as if it were true.
+
+    Raises
+    ------
+    RecordError
+        When there is no readable ``run.json`` of a known schema, or its result does not
+        match its hash.
+    """
+    run = read_record(folder)
+    if sha256_json(run.result) != run.result_hash:
+        raise RecordError(
+            f"{folder / RECORD_FILE}: {_EDITED}",
+            fix="run the evaluation again to get a true record",
+        )
+    return run
+
+
+def read_record(folder: Path) -> Run:
+    """Read the run in ``folder`` as it stands, edited or not.
 
     Raises
     ------
@@ -201,12 +220,16 @@ def verify_run(folder: Path) -> RunReport:
     RecordError
         When the record cannot be read at all.
     """
-    run = load_run(folder)
+    run = read_record(folder)
     recomputed = sha256_json(run.result)
     problems = []
     if recomputed != run.result_hash:
-        problems.append("the result does not match its hash: it was edited after the run")
-    for name, expected in run.envelope.get("files", {}).items():
+        problems.append(_EDITED)
+    files = run.envelope.get("files", {})
+    if not isinstance(files, dict):
+        problems.append("the envelope lacks the hashes of its files")
+        files = {}
+    for name, expected in files.items():
         try:
             found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
         except OSError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from ffm_core.runs.compare import compare_runs
-from ffm_core.runs.record import load_run
+from ffm_core.runs.record import load_run, read_record
 
 
 def test_equal_runs_differ_in_nothing(store):
@@ -26,7 +26,7 @@ def test_only_what_differs_is_listed(store):
     record["result"]["checks"].append({"name": "extra", "outcome": "pass", "value": 1.0})
     record["result"]["data"].append({"instrument": "SIMB1", "timeframe": "5m", "rows": 9})
     (folder / "run.json").write_text(json.dumps(record))
-    found = compare_runs(one, load_run(folder))
+    found = compare_runs(one, read_record(folder))
     assert not found.same_result
     assert found.decision == ("FAIL", "PASS")
     assert found.config == {"seed": (0, 7)}
@@ -45,6 +45,6 @@ def test_a_refused_run_without_arms_can_be_compared(store):
     record = json.loads((folder / "run.json").read_text())
     record["result"] = {"verdict": record["result"]["verdict"]}
     (folder / "run.json").write_text(json.dumps(record))
-    found = compare_runs(load_run(folder), load_run(store()))
+    found = compare_runs(read_record(folder), load_run(store()))
     assert found.decision == ("REFUSED", "FAIL")
     assert found.code["name"] == (None, "supertrend")

@@ -13,7 +13,7 @@ import pytest
 
 from ffm_core.errors import OutputError, RecordError, UnknownNameError
 from ffm_core.runs.find import find_run, list_runs, read_run
-from ffm_core.runs.record import load_run, run_id, verify_run, versions, write_run
+from ffm_core.runs.record import load_run, read_record, run_id, verify_run, versions, write_run
 
 
 def rewrite(folder, change):
@@ -58,6 +58,17 @@ def test_an_edited_number_is_found(store):
     assert not report.ok
     assert "result does not match" in report.problems[0]
     assert report.recomputed != report.result_hash
+    with pytest.raises(RecordError, match="edited after the run"):
+        load_run(folder)
+    assert read_record(folder).result_hash == report.result_hash
+
+
+def test_an_envelope_without_a_list_of_files_is_found(store):
+    folder = store()
+    record = json.loads((folder / "run.json").read_text())
+    record["envelope"]["files"] = [1]
+    (folder / "run.json").write_text(json.dumps(record))
+    assert verify_run(folder).problems == ("the envelope lacks the hashes of its files",)
 
 
 def test_an_edited_or_missing_table_is_found(store):
