@@ -17,13 +17,15 @@ from typing import Any, TextIO
 import click
 
 from ffm_core.cli._output import Shell, emit_error
-from ffm_core.errors import FFMError, FFMWarning, OutputError
+from ffm_core.errors import FFMError, FFMWarning, OutputError, UsageError
 
 BUG = 70
 INTERRUPTED = 130
 USAGE = 2
-# A disk or reader that gives way is the user's to mend, whoever was writing.
-_OUTPUT_ERRNOS = frozenset({errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+# A disk or reader that gives way is the user's to mend, whoever was writing; so is a
+# path nobody could use.
+_OUTPUT_ERRNOS = frozenset({errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
+_PATH_ERRNOS = frozenset({errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP})
 
 
 class LazyGroup(click.Group):
@@ -101,16 +103,20 @@ class LazyGroup(click.Group):
 
 @contextmanager
 def _writing() -> Iterator[None]:
-    """Turn a full disk or a closed pipe into an error with a code of its own.
+    """Turn a full disk, a closed pipe or a path nobody can use into an error of its own.
 
     click would answer a closed pipe with exit code 1, which means FAIL here.
     """
     try:
         yield
     except OSError as error:
+        where = f" {str(error.filename)[:200]}" if error.filename else ""
+        if where and error.errno in _PATH_ERRNOS:
+            raise UsageError(
+                f"cannot use{where}: {error.strerror}", fix="check the path and its permissions"
+            ) from error
         if error.errno not in _OUTPUT_ERRNOS:
             raise
-        where = f" {error.filename}" if error.filename else ""
         raise OutputError(
             f"cannot write{where}: {error.strerror}", fix="free some space or write elsewhere"
         ) from error
@@ -192,7 +198,7 @@ def _guarded(run: Any, shell: Shell) -> int:
 
 def _usage_fix(error: click.ClickException) -> str:
     context = getattr(error, "ctx", None)
-    return f"see '{context.command_path} --help'" if context is not None else ""
+    return f"see '{context.command_path if context is not None else 'ffm'} --help'"
 
 
 def _settle(shell: Shell) -> bool:

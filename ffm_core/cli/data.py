@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ffm_core.cli._output import columns, console, emit_json, note, output_options, say
+from ffm_core.errors import DataError
 
 if TYPE_CHECKING:
     from ffm_core.bars.importing import Imported
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 C = TypeVar("C", bound=Callable[..., Any])
 # Spelled out, because importing the readers would make --help slow.
 LAYOUTS = ("plain", "histdata", "databento", "ib", "charting")
-DATA = 4  # exit code of a DataError, also of a batch with failed files
+_REFUSED_FIX = "use better data; --accept-quality of 'ffm eval' goes on all the same"
 
 
 @click.group()
@@ -112,7 +113,7 @@ def import_command(
             for n, e in sorted(store.streams.items())
         ]
         say(columns(rows))
-    _end(len(report), [_line(entry.name, entry.problem, entry.fix) for entry in failed])
+    _end(len(report), [(entry.name, entry.problem, entry.fix) for entry in failed])
 
 
 @group.command("check")
@@ -133,9 +134,11 @@ def check_command(
     else:
         say("\n".join(_audit_page(item) for item in loaded))
     refused = [
-        f"{i.source_name} {i.bars.stream}: {i.audit.refusal}" for i in loaded if i.audit.refusal
+        (i.source_name, f"the audit refuses {i.bars.stream}: {i.audit.refusal}", _REFUSED_FIX)
+        for i in loaded
+        if i.audit.refusal
     ]
-    _end(len(loaded) + len(failed), [_line(**f) for f in failed] + refused)
+    _end(len(loaded) + len(failed), [*_problems(failed), *refused])
 
 
 @group.command("describe")
@@ -151,7 +154,7 @@ def describe_command(
         emit_json("ffm-data-describe/1", {"streams": [_facts(i) for i in loaded], "failed": failed})
     else:
         say("\n\n".join(columns(_describe(_facts(item))) for item in loaded))
-    _end(len(loaded) + len(failed), [_line(**f) for f in failed])
+    _end(len(loaded) + len(failed), _problems(failed))
 
 
 @group.command("simulate")
@@ -213,12 +216,14 @@ def _column_map(texts: Sequence[str]) -> dict[str, str]:
 def _bar(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
     from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
+    shown = console(quiet=quiet)
     progress = Progress(
         *Progress.get_default_columns()[:3],
         TimeElapsedColumn(),
         TextColumn("{task.fields[name]}"),
-        console=console(quiet=quiet),
+        console=shown,
         transient=True,
+        disable=not shown.is_terminal,
     )
     with progress:
         task = progress.add_task("files", total=None, name="")
@@ -287,15 +292,21 @@ def _describe(facts: dict[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
-def _line(name: str, problem: str, fix: str) -> str:
-    own = problem if name in problem else f"{name}: {problem}"
-    return f"{own}\n    fix: {fix}" if fix else own
+def _problems(failed: Sequence[dict[str, str]]) -> list[tuple[str, str, str]]:
+    return [(fault["name"], fault["problem"], fault["fix"]) for fault in failed]
 
 
-def _end(total: int, problems: Sequence[str]) -> None:
+def _end(total: int, problems: Sequence[tuple[str, str, str]]) -> None:
+    """Say which files failed, by (name, problem, fix), and leave with the code of bad data."""
     if not problems:
         return
-    note(f"{len(problems)} of {total} failed:")
-    for problem in problems:
-        note(f"  {problem}")
-    click.get_current_context().exit(DATA)
+    faults = [
+        DataError(problem if name in problem else f"{name}: {problem}", fix=fix)
+        for name, problem, fix in problems
+    ]
+    if total == 1:
+        raise faults[0]
+    note(f"{len(faults)} of {total} failed:")
+    for fault in faults:
+        note(f"  {fault.problem}" + (f"\n    fix: {fault.fix}" if fault.fix else ""))
+    click.get_current_context().exit(DataError.exit_code)
