@@ -273,6 +273,12 @@ class Ledger:
         with self._chain.write() as writer:
             return seals.open_tail(writer, newest, prereg_hash)
 
+    def would_unseal(self, newest: Mapping[str, int], *, prereg_hash: str) -> Unsealed:
+        """Return what :meth:`unseal` would open, or raise as it would; writes nothing."""
+        events = self._chain.read()
+        self._chain.require_whole(events)
+        return seals.would_open(events, newest, prereg_hash)
+
     def trials(self) -> list[Trial]:
         """Return all trials in order of opening."""
         return list(trials_of(self._chain.read()).values())

@@ -56,15 +56,23 @@ def fix(writer: Writer, instrument: str, proposed_day: int) -> int:
     return int(proposed_day)
 
 
-def open_tail(writer: Writer, newest: Mapping[str, int], prereg_hash: str) -> Unsealed:
-    """Open the tails of all instruments of ``newest``, or return the earlier opening."""
+def would_open(events: Sequence[Event], newest: Mapping[str, int], prereg_hash: str) -> Unsealed:
+    """Return what :func:`open_tail` would open, or raise as it would; writes nothing."""
     asked = {name: int(day) for name, day in sorted(newest.items())}
-    for event in writer.events:
+    for event in events:
         if event.kind == "unsealed" and event.payload["prereg_hash"] == prereg_hash:
             return _again(event, asked)
-    begins = {name: _openable(writer.events, name, day) for name, day in asked.items()}
-    writer.append("unsealed", {"prereg_hash": prereg_hash, "seal_from": begins, "newest": asked})
+    begins = {name: _openable(events, name, day) for name, day in asked.items()}
     return Unsealed(seal_from=begins, newest=asked, first=True)
+
+
+def open_tail(writer: Writer, newest: Mapping[str, int], prereg_hash: str) -> Unsealed:
+    """Open the tails of all instruments of ``newest``, or return the earlier opening."""
+    opened = would_open(writer.events, newest, prereg_hash)
+    if opened.first:
+        writer.append("unsealed", {"prereg_hash": prereg_hash, "seal_from": opened.seal_from,
+                                   "newest": opened.newest})  # fmt: skip
+    return opened
 
 
 def _again(event: Event, asked: Mapping[str, int]) -> Unsealed:

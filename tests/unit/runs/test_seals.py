@@ -92,3 +92,15 @@ def test_data_that_end_before_the_seal(ledger):
     ledger.seal_day("ES", 20_000)
     with pytest.raises(UsageError, match="begins on 2024-10-04"):
         ledger.unseal({"ES": 19_999}, prereg_hash="a")
+
+
+def test_asking_what_would_be_opened_opens_nothing(ledger):
+    ledger.seal_day("ES", 20_000)
+    asked = ledger.would_unseal({"ES": 20_100}, prereg_hash="a")
+    assert (asked.seal_from, asked.first) == ({"ES": 20_000}, True)
+    assert [e.kind for e in ledger.events()].count("unsealed") == 0
+    assert ledger.unseal({"ES": 20_100}, prereg_hash="a") == asked
+    again = ledger.would_unseal({"ES": 20_100}, prereg_hash="a")
+    assert (again.seal_from, again.first) == ({"ES": 20_000}, False)
+    with pytest.raises(UsageError):
+        ledger.would_unseal({"ES": 20_100}, prereg_hash="b")
