@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ffm_core.evaluate.finding import Finding, Job
 from ffm_core.evaluate.frames import decisions_frame, trades_frame
 from ffm_core.evaluate.job import direct_job, job_of
 from ffm_core.evaluate.progress import Progress, Silent
 from ffm_core.evaluate.record import daily_of, result_of
-from ffm_core.evaluate.run import Finding, Job, run
+from ffm_core.evaluate.run import run
 from ffm_core.runs.canonical import jsonable, sha256_json
 from ffm_core.runs.ledger import Ledger
 from ffm_core.runs.record import SCHEMA, run_id, versions

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from ffm_core.evaluate.finding import Job
 from ffm_core.evaluate.progress import Progress
 from ffm_core.evaluate.record import iso
-from ffm_core.evaluate.run import Job, prepare_job, preregister
+from ffm_core.evaluate.run import prepare_job, preregister
 from ffm_core.ruler.power import smallest_edge
 
 

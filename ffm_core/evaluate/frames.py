@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ffm_core.evaluate.finding import Finding
 from ffm_core.evaluate.pool import Pool, Results
-from ffm_core.evaluate.run import Finding
 from ffm_core.records import REASONS, VOIDS
 from ffm_core.types import Int64
 

@@ -17,7 +17,7 @@ from ffm_core.bars.readers import LoadedBars, load_many
 from ffm_core.bars.sessions import to_stamp
 from ffm_core.bars.simulate import demo_market
 from ffm_core.errors import ConfigError, StrategyError, UnknownNameError, UsageError
-from ffm_core.evaluate.run import Job
+from ffm_core.evaluate.finding import Job
 from ffm_core.evaluate.streams import Parts
 from ffm_core.features.trivial8 import TRIVIAL8
 from ffm_core.host.boundary import call_plugin

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ffm_core.evaluate.run import Finding
+from ffm_core.evaluate.evidence import certificate_of
+from ffm_core.evaluate.finding import Finding
 from ffm_core.evaluate.trades import (
     cost_table,
     daily_r,
@@ -80,10 +81,7 @@ def result_of(finding: Finding) -> dict[str, Any]:
 
 
 def _certificate(finding: Finding) -> dict[str, Any]:
-    from ffm_core.causal.falsify import merge
-
-    streams = finding.prepared.pool.streams
-    found = asdict(merge([stream.certificate for stream in streams]))
+    found = asdict(certificate_of(finding.prepared))
     found["subjects"] = list(found["subjects"])
     found["failures"] = list(found["failures"])
     return found
