@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +25,8 @@ def _load(name: str, path: Path) -> ModuleType:
 PAGES = _load("ffm_docs_pages", Path(__file__).with_name("pages.py"))
 
 
-SLOW = ("README.md", "examples/README.md")  # they judge markets of more than two years
+# They judge markets of more than two years, or run many commands.
+SLOW = ("README.md", "examples/README.md", "docs/how-to/bring-your-data.md")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -62,7 +64,10 @@ def sample_files() -> Callable[[Path, Path], None]:
     samples = _load("ffm_docs_samples", Path(__file__).with_name("samples.py"))
 
     def write(page: Path, folder: Path) -> None:
+        shutil.copytree(PAGES.ROOT / "examples", folder / "examples")
         if page.name == "bring-your-data.md":
             samples.write_all(folder)
+        if page == PAGES.ROOT / "README.md":
+            samples.write_one(folder / "es.csv")
 
     return write

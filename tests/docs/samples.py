@@ -29,6 +29,11 @@ def write_all(folder: Path) -> None:
     _plain(half_hours, folder / "BRENT_30m.csv")
 
 
+def write_one(path: Path) -> None:
+    """Write two years of bars with naive New York stamps."""
+    _plain(market("SIMA7", months=24, timeframe="30m"), path)
+
+
 def _columns(bars: Bars) -> pl.DataFrame:
     return bars.frame.select("ts", *PRICES, pl.col("volume").cast(pl.Int64))
 
