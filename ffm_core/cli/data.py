@@ -107,7 +107,7 @@ def import_command(
     if as_json:
         streams = [{"stream": n, **entry.as_json()} for n, entry in sorted(store.streams.items())]
         emit_json("ffm-data-import/1", {"files": [_row(e) for e in report], "streams": streams})
-    else:
+    elif store.streams:
         rows = [
             (n, f"{e.rows} bars", f"{e.first} .. {e.last}", e.file)
             for n, e in sorted(store.streams.items())
@@ -131,7 +131,7 @@ def check_command(
     loaded, failed = _load(sources, column_map, reading, quiet=quiet)
     if as_json:
         emit_json("ffm-data-check/1", {"streams": [_facts(i) for i in loaded], "failed": failed})
-    else:
+    elif loaded:
         say("\n".join(_audit_page(item) for item in loaded))
     refused = [
         (i.source_name, f"the audit refuses {i.bars.stream}: {i.audit.refusal}", _REFUSED_FIX)
@@ -152,7 +152,7 @@ def describe_command(
     loaded, failed = _load(sources, column_map, reading, quiet=quiet)
     if as_json:
         emit_json("ffm-data-describe/1", {"streams": [_facts(i) for i in loaded], "failed": failed})
-    else:
+    elif loaded:
         say("\n\n".join(columns(_describe(_facts(item))) for item in loaded))
     _end(len(loaded) + len(failed), _problems(failed))
 

@@ -53,7 +53,7 @@ def _check_width(path: Path, sniffed: Sniffed) -> None:
     doubled = sorted({name for name in sniffed.header if sniffed.header.count(name) > 1})
     if doubled:
         raise SchemaError(
-            f"{path.name}: the header names {doubled[0]!r} twice",
+            f"{path.name}: the header names {shortened(doubled[0])!r} twice",
             fix="rename or remove all but one of these columns",
         )
 
