@@ -32,9 +32,10 @@ INCONCLUSIVE and do nothing else.
 """
 _CLASSIC = """## classic
 
-Six older checks as they stood, for comparison, with fixed margins and no interval;
-`--checks classic` judges by them. A PASS under this set is always a qualified one (exit
-code 5): the first check chooses its threshold on the test months themselves.
+Six older checks as they stood, for comparison, with fixed margins and no interval. A run
+under another set reports them and lets them decide nothing. With `--checks classic` they
+decide, and a PASS is always a qualified one (exit code 5): the first check chooses its
+threshold on the test months themselves.
 
 """
 

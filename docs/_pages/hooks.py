@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import textwrap
 from collections.abc import Callable
 from typing import Any
@@ -72,4 +73,6 @@ def _section(name: str, spec: Callable[..., Any]) -> str:
 
 def _example(body: str) -> str:
     text = textwrap.dedent(body.removeprefix("::").strip("\n"))
+    # The formatter also reads Markdown, and wants a line between import and return.
+    text = re.sub(r"(\n    from .+\n)(    return)", r"\1\n\2", text)
     return "from ffm_core import hookimpl\n\n\n" + text

@@ -25,7 +25,9 @@ ROOT = Path(__file__).resolve().parents[2]
 SHELLS = ("sh", "bash", "shell", "console")
 NOT_RUN = ("make", "git", "cd", "source")
 VERDICTS = {0, 1, 5}
-_OPEN = re.compile(r'^(?P<indent> *)```(?P<language>\w*)(?P<output> +output)?(?: +title="(?P<title>[^"]+)")?\s*$')
+_OPEN = re.compile(
+    r'^(?P<indent> *)```(?P<language>\w*)(?P<output> +output)?(?: +title="(?P<title>[^"]+)")?\s*$'
+)
 _HEADING = re.compile(r"^#{1,6} +(.*?)\s*$")
 _LINK = re.compile(r"(?<!\!)\[(?:[^\[\]]|\[[^\]]*\])*\]\(([^()\s]+)\)|!\[[^\]]*\]\(([^()\s]+)\)")
 _EXITS = re.compile(r"\s+# exits with (\d+)\s*$")
@@ -76,9 +78,7 @@ def blocks(page: Path) -> list[Block]:
             cut = len(match["indent"])
             text = "\n".join(row[cut:] for row in inside) + "\n"
             shows = match["output"] is not None
-            found.append(
-                Block(page, start, match["language"], match["title"] or "", text, shows)
-            )
+            found.append(Block(page, start, match["language"], match["title"] or "", text, shows))
             inside = None
         else:
             inside.append(line)
