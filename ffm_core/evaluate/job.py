@@ -108,7 +108,8 @@ def job_of(config: EvalConfig, home: Path) -> Job:
     source = HostSource(host=host, features=config.features, exit_name=config.exit)
     source.open()
     learner = learner_of(config, host)
-    loaded = _load(config)
+    # In one order however they were named: rows are pooled and drawn by stream.
+    loaded = sorted(_load(config), key=lambda item: item.bars.stream)
     origin = offered.origin
     checks, custom = checks_of(config)
     return Job(
@@ -255,6 +256,7 @@ def direct_job(
     bars: Sequence[Bars], labeler: Labeler, config: EvalConfig, home: Path, learner: Learner | None
 ) -> Job:
     """Return a job for bars and a labeler held in memory."""
+    ordered = sorted(bars, key=lambda item: item.stream)
     checks, custom = checks_of(config)
     source = DirectSource(labeler=labeler, features=config.features, exit_name=config.exit)
     for name in config.features:
@@ -262,7 +264,7 @@ def direct_job(
             raise UnknownNameError(f"there is no built-in feature set {name!r}")
     return Job(
         config=config,
-        bars=list(bars),
+        bars=ordered,
         source=source,
         learner=learner,
         controls=[],
@@ -276,7 +278,7 @@ def direct_job(
             "summary": labeler.summary,
             "labeler": labeler.name,
         },
-        data=[data_facts(item) for item in bars],
+        data=[data_facts(item) for item in ordered],
         code_hash=_code_of(labeler),
         home=home,
         jobs=config.jobs or 1,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
+from ffm_core.bars import Instrument
 from ffm_core.evaluate.evidence import Fitted, certificate_of, gather_evidence
 from ffm_core.evaluate.executor import Executor
 from ffm_core.evaluate.finding import Finding, Job
 from ffm_core.evaluate.lineage import day_fingerprints, days_by_instrument
-from ffm_core.evaluate.plan import Prepared, Seal, ledger_seal, prepare
+from ffm_core.evaluate.plan import Prepared, Seal, SealOf, ledger_seal, prepare
 from ffm_core.evaluate.progress import Progress
 from ffm_core.records import (
     CheckResult,
@@ -46,7 +47,7 @@ def preregister(job: Job) -> dict[str, Any]:
 def prepare_job(job: Job, promised: dict[str, Any], progress: Progress, *, write: bool) -> Prepared:
     """Prepare streams and folds; with ``write`` the seal is fixed in the ledger."""
     ledger = Ledger(job.home)
-    seal_of = ledger_seal(ledger, write=write)
+    seal_of = ledger_seal(ledger, dry=not write)
     if job.config.unseal and write:
         seal_of = _unsealing(ledger, job, lock_of(job, promised))
     return prepare(
@@ -73,7 +74,7 @@ def lock_of(job: Job, promised: dict[str, Any]) -> str:
     )
 
 
-def _unsealing(ledger: Ledger, job: Job, prereg_hash: str) -> Any:
+def _unsealing(ledger: Ledger, job: Job, prereg_hash: str) -> SealOf:
     from ffm_core.bars.sessions import day_grid
 
     newest: dict[str, int] = {}
@@ -82,8 +83,9 @@ def _unsealing(ledger: Ledger, job: Job, prereg_hash: str) -> Any:
         symbol = bars.instrument.symbol
         newest[symbol] = max(last, newest.get(symbol, last))
 
-    def seal_of(proposed: dict[str, int]) -> Seal:
-        opened = ledger.unseal(newest, prereg_hash=prereg_hash)
+    def seal_of(proposed: dict[str, int], *, write: bool) -> Seal:
+        opening = ledger.unseal if write else ledger.would_unseal
+        opened = opening(newest, prereg_hash=prereg_hash)
         return Seal(
             day=min(opened.seal_from.values()), opened=True, by_instrument=dict(opened.seal_from)
         )
@@ -132,10 +134,16 @@ def identity_of(job: Job, promised: dict[str, Any], seal: Seal) -> str:
     return sha256_json(
         {
             "lock": lock_of(job, promised),
-            "data": sorted([b.stream, b.sha256] for b in job.bars),
+            "data": [[b.stream, b.sha256, _terms(b.instrument)] for b in job.bars],
             "seal": {"opened": seal.opened, "from": seal.by_instrument},
         }
     )
+
+
+def _terms(instrument: Instrument) -> dict[str, Any]:
+    """Return what a declared instrument may change in a result, costs above all."""
+    words = ("name", "exchange", "group", "source")
+    return {key: value for key, value in asdict(instrument).items() if key not in words}
 
 
 def _open(
