@@ -163,3 +163,45 @@ def test_every_contract_check_has_its_place(docs):
 def test_every_instrument_has_its_place(docs):
     table = text(docs, "instruments.md").split("## Fields")[0]
     assert first_cells(table) == {item.symbol for item in known()}
+
+
+@pytest.fixture
+def shown_file(docs, tmp_path):
+    """Write a file shown on a page and return its path."""
+
+    def write(page, title):
+        found = docs.blocks(docs.ROOT / "docs" / page)
+        path = tmp_path / title
+        path.write_text(next(block.text for block in found if block.title == title))
+        return path
+
+    return write
+
+
+def test_the_settings_file_shown_is_understood(shown_file):
+    from ffm_core.runs.resolve import resolve
+
+    found = resolve({"strategy": "x"}, file=shown_file("reference/config.md", "eval.toml"))
+    assert found.config.seed == 7
+    assert found.config.exit_params == {"tie": "skip"}
+
+
+def test_the_check_set_shown_is_understood_and_qualifies(shown_file):
+    from ffm_core.evaluate.job import checks_of, qualifier_of
+    from ffm_core.runs.config import EvalConfig
+
+    path = shown_file("reference/config.md", "softer.toml")
+    config = EvalConfig(strategy="x", checks=str(path))
+    checks, custom = checks_of(config)
+    constants = {check.name: check.constants for check in checks}
+    assert constants["profit"]["delta"] == 0.10
+    assert constants["sample"]["min_trades"] == 200
+    assert qualifier_of(config, custom) == "judged with checks=softer.toml"
+
+
+def test_the_instruments_shown_can_be_declared(shown_file):
+    from ffm_core.bars.instruments import declare
+
+    found = declare(shown_file("how-to/bring-your-data.md", "my-instruments.toml"))
+    assert found["BRENT"].tick_size == 0.01
+    assert found["WIDGET"].cost_points() == pytest.approx(2 * 1.7 / 20 + 2 * 0.25)
