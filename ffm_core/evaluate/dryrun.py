@@ -56,6 +56,7 @@ def dry_run(job: Job, progress: Progress) -> dict[str, Any]:
         },
         "costs": [_costs(job, i) for i in range(len(job.bars))],
         "smallest_edge_r": asdict(edge),
+        "qualifier": job.qualifier,
     }
     return {**found, "lines": _lines(found)}
 
@@ -93,5 +94,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
         f"power       a mean of {edge['independent']:+.3f} R per trade would be seen in 80 of 100 "
         f"runs if trades were independent, {edge['day_bound']:+.3f} R if those of a day were one"
     )
+    if found["qualifier"]:
+        lines.append(f"qualifier   a PASS would be a qualified one: {found['qualifier']}")
     lines.append(f"prereg      {found['prereg']['hash'][:16]} ({found['prereg']['claim']})")
     return lines

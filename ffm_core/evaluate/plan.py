@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -30,6 +31,13 @@ class Seal:
     day: int  # first sealed trading date, days since 1970
     opened: bool
     by_instrument: dict[str, int]
+
+
+class SealOf(Protocol):
+    """How a run learns its seal from the proposals of its instruments."""
+
+    def __call__(self, proposed: dict[str, int], *, write: bool) -> Seal:
+        """Return the seal; only with ``write`` is it fixed or opened in the ledger."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +65,13 @@ def prepare(
     home: Path,
     executor: Executor[StreamTask, Stream],
     progress: Progress,
-    seal_of: Callable[[dict[str, int]], Seal],
+    seal_of: SealOf,
 ) -> Prepared:
-    """Prepare all streams and lay the folds."""
+    """Prepare all streams and lay the folds.
+
+    A seal is fixed or opened last of all, once folds can be laid and nothing reads the
+    future: work that comes to nothing must not cost the tail of an instrument.
+    """
     parts = source.open()
     params = check_params(parts.labeler.params, config.params, owner=parts.labeler.name)
     label_params, run_params = _exit_params(parts, params, config)
@@ -94,8 +106,9 @@ def prepare(
     if config.overlap == "one_per_stream":
         pool = _thin(pool)
     days, start_us = _grid(streams)
-    seal = seal_of(_proposed_seals(streams))
-    folds = plan_folds(
+    proposed = _proposed_seals(streams)
+    lay = partial(
+        plan_folds,
         pool.table,
         days,
         start_us,
@@ -108,9 +121,16 @@ def prepare(
         ),
         first_day=max(int(s.grid_days[0]) for s in streams),
         last_day=min(int(s.grid_days[-1]) for s in streams),
-        seal_day=seal.day,
-        unsealed=seal.opened,
     )
+    seal = seal_of(proposed, write=False)
+    folds = lay(seal_day=seal.day, unsealed=seal.opened)
+    if all(stream.certificate.status != "broken" for stream in streams):
+        fixed = seal_of(proposed, write=True)
+        # Another process may have fixed an earlier seal in between.
+        folds = folds if fixed == seal else lay(seal_day=fixed.day, unsealed=fixed.opened)
+        seal = fixed
+    else:
+        seal = replace(seal, opened=False)
     return Prepared(
         parts=parts, params=params, label_params=label_params, run_params=run_params,
         tasks=tasks, pool=pool, folds=folds, seal=seal, days=days, day_start_us=start_us,
@@ -137,8 +157,6 @@ def _exit_params(
 
 
 def _thin(pool: Pool) -> Pool:
-    from dataclasses import replace
-
     return replace(pool, table=replace(pool.table, valid=one_per_stream(pool)))
 
 
@@ -168,13 +186,13 @@ def _proposed_seals(streams: Sequence[Stream]) -> dict[str, int]:
     return proposed
 
 
-def ledger_seal(ledger: Ledger, *, write: bool) -> Callable[[dict[str, int]], Seal]:
-    """Return how a run learns its seal; a dry run reads and writes nothing."""
+def ledger_seal(ledger: Ledger, *, dry: bool = False) -> SealOf:
+    """Return how a run learns its seal from the ledger; a dry run never writes."""
 
-    def seal_of(proposed: dict[str, int]) -> Seal:
+    def seal_of(proposed: dict[str, int], *, write: bool) -> Seal:
         fixed = {}
         for symbol, day in sorted(proposed.items()):
-            known = ledger.seal_day(symbol, day) if write else ledger.sealed(symbol)
+            known = ledger.seal_day(symbol, day) if write and not dry else ledger.sealed(symbol)
             fixed[symbol] = day if known is None else known
         return Seal(day=min(fixed.values()), opened=False, by_instrument=fixed)
 

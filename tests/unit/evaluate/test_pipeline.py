@@ -181,3 +181,42 @@ def test_labeler_without_declared_columns_is_an_error(
     undeclared = dataclasses.replace(LABELER, columns=())
     with pytest.raises(Exception, match="declared and returned columns differ"):
         evaluate_bars(small_bars, labeler=undeclared, config=EvalConfig(**SMALL), home=tmp_path)
+
+
+def test_work_that_comes_to_nothing_costs_no_seal(small_bars: list[Bars], tmp_path: Path) -> None:
+    short = [small_bars[0][: len(small_bars[0]) // 3]]  # four months, of which two get sealed
+    with pytest.raises(SampleError, match="before the sealed tail"):
+        judge(short, tmp_path)
+    assert Ledger(tmp_path).events() == []
+    leaking = dataclasses.replace(LABELER, name="leaking", decide=_decide_late)
+    config = EvalConfig(**SMALL)
+    record = evaluate_bars(small_bars, labeler=leaking, config=config, home=tmp_path)
+    assert record["result"]["verdict"]["decision"] == "REFUSED"
+    assert Ledger(tmp_path).events() == []
+
+
+def test_an_unsealing_that_comes_to_nothing_opens_nothing(
+    small_bars: list[Bars], tmp_path: Path
+) -> None:
+    judge(small_bars, tmp_path, learner="none")
+    leaking = dataclasses.replace(LABELER, name="leaking", decide=_decide_late)
+    config = EvalConfig(**SMALL, learner="none", unseal=True)
+    record = evaluate_bars(small_bars, labeler=leaking, config=config, home=tmp_path)
+    assert record["result"]["verdict"]["decision"] == "REFUSED"
+    assert not record["result"]["folds"]["seal"]["opened"]
+    with pytest.raises(SampleError):
+        judge(small_bars, tmp_path, learner="none", unseal=True, train_months=24)
+    assert "unsealed" not in [event.kind for event in Ledger(tmp_path).events()]
+    opened = judge(small_bars, tmp_path, learner="none", unseal=True)
+    assert opened["result"]["folds"]["seal"]["opened"]
+    assert "unsealed" in [event.kind for event in Ledger(tmp_path).events()]
+
+
+def _decide_late(bars: Bars, params: dict[str, Any]) -> Decisions:
+    """Decide like the labeler of the worlds, but never on the last bars given."""
+    found = LABELER.decide(bars, params)
+    kept = found.bar < len(bars) - 2
+    return Decisions(
+        bar=found.bar[kept], side=found.side[kept], risk=found.risk[kept],
+        columns={name: values[kept] for name, values in found.columns.items()},
+    )  # fmt: skip
