@@ -11,7 +11,7 @@ DATA = (".parquet", ".pq", ".csv", ".html", ".sqlite3", ".zip", ".dbn", ".zst", 
         ".pkl")  # fmt: skip
 MACHINE = re.compile(
     r"(?<![\w.])/(?:work|home|Users|root|mnt|tmp/[\w-]+)/[\w.-]+"
-    r"|\b(?:\d{1,3}\.){3}\d{1,3}\b|localhost:\d+|file://"
+    r"|\b(?:\d{1,3}\.){3}\d{1,3}\b|localhost:\d+|file:/{2}"
 )
 
 
@@ -58,7 +58,12 @@ def test_no_text_names_a_machine(docs, tracked):
 
 
 def test_a_machine_path_is_noticed():
-    for text in ("see /" + "home/anna/ffm", "at /" + "work/main", "http://10." + "0.0.7:80"):
+    for text in (
+        "see /" + "home/anna/ffm",
+        "at /" + "work/main",
+        "http://10." + "0.0.7:80",
+        "file:/" + "/x",
+    ):
         assert offending(text)
     for text in ("docs/how-to", "1/work/hour", "/dev/null", "10.0.1", "https://example.org/a"):
         assert not offending(text)
