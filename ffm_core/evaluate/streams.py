@@ -154,7 +154,10 @@ def _check_decisions(decisions: object, labeler: Labeler, bars: Bars) -> None:
             fix="return ffm_core.Decisions(bar=..., side=..., risk=...)",
         )
     if len(decisions) and not (decisions.bar[0] >= 0 and decisions.bar[-1] < len(bars)):
-        raise StrategyError(f"{where} decided on a bar outside 0..{len(bars) - 1}")
+        raise StrategyError(
+            f"{where} decided on a bar outside 0..{len(bars) - 1}",
+            fix="each of Decisions.bar is the index of a bar given to decide",
+        )
     declared = {column.name for column in labeler.columns}
     given = set(decisions.columns)
     if declared != given:

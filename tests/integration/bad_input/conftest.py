@@ -144,3 +144,34 @@ def lines(frame: pl.DataFrame) -> list[str]:
     """The same as lines of CSV, with a header and stamps in UTC."""
     text: str = frame.head(400).write_csv(datetime_format="%Y-%m-%d %H:%M:%S+00:00")
     return text.splitlines()
+
+
+IDEA = """
+import numpy as np
+from ffm_core import Decisions, Labeler
+
+def decide(bars, params):
+    bar = np.arange(60, len(bars), 6)
+    side = np.where(bars.close[bar] >= bars.close[bar - 20], 1, -1).astype(np.int8)
+    return Decisions(bar=bar, side=side, risk=np.full(len(bar), 40 * bars.instrument.tick_size))
+
+LABELER = Labeler(name="idea", decide=decide, horizon_bars=12, warmup_bars=60)
+"""
+JUDGE = ("eval", "idea.py", "--data", "SIMA1_9.parquet", "--learner", "none", "--features", "",
+         "--jobs", "1", "--quiet")  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def nine_months() -> bytes:
+    """Enough bars of a simulated market for three folds, as a Parquet file."""
+    buffer = io.BytesIO()
+    market("SIMA1", months=9, timeframe="1h").frame.write_parquet(buffer)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def judged(desk: Desk, nine_months: bytes) -> tuple[str, ...]:
+    """The words of an evaluation that works: a strategy of one file and its bars."""
+    desk.write("idea.py", IDEA)
+    desk.write("SIMA1_9.parquet", nine_months)
+    return JUDGE
