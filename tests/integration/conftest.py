@@ -19,6 +19,7 @@ import polars as pl
 import pytest
 
 from ffm_core.bars.simulate import market as simulated
+from ffm_core.runs.canonical import canonical_json
 from ffm_core.runs.ledger import Ledger, LedgerReport
 
 Process = subprocess.Popen[str]
@@ -92,6 +93,12 @@ class Desk:
                     found.append(place.with_name("cmdline").read_text().replace("\0", " "))
         return found
 
+    @staticmethod
+    def timeless(record: dict[str, Any]) -> bytes:
+        """Return the bytes of a result without the moment the ledger began."""
+        trials = {**record["result"]["trials"], "ledger_since": None}
+        return canonical_json({**record["result"], "trials": trials})
+
     def entries(self) -> int:
         """Count what the cache holds."""
         return sum(1 for _ in self.home.glob("cache/*/*.ffmc"))
@@ -151,6 +158,14 @@ def quiet_market(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         paths.append(folder / f"{symbol}_30m.parquet")
         simulated(symbol, months=24, timeframe="30m").frame.write_parquet(paths[-1])
     return paths
+
+
+@pytest.fixture(scope="session")
+def undisturbed(new_desk: Callable[..., Desk], quiet_market: list[Path]) -> tuple[Desk, Any]:
+    """SuperTrend on the quiet market, judged in one process: the desk and the record."""
+    desk = new_desk(PYTHONHASHSEED="1")
+    data = [word for path in quiet_market for word in ("--data", path)]
+    return desk, desk.record("supertrend", *data, "--jobs", "1")
 
 
 @pytest.fixture(scope="session")

@@ -12,24 +12,13 @@ from pathlib import Path
 
 import pytest
 
-KILLS = 10  # in each of two chains
-DONE = (0, 1, 5)
+KILLS = 10  # in each of two chains that run side by side
+ANSWERS = (0, 1, 5)
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 
 
 def evaluation(market, *words):
-    return ["eval", "supertrend", "--data", market[0], "--data", market[1], *words]
-
-
-def timeless(record):
-    """Return the result without the moment the ledger began."""
-    result = record["result"]
-    return {**result, "trials": {**result["trials"], "ledger_since": None}}
-
-
-@pytest.fixture(scope="module")
-def undisturbed(new_desk, quiet_market):
-    return new_desk().record(*evaluation(quiet_market, "--jobs", "1")[1:])
+    return ["supertrend", "--data", market[0], "--data", market[1], *words]
 
 
 def kill_at_a_random_moment(desk, words, rng):
@@ -38,11 +27,11 @@ def kill_at_a_random_moment(desk, words, rng):
     Return False when the evaluation came to its end before.
     """
     wanted = desk.entries() + rng.randrange(4)
-    process = desk.start(*words)
+    process = desk.start("eval", *words)
     desk.until(lambda: desk.entries() >= wanted or process.poll() is not None)
-    time.sleep(rng.uniform(0.0, 1.5))
+    time.sleep(rng.uniform(0.0, 1.0))
     if process.poll() is not None:
-        assert process.returncode in DONE, process.communicate()[1]
+        assert process.returncode in ANSWERS, process.communicate()[1]
         return False
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
@@ -61,16 +50,54 @@ def kill_again_and_again(desk, words, seed):
         assert sum(report.trials.values()) <= 1, report
 
 
+def assert_it_comes_through_and_counts_once(desk, words, undisturbed):
+    stored = desk.entries()
+    record = desk.record(*words)
+    assert desk.timeless(record) == desk.timeless(undisturbed)
+    assert record["result"]["trials"]["n"] == record["envelope"]["trial_count_today"] == 1
+    if stored > 4:  # all but the four certificates are fits, which count as hits
+        assert record["envelope"]["cache"]["hits"] >= stored - 4
+    assert desk.verified().trials == {"open": 0, "closed": 1, "aborted": 0}
+    assert desk.unfinished() == []
+    assert desk.run("runs", "verify").returncode == 0
+
+
 def test_killed_twenty_times_it_comes_through_and_counts_once(new_desk, quiet_market, undisturbed):
     words = evaluation(quiet_market, "--jobs", "1")
     desks = [new_desk(), new_desk()]
     with ThreadPoolExecutor(len(desks)) as threads:
         list(threads.map(kill_again_and_again, desks, [words] * 2, range(2)))
-    for desk in desks:
-        record = desk.record(*words[1:])
-        assert record["result"]["trials"]["n"] == 1
-        assert timeless(record) == timeless(undisturbed)
-        assert record["envelope"]["trial_count_today"] == 1
-        assert desk.verified().trials == {"open": 0, "closed": 1, "aborted": 0}
+        list(
+            threads.map(
+                assert_it_comes_through_and_counts_once, desks, [words] * 2, [undisturbed[1]] * 2
+            )
+        )
+
+
+def test_interrupted_it_says_one_line_and_comes_through_later(desk, quiet_market, undisturbed):
+    words = evaluation(quiet_market, "--jobs", "2")
+    for moment in (
+        lambda process, before: desk.home.exists(),
+        lambda process, before: any("LokyProcess" in line for line in desk.living(process)),
+        lambda process, before: desk.entries() > before,
+        lambda process, before: desk.entries() > before + 3,
+    ):
+        process, before = desk.start("eval", *words, "--quiet"), desk.entries()
+        assert desk.until(lambda: moment(process, before) or process.poll() is not None)  # noqa: B023
+        time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process
+        out, err = process.communicate()
+        assert (process.returncode, out, err.split()) == (130, "", ["error:", "interrupted"])
+        assert desk.until(lambda: not desk.living(process), seconds=20)  # noqa: B023
+        assert desk.verified().trials["closed"] == 0
         assert desk.unfinished() == []
-        assert desk.run("runs", "verify").returncode == 0
+    assert desk.ledger.trials()[0].aborted
+    assert_it_comes_through_and_counts_once(desk, words, undisturbed[1])
+
+
+def test_workers_do_not_outlive_an_evaluation_that_was_killed(desk, quiet_market):
+    process = desk.start("eval", *evaluation(quiet_market, "--jobs", "2"))
+    desk.until(lambda: any("LokyProcess" in line for line in desk.living(process)))
+    process.kill()  # this one process, as the kernel does when memory runs out
+    process.wait()
+    assert desk.until(lambda: not desk.living(process), seconds=30), desk.living(process)
