@@ -82,7 +82,7 @@ def _options(command: C) -> C:
 @_options
 @output_options
 def command(strategy: str, file: Path | None, dry_run: bool, **flags: Any) -> None:
-    r"""Judge a strategy and say why.
+    """Judge a strategy and say why.
 
     NAME is an installed strategy ('ffm plugins list' shows them) or the path of a
     Python file. The verdict is PASS, FAIL, INCONCLUSIVE, or REFUSED for look-ahead.
@@ -92,13 +92,14 @@ def command(strategy: str, file: Path | None, dry_run: bool, **flags: Any) -> No
       ffm eval supertrend --demo
       ffm eval supertrend --data ES=es_5m.csv --tz America/New_York
       ffm eval ./idea.py --data CL_5m.parquet --learner none
-    """
+    """  # noqa: D301 -- click wants the control character itself
     from ffm_core.evaluate import job_of
     from ffm_core.paths import ffm_home
     from ffm_core.runs.atomic import require_writable
 
     as_json, quiet = bool(flags.pop("as_json")), bool(flags.pop("quiet"))
     config = _config(strategy, file, flags)
+    as_json, quiet = as_json or config.json_output, quiet or config.quiet
     if not dry_run:
         require_writable(config.out, moved_by="--out")
         require_writable(ffm_home(), moved_by="FFM_HOME")

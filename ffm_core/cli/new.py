@@ -50,5 +50,7 @@ def strategy_command(
         note(f"the old folder is now {written.backup}")
     say(f"wrote {written.folder} ({len(written.files)} files)")
     if not quiet:
-        say(f"  next: pip install -e {written.folder} && ffm eval {name} --demo")
+        # Without a slash pip would take the folder's name for a package's.
+        place = written.folder if written.folder.is_absolute() else f"./{written.folder}"
+        say(f"  next: pip install -e {place} && ffm eval {name} --demo")
         say(f"  test: pytest {written.folder}")

@@ -166,7 +166,7 @@ def _show(run: Run) -> None:
     if checks:
         say()
         say(columns([["CHECK", "OUTCOME", "VALUE", "THRESHOLD", "REASON"], *checks]))
-    arms = [[name, str(arm.get("n_trades", "")), _number(arm.get("mean_r"))]
+    arms = [[name, f"{arm.get('n_trades') or 0:,.0f}", _number(arm.get("mean_r"))]
             for name, arm in run.result.get("arms", {}).items()]  # fmt: skip
     if arms:
         say()

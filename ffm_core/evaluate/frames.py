@@ -13,6 +13,8 @@ from ffm_core.records import REASONS, VOIDS
 from ffm_core.types import Int64
 
 _UTC = pl.Datetime("us", "UTC")
+_OUTCOMES = ("entry_price", "risk_points", "exit_price", "r_gross", "r_net", "cost_r", "peak_r",
+             "mfe_r", "mae_r", "entry_time", "exit_time", "reason", "void_reason")  # fmt: skip
 
 
 def decisions_frame(finding: Finding) -> pl.DataFrame:
@@ -55,9 +57,13 @@ def decisions_frame(finding: Finding) -> pl.DataFrame:
         "probability": probability,
         "taken": taken,
     }
-    frame = pl.DataFrame(data)
+    frame = pl.DataFrame(data).with_columns(sealed=finding.prepared.sealed)
     times = [pl.col(name).cast(_UTC) for name in ("bar_time", "entry_time", "exit_time")]
-    return _no_nan(frame.with_columns(*times, pl.col("fold").replace(-1, None)))
+    open_eyes = pl.when(~pl.col("sealed"))  # what became of sealed decisions is not shown
+    hidden = [open_eyes.then(pl.col(name)).alias(name) for name in _OUTCOMES]
+    return _no_nan(frame.with_columns(*times, pl.col("fold").replace(-1, None))).with_columns(
+        hidden
+    )
 
 
 def trades_frame(finding: Finding) -> pl.DataFrame:

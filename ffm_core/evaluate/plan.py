@@ -21,7 +21,7 @@ from ffm_core.ruler.folds import FoldPlan, FoldSettings, choose_seal, plan_folds
 from ffm_core.runs.config import EvalConfig
 from ffm_core.runs.ledger import Ledger
 from ffm_core.runs.resolve import check_params
-from ffm_core.types import Int32, Int64
+from ffm_core.types import Bool, Int32, Int64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +54,15 @@ class Prepared:
     seal: Seal
     days: Int32  # union grid of trading days
     day_start_us: Int64
+
+    @property
+    def sealed(self) -> Bool:
+        """Decisions whose outcome could reach past the seal, (N,); none once it is opened."""
+        table = self.pool.table
+        place = int(np.searchsorted(self.days, self.seal.day))
+        if self.seal.opened or place == len(self.days):
+            return np.zeros(len(table), dtype=np.bool_)
+        return np.asarray(table.t_end_max >= self.day_start_us[place])
 
 
 def prepare(
@@ -106,35 +115,75 @@ def prepare(
     if config.overlap == "one_per_stream":
         pool = _thin(pool)
     days, start_us = _grid(streams)
+    broken = any(stream.certificate.status == "broken" for stream in streams)
+    try:
+        seal, folds = _lay(config, streams, pool, days, start_us, seal_of, broken=broken)
+    except SampleError:
+        if not broken:
+            raise
+        seal, folds = _nothing_laid(config, streams)  # look-ahead matters more than length
+    return Prepared(
+        parts=parts, params=params, label_params=label_params, run_params=run_params,
+        tasks=tasks, pool=pool, folds=folds, seal=seal, days=days, day_start_us=start_us,
+    )  # fmt: skip
+
+
+def _lay(
+    config: EvalConfig,
+    streams: Sequence[Stream],
+    pool: Pool,
+    days: Int32,
+    start_us: Int64,
+    seal_of: SealOf,
+    *,
+    broken: bool,
+) -> tuple[Seal, FoldPlan]:
     proposed = _proposed_seals(streams)
     lay = partial(
         plan_folds,
         pool.table,
         days,
         start_us,
-        FoldSettings(
-            train=config.train_months,
-            validation=config.validation_months,
-            test=config.test_months,
-            stride=config.test_months,
-            embargo_days=config.embargo_days,
-        ),
-        first_day=max(int(s.grid_days[0]) for s in streams),
-        last_day=min(int(s.grid_days[-1]) for s in streams),
+        _fold_settings(config),
+        first_day=_span(streams)[0],
+        last_day=_span(streams)[1],
     )
     seal = seal_of(proposed, write=False)
     folds = lay(seal_day=seal.day, unsealed=seal.opened)
-    if all(stream.certificate.status != "broken" for stream in streams):
-        fixed = seal_of(proposed, write=True)
-        # Another process may have fixed an earlier seal in between.
-        folds = folds if fixed == seal else lay(seal_day=fixed.day, unsealed=fixed.opened)
-        seal = fixed
-    else:
-        seal = replace(seal, opened=False)
-    return Prepared(
-        parts=parts, params=params, label_params=label_params, run_params=run_params,
-        tasks=tasks, pool=pool, folds=folds, seal=seal, days=days, day_start_us=start_us,
-    )  # fmt: skip
+    if broken:
+        return replace(seal, opened=False), folds
+    fixed = seal_of(proposed, write=True)
+    # Another process may have fixed an earlier seal in between.
+    return fixed, folds if fixed == seal else lay(seal_day=fixed.day, unsealed=fixed.opened)
+
+
+def _nothing_laid(config: EvalConfig, streams: Sequence[Stream]) -> tuple[Seal, FoldPlan]:
+    span = _span(streams)
+    plan = FoldPlan(
+        multiplier=1,
+        settings=_fold_settings(config),
+        span=span,
+        months=(),
+        folds=(),
+        skipped=(),
+        test_days=np.empty(0, dtype=np.int32),
+    )
+    return Seal(day=span[1] + 1, opened=False, by_instrument={}), plan
+
+
+def _span(streams: Sequence[Stream]) -> tuple[int, int]:
+    first = max(int(stream.grid_days[0]) for stream in streams)
+    return first, min(int(stream.grid_days[-1]) for stream in streams)
+
+
+def _fold_settings(config: EvalConfig) -> FoldSettings:
+    return FoldSettings(
+        train=config.train_months,
+        validation=config.validation_months,
+        test=config.test_months,
+        stride=config.test_months,
+        embargo_days=config.embargo_days,
+    )
 
 
 def _exit_params(

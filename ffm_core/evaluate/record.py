@@ -89,8 +89,9 @@ def _certificate(finding: Finding) -> dict[str, Any]:
 
 def _decisions(finding: Finding) -> dict[str, Any]:
     pool = finding.prepared.pool
-    void = Counter(VOIDS[code] for code in pool.results.void_reason if code)
-    valid = np.flatnonzero(pool.table.valid)
+    seen = ~finding.prepared.sealed  # outcomes of the sealed tail are not even counted
+    void = Counter(VOIDS[code] for code in pool.results.void_reason[seen] if code)
+    valid = np.flatnonzero(pool.table.valid & seen)
     names = [pool.table.streams[s] for s in pool.table.stream]
     return {
         "n": len(pool),

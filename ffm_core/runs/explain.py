@@ -70,6 +70,8 @@ def explain_decision(decision: Mapping[str, Any]) -> list[str]:
     if not (math.isnan(entry) or math.isnan(risk)):
         lines += _plan(side, entry, risk, target)
     gross, net = _number(decision["r_gross"]), _number(decision["r_net"])
+    if decision.get("sealed"):
+        return [*lines, "sealed    its outcome is not shown before the tail is opened"]
     if void not in ("", "none"):
         return [*lines, f"void      {void}: counted, never trained on, never traded"]
     if math.isnan(gross) or math.isnan(net):

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 from ffm_core.bars import Bars
 from ffm_core.errors import ConfigError, SampleError, UnknownNameError
-from ffm_core.evaluate import evaluate_bars
+from ffm_core.evaluate import evaluate, evaluate_bars
 from ffm_core.evaluate.dryrun import dry_run
 from ffm_core.evaluate.job import checks_of, direct_job, qualifier_of
 from ffm_core.evaluate.progress import Silent
@@ -220,3 +221,36 @@ def _decide_late(bars: Bars, params: dict[str, Any]) -> Decisions:
         bar=found.bar[kept], side=found.side[kept], risk=found.risk[kept],
         columns={name: values[kept] for name, values in found.columns.items()},
     )  # fmt: skip
+
+
+def test_sealed_decisions_show_nothing_of_what_became_of_them(
+    small_bars: list[Bars], tmp_path: Path
+) -> None:
+    job = direct_job(small_bars, LABELER, EvalConfig(**SMALL | {"learner": "none"}), tmp_path, None)
+    table = evaluate(job).decisions
+    sealed = table.filter(pl.col("sealed"))
+    assert len(sealed) > 100
+    for column in (
+        "r_net",
+        "r_gross",
+        "exit_time",
+        "exit_price",
+        "peak_r",
+        "reason",
+        "void_reason",
+    ):
+        assert sealed[column].null_count() == len(sealed)
+        assert table.filter(~pl.col("sealed"))[column].null_count() < len(table) - len(sealed)
+
+
+def test_peeking_on_too_few_bars_is_refused_all_the_same(
+    small_bars: list[Bars], tmp_path: Path
+) -> None:
+    peeking = Labeler(name="peek", decide=peek, horizon_bars=10, warmup_bars=1, history_bars=10,
+                      memory="finite")  # fmt: skip
+    short = [small_bars[0][:6000]]
+    result = evaluate_bars(short, labeler=peeking, config=EvalConfig(**SMALL), home=tmp_path)[
+        "result"
+    ]
+    assert result["verdict"]["decision"] == "REFUSED"
+    assert result["folds"]["items"] == []
