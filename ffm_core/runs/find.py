@@ -10,6 +10,7 @@ from ffm_core.runs.record import RECORD_FILE, Run, load_run
 from ffm_core.runs.resolve import suggest
 
 LATEST = "latest"
+_LONGEST = 80  # characters of a name that a message repeats
 
 
 def run_folders(out_dir: Path) -> list[Path]:
@@ -66,7 +67,7 @@ def find_run(reference: str | Path, *, out_dir: Path = Path("ffm-runs")) -> Path
             f"{text!r} fits {len(near)} runs: {', '.join(near[:4])}", fix="give more of the id"
         )
     raise UnknownNameError(
-        f"no run {text!r} in {out_dir}{suggest(text, folders)}",
+        f"no run {text[:_LONGEST]!r} in {out_dir}{suggest(text, folders)}",
         fix="list the runs with `ffm runs list`, or give the path of a run folder",
     )
 

@@ -31,6 +31,11 @@ SCHEMA = "ffm-run/1"
 NUMERICS = 1
 RECORD_FILE = "run.json"
 REPORT_FILE = "report.html"
+_SHAPES: Mapping[str, type] = {
+    "strategy": dict, "config": dict, "prereg": dict, "certificate": dict, "folds": dict,
+    "arms": dict, "trials": dict, "data": list, "checks": list,
+}  # fmt: skip
+_OF_TABLES = frozenset({"arms", "data", "checks"})
 _EDITED = "the result does not match its hash: it was edited after the run"
 _LIBRARIES = ("click", "joblib", "numba", "numpy", "pandas_market_calendars", "plotly", "pluggy",
               "polars", "pyarrow", "pydantic", "scikit-learn", "xgboost")  # fmt: skip
@@ -204,10 +209,12 @@ def read_record(folder: Path) -> Run:
     parts = {name: record.get(name) for name in ("result", "envelope", "result_hash")}
     kinds = (dict, dict, str)
     wrong = [n for (n, v), kind in zip(parts.items(), kinds, strict=True) if type(v) is not kind]
-    if not wrong and not _has_verdict(record["result"]):
-        wrong = ["verdict"]
+    if not wrong:
+        wrong = _misshapen(record["result"])
     if wrong:
-        raise RecordError(f"{path} lacks {', '.join(wrong)}", fix=fix)
+        raise RecordError(
+            f"{path} lacks {', '.join(wrong)}, or holds something else there", fix=fix
+        )
     return Run(path=folder, result=record["result"], envelope=record["envelope"],
                result_hash=record["result_hash"])  # fmt: skip
 
@@ -253,9 +260,17 @@ def platform_name() -> str:
     return f"{sys.platform} {platform.machine()}"
 
 
-def _has_verdict(result: Mapping[str, Any]) -> bool:
+def _misshapen(result: Mapping[str, Any]) -> list[str]:
+    """Return the parts readers rely on that are absent or of another shape."""
     verdict = result.get("verdict")
-    return isinstance(verdict, dict) and isinstance(verdict.get("decision"), str)
+    whole = isinstance(verdict, dict) and isinstance(verdict.get("decision"), str)
+    # A refused run leaves parts out, or has null there.
+    parts = {name: result[name] for name in _SHAPES if result.get(name) is not None}
+    wrong = [name for name, part in parts.items() if not isinstance(part, _SHAPES[name])]
+    for name in _OF_TABLES & (parts.keys() - set(wrong)):
+        rows = parts[name].values() if isinstance(parts[name], dict) else parts[name]
+        wrong += [] if all(isinstance(row, dict) for row in rows) else [name]
+    return ([] if whole else ["verdict"]) + sorted(wrong)
 
 
 def _version(distribution: str) -> str:

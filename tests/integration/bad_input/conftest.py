@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -73,7 +74,9 @@ class Desk:
 
     def _content(self) -> dict[str, str]:
         # The cache and the files of SQLite may change; they hold nothing a user sees.
-        own = [p for p in self.home.glob("*") if p.name not in ("cache",) and "sqlite" not in p.name]
+        own = [
+            p for p in self.home.glob("*") if p.name not in ("cache",) and "sqlite" not in p.name
+        ]
         places = [self.folder, *self.folder.rglob("*"), *own]
         return {str(p): _digest(p) for p in places}
 
@@ -175,3 +178,27 @@ def judged(desk: Desk, nine_months: bytes) -> tuple[str, ...]:
     desk.write("idea.py", IDEA)
     desk.write("SIMA1_9.parquet", nine_months)
     return JUDGE
+
+
+@pytest.fixture(scope="session")
+def original(tmp_path_factory: pytest.TempPathFactory, nine_months: bytes) -> Path:
+    """A judged run with its ledger; copied, never touched."""
+    place: Path = tmp_path_factory.mktemp("original")
+    desk = Desk(place / "desk", place / "home")
+    desk.folder.mkdir()
+    desk.write("idea.py", IDEA)
+    desk.write("SIMA1_9.parquet", nine_months)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(desk.folder)
+        patch.setenv("FFM_HOME", str(desk.home))
+        assert desk.run(*JUDGE).code in (0, 1, 5)
+    return place
+
+
+@pytest.fixture
+def stored(desk: Desk, original: Path) -> Path:
+    """The folder of a judged run of this desk."""
+    shutil.copytree(original / "desk", desk.folder, dirs_exist_ok=True)
+    shutil.copytree(original / "home", desk.home)
+    (folder,) = (desk.folder / "ffm-runs").iterdir()
+    return folder

@@ -209,7 +209,9 @@ def test_an_import_that_fails_makes_no_store(desk, refused, lines):
     refused(*words, code=4, says="line 6: 1 fields, expected 7", fix="remove the line", json=False)
 
 
-@pytest.mark.parametrize("place", ["März 2022/SIMA1 – 1h bars.csv", "SIMA1_東京=x.csv", "SIMA1.csv"])
+@pytest.mark.parametrize(
+    "place", ["März 2022/SIMA1 – 1h bars.csv", "SIMA1_東京=x.csv", "SIMA1.csv"]
+)
 def test_odd_but_legal_names_work(desk, lines, place):
     (desk.folder / place).parent.mkdir(exist_ok=True)
     desk.write(place, lines)
