@@ -30,6 +30,12 @@ REASONS = ("none", "stop", "stop_gap", "target", "target_gap", "timeout", "sessi
 VOIDS = ("none", "no_next_bar", "data_end", "roll", "hole", "small_risk", "stop_beyond_open",
          "tie_skipped")  # fmt: skip
 
+# What the fields of decisions are stored as.
+_KINDS: Mapping[str, type[np.generic]] = {
+    "bar": np.int64, "side": np.int8, "risk": np.float64, "stop_price": np.float64,
+    "target_r": np.float64, "horizon_bars": np.int32, "group": np.int64,
+}  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Param:
@@ -90,13 +96,11 @@ class Decisions:
         n = len(self.bar)
         if (self.risk is None) == (self.stop_price is None):
             raise StrategyError("decisions need either 'risk' or 'stop_price', not both")
-        kinds = {"bar": np.int64, "side": np.int8, "risk": np.float64, "stop_price": np.float64,
-                 "target_r": np.float64, "horizon_bars": np.int32, "group": np.int64}  # fmt: skip
-        for name, kind in kinds.items():
+        for name, kind in _KINDS.items():
             value = getattr(self, name)
             if value is None:
                 continue
-            array = np.array(value, dtype=kind)
+            array = _exactly(value, kind, name)
             if array.shape != (n,):
                 raise StrategyError(f"decisions.{name} has shape {array.shape}, expected ({n},)")
             array.setflags(write=False)
@@ -137,6 +141,21 @@ class Decisions:
             group=None if self.group is None else self.group[rows],
             columns={name: values[rows] for name, values in self.columns.items()},
         )
+
+
+def _exactly(value: Any, kind: type[np.generic], name: str) -> np.ndarray[Any, Any]:
+    """Return a copy as ``kind``; 2.7 is no bar, and 257 must not become side 1."""
+    given = np.asarray(value)
+    with np.errstate(invalid="ignore"):
+        array = np.array(given, dtype=kind)
+    if given.dtype != array.dtype:
+        lost = np.flatnonzero((array != given) & (array == array))  # NaN may stay NaN
+        if len(lost):
+            raise StrategyError(
+                f"decisions.{name}[{lost[0]}] is {given.flat[lost[0]]}, which is no {array.dtype}",
+                fix=f"give numbers that {array.dtype} can hold exactly",
+            )
+    return array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from ffm_core.bars import Bars
 from ffm_core.bars.primitives import atr_wilder
 from ffm_core.bars.sessions import day_grid, exchange_hours, trading_days
 from ffm_core.causal.falsify import falsify_feature_set, falsify_labeler, merge
-from ffm_core.errors import StrategyError
+from ffm_core.evaluate.asking import ask
 from ffm_core.labels.outcomes import outcomes
 from ffm_core.records import (
     Certificate,
@@ -95,8 +95,7 @@ def prepare_stream(task: StreamTask) -> Stream:
     """Decide, falsify, simulate and compute features for one stream."""
     parts = task.source.open()
     bars = task.bars
-    decisions = parts.call(parts.labeler.decide, bars, task.params)
-    _check_decisions(decisions, parts.labeler, bars)
+    decisions = parts.call(ask, parts.labeler, bars, task.params)
     certificate = _certify(task, parts, decisions)
     labels = simulate(bars, decisions, parts.label_policy, task.label_params, task)
     same = parts.run_policy is parts.label_policy and task.run_params == task.label_params
@@ -144,28 +143,6 @@ def simulate(
         return found
     slipped = found.net_at(task.slippage_ticks)
     return replace(found, r_net=slipped, slippage_ticks=task.slippage_ticks)
-
-
-def _check_decisions(decisions: object, labeler: Labeler, bars: Bars) -> None:
-    where = f"labeler {labeler.name!r} on {bars.stream}"
-    if not isinstance(decisions, Decisions):
-        raise StrategyError(
-            f"{where} returned {type(decisions).__name__}, not Decisions",
-            fix="return ffm_core.Decisions(bar=..., side=..., risk=...)",
-        )
-    if len(decisions) and not (decisions.bar[0] >= 0 and decisions.bar[-1] < len(bars)):
-        raise StrategyError(
-            f"{where} decided on a bar outside 0..{len(bars) - 1}",
-            fix="each of Decisions.bar is the index of a bar given to decide",
-        )
-    declared = {column.name for column in labeler.columns}
-    given = set(decisions.columns)
-    if declared != given:
-        odd = sorted(declared ^ given)
-        raise StrategyError(
-            f"{where}: declared and returned columns differ in {', '.join(odd)}",
-            fix="declare every column of Decisions.columns in Labeler.columns",
-        )
 
 
 def _features(parts: Parts, bars: Bars, decisions: Decisions) -> dict[str, Float32]:
