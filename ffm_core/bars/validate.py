@@ -16,6 +16,9 @@ from ffm_core.types import Bool, Float64, Int64
 Policy: TypeAlias = Literal["error", "drop"]
 Where: TypeAlias = Callable[[int], str]
 _NO_STAMP = np.iinfo(np.int64).min
+# No exchange stamps bars outside of these; a wrong unit or a year of two digits does.
+_FIRST_US, _LAST_US = -2_208_988_800_000_000, 7_258_118_400_000_000  # 1900 and 2200
+_MOST_PRICE, _MOST_VOLUME = 1e12, 1e18  # beyond, sums and squares lose their meaning
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +91,15 @@ def _columns(frame: pl.DataFrame) -> _Columns:
 def _all_good(c: _Columns) -> bool:
     # Comparisons with NaN are False, so bad values fail here and are named later.
     return bool(
-        c.stamp_us[0] != _NO_STAMP
+        c.stamp_us[0] >= _FIRST_US
+        and c.stamp_us[-1] < _LAST_US
         and (c.stamp_us[1:] > c.stamp_us[:-1]).all()
         and (c.low > 0).all()
         and (c.low <= np.minimum(c.open, c.close)).all()
         and (c.high >= np.maximum(c.open, c.close)).all()
         and (c.volume >= 0).all()
-        and np.isfinite(c.high).all()
-        and np.isfinite(c.volume).all()
+        and (c.high <= _MOST_PRICE).all()
+        and (c.volume <= _MOST_VOLUME).all()
     )
 
 
@@ -107,13 +111,16 @@ def _faults(c: _Columns) -> dict[str, Bool]:
     with np.errstate(invalid="ignore"):
         non_positive = np.logical_or.reduce([p <= 0 for p in prices])
         disorder = (c.high < np.maximum(c.open, c.close)) | (c.low > np.minimum(c.open, c.close))
-        negative = c.volume < 0
+        too_large = np.logical_or.reduce([p > _MOST_PRICE for p in prices])
+        wrong_volume = (c.volume < 0) | (c.volume > _MOST_VOLUME)
     faults = {
         "no_stamp": missing,
+        "stamp_out_of_range": ~missing & ((c.stamp_us < _FIRST_US) | (c.stamp_us >= _LAST_US)),
         "non_finite_price": non_finite,
+        "price_out_of_range": too_large & ~non_finite,
         "non_positive_price": non_positive & ~non_finite,
         "ohlc_violation": disorder & ~non_finite,
-        "bad_volume": negative | ~np.isfinite(c.volume),
+        "bad_volume": wrong_volume | ~np.isfinite(c.volume),
     }
     good = ~np.logical_or.reduce(list(faults.values()))
     seen = np.maximum.accumulate(np.where(good, c.stamp_us, _NO_STAMP))
@@ -139,8 +146,10 @@ def _first_fault(
             "'ffm data import --column volume=none'",
         )
     others = f" ({count} such rows)" if count > 1 else ""
-    stamp = frame["ts"][index]
-    at = f" at {stamp:%Y-%m-%dT%H:%M:%SZ}" if stamp is not None else ""
+    stamp = int(c.stamp_us[index])
+    # numpy spells years that Python's dates cannot hold
+    spelt = np.datetime_as_string(np.datetime64(stamp, "us"), unit="s")
+    at = f" at {spelt}Z" if stamp != _NO_STAMP else ""
     return SchemaError(f"{where(index)}{at}: {what}{others}", fix=fix)
 
 
@@ -153,6 +162,14 @@ def _describe(frame: pl.DataFrame, c: _Columns, reason: str, index: int) -> tupl
         return f"{absent[0]} is missing", mend
     if reason == "no_stamp":
         return "the stamp is missing", mend
+    if reason == "stamp_out_of_range":
+        return (
+            "no market stamped bars in that year",
+            "check the unit of the stamps, and write years with four digits",
+        )
+    if reason == "price_out_of_range":
+        column = max(prices, key=lambda name: prices[name])
+        return f"{column} is {prices[column]:.10g}, which is no price", mend
     if reason in ("non_finite_price", "non_positive_price"):
         finite = reason == "non_positive_price"
         column = next(n for n, v in prices.items() if (v <= 0 if finite else not np.isfinite(v)))

@@ -40,6 +40,7 @@ BREAKS = {
     "nan": ({"close": {4: math.nan}}, "close is nan"),
     "null": ({"low": {4: None}}, "low is missing"),
     "infinite": ({"high": {4: math.inf}}, "high is inf"),
+    "huge": ({"high": {4: 1e300}}, r"high is 1e\+300, which is no price"),
     "zero": ({"low": {4: 0.0}}, "low is 0"),
     "negative": ({"low": {4: -3.0}}, "low is -3"),
     "high below open": ({"high": {4: 99.25}}, r"high lies below open \(open 100, high 99\.25,"),
@@ -47,6 +48,7 @@ BREAKS = {
     "high below low": ({"high": {4: 98.0}}, "high lies below low"),
     "negative volume": ({"volume": {4: -1.0}}, "volume is -1"),
     "no volume": ({"volume": {4: None}}, "volume is missing"),
+    "huge volume": ({"volume": {4: 1e300}}, r"volume is 1e\+300"),
     "infinite volume": ({"volume": {4: math.inf}}, "volume is inf"),
     "duplicate": ({"ts": {4: 240_000_000}}, "occurs twice"),
     "disorder": ({"ts": {4: 30_000_000}}, "before the one above"),
@@ -62,6 +64,16 @@ def test_a_broken_row_is_named(kind):
     if kind != "no_stamp":
         assert "1970-01-01T00:0" in caught.value.problem
     assert "--policy drop" in caught.value.fix
+
+
+@pytest.mark.parametrize("seconds", [-62_135_596_800, -2_208_988_801, 7_258_118_400])
+def test_a_year_without_markets_is_named(seconds):
+    rows = {4: seconds * 1_000_000}
+    with pytest.raises(SchemaError, match=r"line 6 at \d{4}-.*no market stamped") as caught:
+        check(frame(ts=rows))
+    assert "four digits" in caught.value.fix
+    good, dropped = check(frame(ts=rows), "drop")
+    assert (good.height, dropped) == (ROWS - 1, {"stamp_out_of_range": 1})
 
 
 @pytest.mark.parametrize("kind", BREAKS)
