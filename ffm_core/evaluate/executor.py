@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from ffm_core.errors import UnavailableError
+
 A = TypeVar("A")
 R = TypeVar("R")
 
@@ -38,6 +40,8 @@ class Executor(Generic[A, R]):
         if self.jobs == 1 or len(arguments) < 2:
             yield from map(function, arguments)
             return
+        from concurrent.futures.process import BrokenProcessPool
+
         from joblib import Parallel, delayed
 
         workers = Parallel(
@@ -49,7 +53,13 @@ class Executor(Generic[A, R]):
         )
         with _interrupts_held_back():
             answers = workers(delayed(function)(argument) for argument in arguments)
-        yield from answers
+        try:
+            yield from answers
+        except BrokenProcessPool as error:
+            raise UnavailableError(
+                "a worker process died: memory ran out, or compiled code crashed",
+                fix="run it again with --jobs 1; what was finished is kept",
+            ) from error
 
 
 @contextmanager

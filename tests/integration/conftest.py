@@ -236,6 +236,12 @@ LABELER = Labeler(
 '''
 
 
+@pytest.fixture(scope="session")
+def tide_code() -> str:
+    """Return the code of the rule that earns on the tidal market."""
+    return TIDE
+
+
 @pytest.fixture
 def tide(desk: Desk) -> Path:
     """Return the path of a rule that earns on the tidal market."""
