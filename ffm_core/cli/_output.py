@@ -128,7 +128,9 @@ def output_options(command: C) -> C:
 
 
 def _write(where: Shell, document: Mapping[str, Any]) -> None:
-    text = json.dumps(plain(document), indent=2, ensure_ascii=False, allow_nan=False)
+    # Elsewhere than in Unicode, JSON's own escapes keep the document whole.
+    ascii_only = "utf" not in (getattr(where.stdout, "encoding", None) or "utf-8").lower()
+    text = json.dumps(plain(document), indent=2, ensure_ascii=ascii_only, allow_nan=False)
     where.emitted = True
     where.stdout.write(text + "\n")
     where.stdout.flush()

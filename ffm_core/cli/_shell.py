@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 import traceback
@@ -77,6 +78,7 @@ class LazyGroup(click.Group):
         integer.
         """
         words = list(sys.argv[1:] if args is None else args)
+        _open_streams()
         shell = _shell_of(words)
 
         def run() -> Any:
@@ -99,6 +101,20 @@ class LazyGroup(click.Group):
         """Run the chosen command."""
         with _writing():
             return super().invoke(ctx)
+
+
+def _open_streams() -> None:
+    """Make sure that there is something to write to, and that any text can be written.
+
+    A caller may have closed stdout; and an ASCII terminal is no reason to end with a
+    bug's code after an hour of work: what it cannot show is spelt out.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, io.StringIO())
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 @contextmanager

@@ -24,7 +24,7 @@ def run_folders(out_dir: Path) -> list[Path]:
     if kind_of(out_dir) != "folder":
         return []
     try:
-        found = [path.parent for path in out_dir.glob(f"*/{RECORD_FILE}")]
+        found = [path for path in out_dir.iterdir() if kind_of(path / RECORD_FILE) == "file"]
     except OSError as error:
         raise RecordError(
             f"cannot read {out_dir}: {error.strerror}",

@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 
 from ffm_core.bars.readers._raw import shortened
 from ffm_core.errors import DataError, SchemaError, UnsupportedFormatError
+from ffm_core.paths import kind_of
 
 Layout: TypeAlias = Literal["plain", "histdata", "databento", "ib", "charting"]
 LAYOUTS: tuple[Layout, ...] = ("plain", "histdata", "databento", "ib", "charting")
@@ -81,6 +82,10 @@ def sniff(path: Path, layout: Layout | None = None) -> Sniffed:
 
 
 def _head(path: Path) -> bytes:
+    if kind_of(path) == "other":  # reading a pipe twice would wait for ever
+        raise DataError(
+            f"{path}: is neither a file nor a folder", fix="write the bars to a file first"
+        )
     try:
         with path.open("rb") as file:
             return file.read(_HEAD_BYTES)

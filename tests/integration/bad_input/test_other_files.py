@@ -121,7 +121,8 @@ PLACES = {
     "folder without bars": ("notes", "the folder holds no file of bars", "give a file, or a f"),
     "name too long": ("x" * 300 + ".csv", "cannot be read: File name too long", "check the path"),
     "path too long": ("SIMA1=" + "x" * 5_000, "cannot be read: File name too long", "check the"),
-    "device": ("SIMA1=/dev/null", "null: the file is empty", "holds bars"),
+    "device": ("SIMA1=/dev/null", "/dev/null: is neither a file nor", "write the bars to a file"),
+    "pipe": ("SIMA1_pipe.csv", "is neither a file nor a folder", "write the bars to a file"),
     "unknown symbol": ("QQX=file.txt", "unknown instrument 'QQX'; did you mean QQQ",
                        r"instruments.toml .*\[instrument.QQX\]"),
     "no simulated market": ("SIMPLE=file.txt", "'SIMPLE' is not a simulated market", "SIMA7"),
@@ -133,6 +134,7 @@ def test_a_place_without_bars(desk, refused, lines, name):
     desk.write("file.txt", lines)
     for link, target in (("SIMA1_link.csv", "gone.csv"), ("SIMA1_loop.csv", "SIMA1_loop.csv")):
         (desk.folder / link).symlink_to(target)
+    os.mkfifo(desk.folder / "SIMA1_pipe.csv")
     for folder in ("empty", "notes"):
         (desk.folder / folder).mkdir()
     desk.write("notes/readme.md", "no bars here")
@@ -174,6 +176,26 @@ def closed(desk, lines, tmp_path) -> Iterator[Path]:
 def test_what_may_not_be_read(closed, refused, place):
     for words in both(place):
         refused(*words, code=4, says=f"{place}: cannot be read: Permission", fix="permissions")
+
+
+def test_other_files_that_may_not_be_read(closed, refused):
+    for name in ("secret.py", "secret.toml"):
+        Path(name).write_text("")
+        Path(name).chmod(0)
+    good = ("eval", "supertrend", "--demo")
+    asked = {
+        (*good, "--config", "secret.toml"): (2, "cannot read the configuration secret.toml"),
+        (*good, "--checks", "secret.toml"): (2, "cannot read secret.toml"),
+        ("data", "check", "ES=x", "--instruments", "secret.toml"): (4, "no such file|secret.toml"),
+        ("eval", "secret.py", "--demo"): (3, "secret.py .*failed to load: PermissionError"),
+        ("eval", "closed/idea.py", "--demo"): (2, "closed/idea.py does not exist"),
+        ("runs", "list", "--out", "closed"): (4, "cannot read closed: Permission denied"),
+        ("runs", "verify", "--out", "closed"): (4, "cannot read closed: Permission denied"),
+        ("runs", "show", "latest", "--out", "closed"): (4, "cannot read closed: Permission denied"),
+        ("report", "closed/run"): (2, "no run 'closed/run'"),
+    }
+    for words, (code, says) in asked.items():
+        refused(*words, code=code, says=says)
 
 
 def test_streams_given_twice(desk, refused, lines):

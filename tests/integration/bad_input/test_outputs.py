@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import errno
+import io
+import json
 import os
 import resource
 import shutil
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
 
+from ffm_core.cli import main
 from ffm_core.runs.ledger import Ledger
 
 PLACES = {
@@ -174,3 +178,33 @@ def test_odd_but_legal_places_work(desk, judged, out):
         "run.json", "report.html", "decisions.parquet", "trades.parquet",
     }  # fmt: skip
     assert desk.run("runs", "verify", "--out", out).code == 0
+
+
+def shown(encoding: str, *words: object) -> tuple[int, str]:
+    """Run ``ffm`` on a terminal that cannot show everything; return code and output."""
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="strict")
+    with redirect_stdout(stream), pytest.raises(SystemExit) as left:
+        main([str(word) for word in words])
+    stream.flush()
+    return int(left.value.code or 0), stream.buffer.getvalue().decode(encoding)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_a_terminal_without_the_signs(stored, encoding):
+    code, text = shown(encoding, "explain", stored, "--decision", "3")
+    minus = "\N{MINUS SIGN}" if encoding == "utf-8" else r"\u2212"
+    assert code == 0
+    assert f" {minus} 0.059" in text
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_a_document_is_whole_on_any_terminal(desk, encoding):
+    code, text = shown(encoding, "data", "check", "Läufe 東京 💥.csv", "--json")
+    assert code == 4
+    assert "Läufe 東京 💥.csv: no such" in json.loads(text)["error"]["problem"]
+
+
+def test_nothing_to_write_to(desk):
+    with redirect_stdout(None), pytest.raises(SystemExit) as left:
+        main(["runs", "list"])
+    assert not left.value.code
