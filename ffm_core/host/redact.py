@@ -41,6 +41,10 @@ PUBLIC_WORDS = frozenset(
     """.split()  # noqa: SIM905
 )
 
+# How text ties a value to the name of a setting.
+_IS = r"(\s*=\s*|['\"] is )"
+_VALUE = r"(?:\"[^\"]*\"|'[^']*'|[^\s,;\"')\]}]+)"
+
 
 def redact_labeler(labeler: Labeler) -> dict[str, Any]:
     """Return what may be shown of a labeler, ready for JSON.
@@ -90,7 +94,7 @@ class Redactor:
         ``private_1``.
     params : iterable of str
         Those of the names whose values are hidden too, in mappings and as
-        ``name=value`` in text.
+        ``name=value`` or ``'name' is value`` in text.
     sources : iterable of str
         Module names, file names and folders; any path that contains one is
         hidden as a whole. With a slash at the end, a name hides only where a
@@ -121,7 +125,7 @@ class Redactor:
         }
         self._hidden = prefix
         self._sources = _source_pattern(sources)
-        self._settings = _words(self._params, after=r"\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s,;\"')\]}]+)")
+        self._settings = _words(self._params, after=_IS + _VALUE)
         self._columns = _words(self._names, before="labeler/")
         self._words = _words(self._bare)
 
@@ -173,7 +177,7 @@ class Redactor:
         if self._sources is not None:
             text = self._sources.sub(self._hidden, text)
         if self._settings is not None:
-            text = self._settings.sub(lambda m: f"{self._names[m[1]]}={self._hidden}", text)
+            text = self._settings.sub(lambda m: self._names[m[1]] + m[2] + self._hidden, text)
         if self._columns is not None:
             text = self._columns.sub(lambda m: f"labeler/{self._names[m[1]]}", text)
         if self._words is not None:

@@ -425,5 +425,9 @@ def _no_fold(
             f"{month_name(months[0])} to {month_name(months[-1])}" if months else "no whole month"
         )
         tail = " before the sealed tail" if sealed else ""
-        what = f"one fold needs {need} whole months, the data hold {len(months)}{tail} ({span})"
+        few = f" ({multiplier} times the usual: months hold few decisions)"
+        what = (
+            f"one fold needs {need} whole months{few if multiplier > 1 else ''}, the data hold "
+            f"{len(months)}{tail} ({span})"
+        )
     return SampleError(what, fix="bring more months, more instruments or a busier strategy")

@@ -8,6 +8,7 @@ keeps where each one came from.
 from __future__ import annotations
 
 import datetime as dt
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -34,7 +35,9 @@ def _listed(value: object) -> object:
 def _day(value: object) -> object:
     """Read an ISO date; a bare number is no date, though pydantic would count seconds."""
     if isinstance(value, str):
-        return dt.date.fromisoformat(value.strip())
+        with suppress(ValueError):
+            return dt.date.fromisoformat(value.strip())
+        raise ValueError("no ISO date")
     if isinstance(value, int | float):
         raise ValueError("a number is no date")
     return value

@@ -190,10 +190,16 @@ def _explained(error: ValidationError, origins: Mapping[str, str]) -> ConfigErro
     source = origins.get(place, origins.get(name, "default"))
     if name in _TABLES:  # pydantic speaks of the first kind it tried only
         reason = "expected a finite number, true, false or text"
-    fix = _FIXES.get(name, f"correct it: {name} is: {field.description}")
+    fix = _FIXES.get(name, f"correct {_where(name, source)}: {field.description}")
     return ConfigError(
         f"setting {place!r} (from {source}) is {first['input']!r}: {reason}", fix=fix
     )
+
+
+def _where(name: str, source: str) -> str:
+    """Return what to edit: ``--seed``, ``FFM_SEED``, or ``seed in c.toml``."""
+    kind, _, given = source.partition(" ")
+    return f"{name} in {given}" if kind == "file" else given or name
 
 
 def _check_names(values: Mapping[str, Any], where: str) -> None:

@@ -19,7 +19,7 @@ SUFFIXES = (".csv", ".txt", ".parquet", ".pq")
 
 _HEAD_BYTES = 65_536
 _PATH_CHARS = 200
-_EXPORT = "export it as CSV or Parquet with datetime,open,high,low,close,volume"
+_EXPORT = "convert it to CSV or Parquet with datetime,open,high,low,close,volume"
 _MAGIC = (
     (b"DBN", "Databento DBN", "convert it to CSV with the vendor's dbn tool"),
     (b"\x50\x2a\x4d\x18", "Databento DBZ", "convert it to CSV with the vendor's dbn tool"),

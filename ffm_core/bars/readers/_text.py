@@ -89,7 +89,9 @@ def _read(
     except pa.ArrowInvalid as err:
         raise _explain(path, sniffed, chosen, header, first, err) from err
     except OSError as err:
-        raise DataError(f"{path}: cannot be read: {err}") from err
+        raise DataError(
+            f"{path}: cannot be read: {err}", fix="check the path and its permissions"
+        ) from err
     return Raw(_frame(table, chosen), path.name, first, "line")
 
 

@@ -53,7 +53,7 @@ class Kind:
     fix: str
 
 
-EXPORT = "export it as CSV or Parquet"
+EXPORT = "convert it to CSV or Parquet"
 KINDS = {
     "truncated": Kind("SIMA1_1h.parquet", lambda f: parquet(f)[:4_000], "damaged Parquet", "again"),
     "only the mark": Kind("SIMA1_1h.parquet", lambda _: b"PAR1" + os.urandom(500) + b"PAR1",

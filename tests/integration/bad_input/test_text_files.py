@@ -173,13 +173,13 @@ KINDS = {
     "endless cell": Kind(cell("close", "9x" * 20_000), "close is '9x9x.*…', not a number",
                          "correct or remove"),
     "MT5 export": Kind(lambda _: ["<DATE>\t<TIME>\t<OPEN>\t<HIGH>", "2024.01.02\t01:00\t1\t2"],
-                       "an MT5 export is not read", "export it as CSV"),
+                       "an MT5 export is not read", "convert it to CSV"),
     "MT5 script": Kind(lambda _: ["time,open,high,low,close,volume", "2024.01.02 01:00,1,2,1,1,5"],
                        "looks like an MT5 export", "ffm data import --layout plain --tz ZONE"),
     "Binance": Kind(lambda _: ["1638000000000,1,2,0.5,1.5,10,1638000059999,1,2,3,4,0"] * 3,
-                    "a Binance kline CSV is not read", "export it as CSV"),
+                    "a Binance kline CSV is not read", "convert it to CSV"),
     "LEAN": Kind(lambda _: ["0,1,2,3,4,5", "60000,1,2,3,4,5"], "looks like a LEAN CSV",
-                 "export it as CSV"),
+                 "convert it to CSV"),
 }  # fmt: skip
 
 
