@@ -16,12 +16,23 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from ffm_core.host.scaffold import new_strategy
 
-# Words that must show up in no artefact: columns, parameters, modules.
-SECRETS = ("channel_width", "break_size", "entry_bars", "stop_atr", "ffm_strategy_night_owl")
+# What must show up in no artefact: columns, parameters and a value of one, what
+# describes them, modules and files. The name of the strategy itself is public.
+SECRETS = (
+    "channel_width", "break_size", "bar_range", "entry_bars", "stop_atr", "hindsight", "2.71875",
+    "Channel breakouts", "height of the channel", "ffm_strategy_night_owl", "labeler.py",
+)  # fmt: skip
+
+# Two ways to misbehave, for those who set the new parameter.
+MISBEHAVE = """    if params["hindsight"] == 9:
+        raise ValueError(f"channel_width is odd with entry_bars={params['entry_bars']}")
+    upper = np.roll(upper, -int(params["hindsight"]))
+"""
 
 
 @dataclass(frozen=True)
@@ -69,10 +80,22 @@ def _wheel(project: Path, out: Path) -> Path:
     return next(out.glob("*.whl"))
 
 
+def _teach_to_misbehave(labeler: Path) -> None:
+    code = labeler.read_text()
+    for before, more in (
+        ("PARAMS = (\n", '    Param(name="hindsight", default=0, minimum=0, maximum=9),\n'),
+        ('window_bars=int(params["entry_bars"]))\n', MISBEHAVE),
+    ):
+        assert code.count(before) == 1
+        code = code.replace(before, before + more)
+    labeler.write_text(code)
+
+
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Fresh:
     root = tmp_path_factory.mktemp("fresh")
     project = new_strategy("night-owl", parent=root / "elsewhere", private=True).folder
+    _teach_to_misbehave(project / "src" / "ffm_strategy_night_owl" / "labeler.py")
     private = _wheel(project, root / "private")
     core = _wheel(repository, root / "core")
     other = _wheel(repository / "plugins" / "ffm-strategy-supertrend", root / "other")
@@ -135,7 +158,83 @@ def test_the_installed_program_writes_new_packages(fresh, tmp_path):
     assert (tmp_path / "ffm-strategy-early-bird" / "tests" / "test_contract.py").is_file()
 
 
-def test_after_uninstalling_it_all_else_works(fresh):
+def everything_said(folder: Path) -> dict[str, str]:
+    """Return all that can be read in a folder, by file; tables are opened."""
+    found = {}
+    for path in folder.rglob("*"):
+        if path.suffix == ".parquet":
+            table = pq.read_table(path)
+            found[path.name] = f"{table.schema.to_string()} {table.to_pylist()}"
+        elif path.is_file():
+            found[path.name] = path.read_bytes().decode("latin-1")
+    return found
+
+
+def leaks(fresh: Fresh, done: subprocess.CompletedProcess[str], runs: Path | None = None) -> list:
+    """Return private names, and folders of this machine, that got out."""
+    said = {"stdout": done.stdout, "stderr": done.stderr}
+    said |= everything_said(runs) if runs else {}
+    for path in (fresh.home / "ffm-home").glob("ledger*"):
+        said[path.name] = path.read_bytes().decode("latin-1")
+    hidden = (*SECRETS, str(fresh.home), str(Path.home()) + "/")
+    return [(place, word) for place, text in said.items() for word in hidden if word in text]
+
+
+@pytest.mark.parametrize(
+    ("words", "codes"),
+    [
+        ([], {1, 5}),
+        (["--learner", "none", "--json"], {1, 5}),
+        (["--learner", "none", "--set", "hindsight=2"], {6}),
+    ],
+    ids=["selection", "trigger", "refused"],
+)
+def test_judging_it_leaves_no_private_name_anywhere(fresh, quiet_market, tmp_path, words, codes):
+    out = os.path.relpath(tmp_path / "runs", fresh.home)
+    settings = ["--set", "stop_atr=2.71875", "--set", "entry_bars=23"]
+    done = fresh.ffm("eval", "night-owl", "--data", str(quiet_market[0]), "--out", out,
+                     "--jobs", "1", *settings, *words)  # fmt: skip
+    assert done.returncode in codes, done.stderr
+    [folder] = (tmp_path / "runs").iterdir()
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "decisions.parquet", "report.html", "run.json", "trades.parquet",
+    ]  # fmt: skip
+    record = json.loads((folder / "run.json").read_text())
+    assert len(record["result"]["strategy"]["params"]) == 5  # how many is no secret
+    if codes == {6}:
+        assert record["result"]["certificate"]["failures"][0]["column"].startswith("private_")
+    assert leaks(fresh, done, tmp_path / "runs") == []
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--set", "entry_bras=23"], 2),
+        (["--set", "stop_atr=-2.71875"], 2),
+        (["--set", "hindsight=9"], 3),
+        (["--set", "hindsight=9", "--json"], 3),
+        (["--set", "entry_bars=23", "--data", "absent.csv"], 4),
+    ],
+)
+def test_errors_name_nothing_private_either(fresh, quiet_market, words, code):
+    data = [] if "--data" in words else ["--data", str(quiet_market[0])]
+    done = fresh.ffm("eval", "night-owl", *data, "--learner", "none", "--jobs", "1", *words)
+    assert done.returncode == code, done.stderr
+    assert "error: " in done.stderr
+    assert "Traceback" not in done.stderr
+    typed = {word.partition("=")[0] for word in words}  # what the user typed comes back
+    assert [leak for leak in leaks(fresh, done) if leak[1] not in typed] == []
+
+
+def test_the_search_for_private_names_finds_them(fresh, quiet_market):
+    """With --debug the author sees everything, so the search must find something."""
+    done = fresh.ffm("eval", "night-owl", "--data", str(quiet_market[0]), "--learner", "none",
+                     "--jobs", "1", "--set", "hindsight=9", "--debug")  # fmt: skip
+    found = {word for _, word in leaks(fresh, done)}
+    assert {"ffm_strategy_night_owl", "labeler.py", "channel_width"} <= found
+
+
+def test_after_uninstalling_it_all_else_works(fresh, quiet_market):
     fresh.pip("uninstall", "--yes", "ffm-strategy-night-owl")
     try:
         gone = fresh.ffm("plugins", "show", "night-owl")
@@ -143,5 +242,9 @@ def test_after_uninstalling_it_all_else_works(fresh):
         assert "no strategy named 'night-owl' is installed" in gone.stderr
         assert fresh.ffm("--help").returncode == 0
         assert fresh.ffm("plugins", "show", "supertrend").returncode == 0
+        words = ("--learner", "none", "--jobs", "1", "--out", "after")
+        judged = fresh.ffm("eval", "supertrend", "--data", str(quiet_market[0]), *words)
+        assert judged.returncode in (1, 5), judged.stderr
+        assert fresh.ffm("runs", "verify", "--out", "after").returncode == 0
     finally:
         fresh.pip("install", "--no-index", "--no-deps", str(fresh.private_wheel))

@@ -87,6 +87,8 @@ def test_words_of_the_record_itself_survive(origin):
     assert redactor.value({"score": 0.5, "horizon": 130}) == {"score": 0.5, "horizon": 130}
     assert redactor.text("labeler/score score") == f"labeler/{redactor.name('score')} score"
     assert redactor.text("--set horizon=5") == f"--set {redactor.name('horizon')}=private"
+    assert redactor.text("'horizon' is 5") == f"'{redactor.name('horizon')}' is private"
+    assert redactor.text("the horizon is 5 bars") == "the horizon is 5 bars"
 
 
 def test_the_same_name_always_becomes_the_same_replacement():
