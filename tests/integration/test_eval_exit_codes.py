@@ -43,13 +43,6 @@ def test_every_verdict_has_its_code(judge, words, code, verdict):
     assert "Traceback" not in done.stderr
 
 
-def test_a_verdict_as_json_is_one_document(judge):
-    done = judge("--json")
-    document = json.loads(done.stdout)
-    assert (done.returncode, document["result"]["verdict"]["decision"]) == (0, "PASS")
-    assert list(document) == ["schema", "result", "result_hash", "envelope", "folder"]
-
-
 def test_a_dry_run_is_work_done(judge, desk):
     done = judge("--dry-run", "--set", "every=2")
     assert done.returncode == 0

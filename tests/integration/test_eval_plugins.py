@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -59,59 +60,68 @@ def site(tmp_path_factory, tide_code):
     return folder
 
 
-@pytest.fixture
-def judge(new_desk, site, tidal_market, quiet_market):
+FAULTS = {
+    "dies-at-import": "failed to load: RuntimeError: no licence",
+    "misspells": "unknown hook 'ffm_labeler'",
+    "fails-in-hook": "hook 'ffm_labelers': KeyError: 'lost'",
+    "newer": "needs hook API 99",
+    "raises": "labeler 'raises': KeyError: 'lost' (ffm_strategy_raises.py:8)",
+    "answers-junk": "decide returned list on SIMT5/30m, expected Decisions",
+    "is-not-sure": "risk of decision 9 is nan",
+    "seeds-numpy": "decide changes numpy's global random state",
+    "edits-bars": "assignment destination is read-only",
+}
+
+
+@pytest.fixture(scope="module")
+def judge(new_desk, site, tidal_market):
+    twin = site / "SIMU5_30m.parquet"
+    twin.write_bytes(tidal_market.read_bytes())
     path = os.pathsep.join(part for part in (str(site), os.environ.get("PYTHONPATH")) if part)
-    desk = new_desk(PYTHONPATH=path)
 
     def judge(name, *words, jobs="1"):
         data = ["--data", tidal_market, "--learner", "none", "--jobs", jobs]
         if jobs != "1":
-            data += ["--data", quiet_market[0]]
-        return desk.run("eval", name, *data, "--quiet", *words)
+            data += ["--data", twin]  # streams are prepared in parallel
+        return new_desk(PYTHONPATH=path).run("eval", name, *data, "--quiet", *words)
 
     return judge
 
 
-def test_a_good_package_among_them_is_judged(judge):
-    done = judge("tide")
+@pytest.fixture(scope="module")
+def judged(judge):
+    """Every package judged by itself, two at a time."""
+    names = ["tide", "taken", *FAULTS]
+    with ThreadPoolExecutor(2) as threads:
+        return dict(zip(names, threads.map(judge, names), strict=True))
+
+
+def test_a_good_package_among_them_is_judged(judged):
+    done = judged["tide"]
     assert (done.returncode, done.stdout.split()[0], done.stderr) == (0, "PASS", "")
 
 
-@pytest.mark.parametrize(
-    ("name", "says"),
-    [
-        ("dies-at-import", "failed to load: RuntimeError: no licence"),
-        ("misspells", "unknown hook 'ffm_labeler'"),
-        ("fails-in-hook", "hook 'ffm_labelers': KeyError: 'lost'"),
-        ("newer", "needs hook API 99"),
-        ("raises", "labeler 'raises': KeyError: 'lost' (ffm_strategy_raises.py:8)"),
-        ("answers-junk", "decide returned list on SIMT5/30m, expected Decisions"),
-        ("is-not-sure", "risk of decision 9 is nan"),
-        ("seeds-numpy", "decide changes numpy's global random state"),
-        ("edits-bars", "assignment destination is read-only"),
-    ],
-)
-def test_a_fault_is_one_line_with_its_owner_and_code_3(judge, name, says):
-    done = judge(name)
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_one_line_with_its_owner_and_code_3(judged, name):
+    done = judged[name]
     assert (done.returncode, done.stdout) == (3, "")
     problem, fix = done.stderr.splitlines()
     assert problem.startswith(f"error: ffm-strategy-{name} 1.2")
-    assert says in problem
+    assert FAULTS[name] in problem
     assert fix.startswith("  fix: ")
 
 
-def test_a_name_claimed_twice_names_both(judge):
-    done = judge("taken")
+def test_a_name_claimed_twice_names_both(judged):
+    done = judged["taken"]
     assert (done.returncode, done.stdout) == (3, "")
     assert "taken-by-one 1.2" in done.stderr
     assert "taken-by-two 1.2" in done.stderr
 
 
-def test_a_fault_in_a_worker_reads_the_same(judge):
-    alone, among_workers = judge("raises"), judge("raises", jobs="2")
-    assert among_workers.returncode == 3
-    assert among_workers.stderr == alone.stderr
+def test_a_fault_in_a_worker_reads_the_same(judge, judged):
+    done = judge("raises", jobs="2")
+    assert done.returncode == 3
+    assert done.stderr == judged["raises"].stderr
 
 
 def test_a_worker_that_dies_is_explained(judge):

@@ -191,7 +191,7 @@ def leaks(fresh: Fresh, done: subprocess.CompletedProcess[str], runs: Path | Non
 )
 def test_judging_it_leaves_no_private_name_anywhere(fresh, quiet_market, tmp_path, words, codes):
     out = os.path.relpath(tmp_path / "runs", fresh.home)
-    settings = ["--set", "stop_atr=2.71875", "--set", "entry_bars=23"]
+    settings = ["--set", "stop_atr=2.71875", "--set", "entry_bars=23", "--to", "2023-03-31"]
     done = fresh.ffm("eval", "night-owl", "--data", str(quiet_market[0]), "--out", out,
                      "--jobs", "1", *settings, *words)  # fmt: skip
     assert done.returncode in codes, done.stderr
