@@ -20,6 +20,15 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 def kernel(function: F) -> F:
-    """Compile ``function`` on first call and cache the machine code."""
-    compiled: F = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    """Compile ``function`` on first call and cache the machine code.
+
+    Without a place to keep it (a folder that cannot be written) it is compiled
+    anew in every process.
+    """
+    options = {"nogil": True, "error_model": "numpy"}
+    compiled: F
+    try:
+        compiled = numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # numba finds no folder for its cache
+        compiled = numba.njit(**options)(function)
     return compiled

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 C = TypeVar("C", bound=Callable[..., Any])
 # Spelled out, because importing the readers would make --help slow.
 LAYOUTS = ("plain", "histdata", "databento", "ib", "charting")
-_REFUSED_FIX = "use better data; --accept-quality of 'ffm eval' goes on all the same"
+_REFUSED_FIX = (
+    "check --tz, --stamps and the file; --accept-quality of 'ffm eval' goes on all the same"
+)
 
 
 @click.group()

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ffm_core.cli._output import columns, emit_json, note, output_options, say
-from ffm_core.errors import LedgerError, RecordError
+from ffm_core.errors import CausalityError, LedgerError, RecordError
 from ffm_core.paths import ffm_home
 from ffm_core.runs.compare import Comparison, Pair, compare_runs
 from ffm_core.runs.explain import explain_decision, stored_decision
@@ -130,6 +130,11 @@ def compare_command(first: str, second: str, *, out: Path, as_json: bool, quiet:
 def explain(run: str, *, decision: int, out: Path, as_json: bool, quiet: bool) -> None:
     """Print the arithmetic of one label, from entry to net R."""
     found = read_run(run, out_dir=out)
+    if found.decision == "REFUSED":
+        raise CausalityError(
+            f"run {found.run_id} was REFUSED for look-ahead: there is no result to explain",
+            fix=f"ffm runs show {found.run_id} says what reads the future",
+        )
     stored = stored_decision(found, decision)
     lines = explain_decision(stored)
     if as_json:

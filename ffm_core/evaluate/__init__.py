@@ -13,7 +13,7 @@ from ffm_core.evaluate.frames import decisions_frame, trades_frame
 from ffm_core.evaluate.job import direct_job, job_of
 from ffm_core.evaluate.progress import Progress, Silent
 from ffm_core.evaluate.record import daily_of, result_of
-from ffm_core.evaluate.run import run
+from ffm_core.evaluate.run import lock_of, run
 from ffm_core.runs.canonical import jsonable, sha256_json
 from ffm_core.runs.ledger import Ledger
 from ffm_core.runs.record import SCHEMA, run_id, versions
@@ -126,7 +126,7 @@ def evaluate_bars(
 
 def _envelope(finding: Finding, ledger: Ledger, command: str) -> dict[str, Any]:
     ticket = finding.ticket
-    identity = ticket.identity if ticket is not None else finding.prereg["hash"]
+    identity = ticket.identity if ticket is not None else lock_of(finding.job, finding.prereg)
     return {
         "run_id": run_id(finding.started, identity),
         "started": finding.started.strftime("%Y-%m-%dT%H:%M:%SZ"),

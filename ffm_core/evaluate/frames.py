@@ -57,7 +57,8 @@ def decisions_frame(finding: Finding) -> pl.DataFrame:
         "probability": probability,
         "taken": taken,
     }
-    frame = pl.DataFrame(data).with_columns(sealed=finding.prepared.sealed)
+    sealed = finding.prepared.sealed if finding.evidence is not None else np.ones(n, np.bool_)
+    frame = pl.DataFrame(data).with_columns(sealed=sealed)  # a refused run shows nothing at all
     times = [pl.col(name).cast(_UTC) for name in ("bar_time", "entry_time", "exit_time")]
     open_eyes = pl.when(~pl.col("sealed"))  # what became of sealed decisions is not shown
     hidden = [open_eyes.then(pl.col(name)).alias(name) for name in _OUTCOMES]

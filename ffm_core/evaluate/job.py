@@ -21,6 +21,7 @@ from ffm_core.evaluate.finding import Job
 from ffm_core.evaluate.streams import Parts
 from ffm_core.features.trivial8 import TRIVIAL8
 from ffm_core.host.boundary import call_plugin
+from ffm_core.host.discovery import suggest
 from ffm_core.host.loading import Host, open_host
 from ffm_core.labels.policies import EXIT_POLICIES
 from ffm_core.records import (
@@ -148,7 +149,11 @@ def learner_of(config: EvalConfig, host: Host) -> Learner | None:
     if config.learner == "none":
         return None
     name = config.learner if config.head is None else f"{config.learner}:{config.head}"
-    return host.learner(name).record
+    try:
+        return host.learner(name).record
+    except UnknownNameError as error:
+        known = [*(offer.record.name for offer in host.learners()), "none"]
+        raise UnknownNameError(error.problem, fix=suggest(name, known, noun="learners")) from error
 
 
 def checks_of(config: EvalConfig) -> tuple[tuple[VerdictCheck, ...], bool]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import inspect
 import time
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 from ffm_core.bars import Instrument
@@ -16,6 +18,7 @@ from ffm_core.evaluate.plan import Prepared, Seal, SealOf, ledger_seal, prepare
 from ffm_core.evaluate.progress import Progress
 from ffm_core.records import (
     CheckResult,
+    Failure,
     Verdict,
 )
 from ffm_core.ruler.classic import CLASSIC
@@ -27,6 +30,9 @@ from ffm_core.runs.canonical import sha256_json
 from ffm_core.runs.ledger import Ledger, Ticket
 from ffm_core.runs.lineage import DaysTested
 from ffm_core.runs.record import NUMERICS
+
+DECISION_FIELDS = ("bar", "side", "risk", "stop_price", "target_r", "horizon_bars", "group",
+                   "decision")  # fmt: skip
 
 
 def preregister(job: Job) -> dict[str, Any]:
@@ -177,14 +183,15 @@ def _refused(job: Job, promised: dict[str, Any], prepared: Prepared) -> Finding:
         outcome="refused",
         value=float(len(certificate.failures)),
         threshold=0.0,
-        reason=f"{first.subject}: {first.message}",
+        reason=_found(first),
     )
     verdict = Verdict(
         decision="REFUSED",
         reasons=(
             "the strategy or a feature reads the future; nothing else was computed",
-            *(f"{f.subject}: {f.message}" for f in certificate.failures[:5]),
+            *(_found(failure) for failure in certificate.failures[:5]),
             *((first.fix,) if first.fix else ()),
+            *_where(job, prepared, first),
         ),
         checks=(check,),
     )
@@ -192,6 +199,26 @@ def _refused(job: Job, promised: dict[str, Any], prepared: Prepared) -> Finding:
         job=job, prereg=promised, prepared=prepared, ticket=None, evidence=None, verdict=verdict,
         test=None, results=None, picks=None,
     )  # fmt: skip
+
+
+def _found(failure: Failure) -> str:
+    """Say what was found and in which value; declared columns as ``labeler/<column>``."""
+    column = failure.column
+    if column and failure.subject.startswith("labeler") and column not in DECISION_FIELDS:
+        column = f"labeler/{column}"
+    return f"{failure.subject}{f', {column}' if column else ''}: {failure.message}"
+
+
+def _where(job: Job, prepared: Prepared, failure: Failure) -> tuple[str, ...]:
+    """Return the file and line at which to start looking, unless the code is private."""
+    if job.strategy["private"] or not failure.subject.startswith("labeler"):
+        return ()
+    code = getattr(inspect.unwrap(prepared.parts.labeler.decide), "__code__", None)
+    if code is None:
+        return ()
+    place = f"{code.co_name}() in {Path(code.co_filename).name}, line {code.co_firstlineno}"
+    usual = "[t + 1], shift(-1), roll(-1) and totals over the whole series"
+    return (f"start looking at {place}; the usual ways are {usual}",)
 
 
 def _judge(

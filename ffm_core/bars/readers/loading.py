@@ -299,8 +299,8 @@ def _finish(parts: list[_Part], source_name: str, how: Options) -> LoadedBars:
     if found.level == "refuse" and not how.accept_quality:
         raise DataQualityError(
             f"{source_name}: the audit refuses these bars: {found.refusal}",
-            fix="use better data ('ffm data check' lists every finding); --accept-quality goes on "
-            "all the same",
+            fix="check --tz, --stamps and the file ('ffm data check' lists every finding); "
+            "--accept-quality goes on all the same",
         )
     return LoadedBars(bars=bars, source_name=source_name, counts=counts, audit=found)
 
