@@ -6,7 +6,7 @@ import hashlib
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from ffm_core.evaluate.streams import Parts
 from ffm_core.features.trivial8 import TRIVIAL8
 from ffm_core.host.boundary import call_plugin
 from ffm_core.host.discovery import suggest
-from ffm_core.host.loading import Host, open_host
+from ffm_core.host.loading import Host, Offered, open_host
 from ffm_core.labels.policies import EXIT_POLICIES
 from ffm_core.records import (
     ExitPolicy,
@@ -51,18 +51,40 @@ class HostSource:
         """Return the records of the evaluation."""
         offered = self.host.labeler()
         labeler = offered.record
-        sets = tuple(self.host.feature_set(name).record for name in self.features)
+        label_policy = _static(self.host, labeler)
+        run_policy = label_policy
+        if self.exit_name not in (None, labeler.exit_name):
+            run_policy = _policy(self.host, str(self.exit_name))
+        sets = (self.host.feature_set(name) for name in self.features)
         return Parts(
             labeler=labeler,
-            label_policy=_static(self.host, labeler),
-            run_policy=self.host.exit_policy(self.exit_name or labeler.exit_name).record,
-            feature_sets=sets,
+            label_policy=label_policy,
+            run_policy=run_policy,
+            feature_sets=tuple(_guarded(item, "feature set", "batch") for item in sets),
             call=partial(call_plugin, offered.origin, f"labeler {labeler.name!r}"),
         )
 
 
+def _guarded(offer: Offered[Any], what: str, *functions: str) -> Any:
+    """Return a record whose functions name their plug-in when they raise."""
+    record, origin = offer.record, offer.origin
+    if origin.is_core:
+        return record
+    calls = {
+        name: partial(call_plugin, origin, f"{what} {record.name!r}", getattr(record, name))
+        for name in functions
+        if getattr(record, name) is not None
+    }
+    return replace(record, **calls)
+
+
+def _policy(host: Host, name: str) -> ExitPolicy:
+    policy: ExitPolicy = _guarded(host.exit_policy(name), "exit policy", "simulate", "target_of")
+    return policy
+
+
 def _static(host: Host, labeler: Labeler) -> ExitPolicy:
-    policy = host.exit_policy(labeler.exit_name).record
+    policy = _policy(host, labeler.exit_name)
     if policy.kind != "static":
         raise StrategyError(
             f"labeler {labeler.name!r} labels with exit {policy.name!r}, which is {policy.kind}",
@@ -118,9 +140,13 @@ def job_of(config: EvalConfig, home: Path) -> Job:
         bars=[item.bars for item in loaded],
         source=source,
         learner=learner,
-        controls=[offer.record for offer in host.controls()],
+        controls=[_guarded(offer, "control", "change") for offer in host.controls()],
         checks=checks,
-        tightening=[o.record for o in host.verdict_checks() if not host.is_core(o.origin)],
+        tightening=[
+            _guarded(offer, "verdict check", "judge")
+            for offer in host.verdict_checks()
+            if not host.is_core(offer.origin)
+        ],
         strategy={
             "name": offered.record.name,
             "distribution": origin.distribution,

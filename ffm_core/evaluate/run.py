@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ffm_core.bars import Instrument
+from ffm_core.errors import StrategyError
 from ffm_core.evaluate.evidence import Fitted, certificate_of, gather_evidence
 from ffm_core.evaluate.executor import Executor
 from ffm_core.evaluate.finding import Finding, Job
@@ -18,8 +19,10 @@ from ffm_core.evaluate.plan import Prepared, Seal, SealOf, ledger_seal, prepare
 from ffm_core.evaluate.progress import Progress
 from ffm_core.records import (
     CheckResult,
+    Evidence,
     Failure,
     Verdict,
+    VerdictCheck,
 )
 from ffm_core.ruler.classic import CLASSIC
 from ffm_core.ruler.registry import prereg
@@ -221,6 +224,16 @@ def _where(job: Job, prepared: Prepared, failure: Failure) -> tuple[str, ...]:
     return (f"start looking at {place}; the usual ways are {usual}",)
 
 
+def _tightened(check: VerdictCheck, evidence: Evidence) -> CheckResult:
+    found: object = check.judge(evidence)
+    if not isinstance(found, CheckResult):
+        raise StrategyError(
+            f"verdict check {check.name!r} returned {type(found).__name__}, expected a CheckResult",
+            fix="return ffm_core.records.CheckResult(name=..., outcome=...)",
+        )
+    return found
+
+
 def _judge(
     job: Job,
     promised: dict[str, Any],
@@ -233,7 +246,7 @@ def _judge(
     fitted = Fitted.of(job, prepared, cache, identity, progress)
     evidence, picks = gather_evidence(job, prepared, ticket, fitted, cache, identity, progress)
     tightening = [
-        check.judge(evidence) for check in job.tightening if evidence.claim in check.claims
+        _tightened(check, evidence) for check in job.tightening if evidence.claim in check.claims
     ]
     verdict = decide(evidence, job.checks, qualifier=job.qualifier, tightening=tightening)
     compared = () if job.config.checks == "classic" else CLASSIC

@@ -148,7 +148,7 @@ def simulate(
 def _features(parts: Parts, bars: Bars, decisions: Decisions) -> dict[str, Float32]:
     found: dict[str, Float32] = {}
     for feature_set in parts.feature_sets:
-        matrix = parts.call(feature_set.batch, bars)
+        matrix = feature_set.batch(bars)
         found[feature_set.name] = np.ascontiguousarray(matrix[decisions.bar])  # (N, F)
     return found
 
@@ -166,7 +166,7 @@ def _certify(task: StreamTask, parts: Parts, decisions: Decisions) -> Certificat
 
         def prove(chosen: FeatureSet = feature_set) -> Certificate:
             return falsify_feature_set(
-                chosen, task.bars, decisions_bars=decisions.bar, seed=task.seed, call=parts.call
+                chosen, task.bars, decisions_bars=decisions.bar, seed=task.seed
             )
 
         found.append(_cached(cache, key, prove))

@@ -31,14 +31,33 @@ BROKEN = {
     "newer": "FFM_HOOK_API = 99" + HOOK,
 }
 
+EXTENSIONS = {
+    "ffm_feature_sets": "FeatureSet(name='odd', columns=(), batch=odd, warmup_bars=0, "
+    "history_bars=None)",
+    "ffm_verdict_checks": "VerdictCheck(name='odd', judge=odd)",
+    "ffm_controls": "Control(name='odd', change=odd)",
+}
+EXTENSION = """
+from ffm_core import Control, FeatureSet, VerdictCheck, hookimpl
 
-def install(site, name, code, distribution=""):
+
+def odd(*anything):
+    raise KeyError("gone")
+
+
+@hookimpl
+def {hook}():
+    return [{record}]
+"""
+
+
+def install(site, name, code, distribution="", group="ffm.strategies"):
     distribution = distribution or f"ffm-strategy-{name}"
     module = distribution.replace("-", "_")
     info = site / f"{module}-1.2.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n")
-    (info / "entry_points.txt").write_text(f"[ffm.strategies]\n{name} = {module}\n")
+    (info / "entry_points.txt").write_text(f"[{group}]\n{name} = {module}\n")
     (site / f"{module}.py").write_text(code)
 
 
@@ -55,6 +74,9 @@ def site(tmp_path_factory, tide_code):
         meddling = good.replace(start, f"{start}    {code}\n").replace('"tide"', f'"{name}"')
         assert meddling.count(code) == 1
         install(folder, name, meddling)
+    for hook, record in EXTENSIONS.items():
+        code = EXTENSION.format(hook=hook, record=record)
+        install(folder, hook, code, f"extra-{hook}", "ffm.extensions")
     for distribution in ("taken-by-one", "taken-by-two"):
         install(folder, "taken", good, distribution)
     return folder
@@ -137,3 +159,17 @@ def test_what_a_package_prints_is_no_result(judge, jobs):
     done = judge("prints", "--json", jobs=jobs)
     assert json.loads(done.stdout)["schema"] == "ffm-run/1"
     assert "a line that is no JSON" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("hook", "words", "says"),
+    [
+        ("ffm_feature_sets", ["--features", "odd"], "feature set 'odd'"),
+        ("ffm_verdict_checks", [], "verdict check 'odd'"),
+        ("ffm_controls", ["--learner", "xgb", "--permutations", "1"], "control 'odd'"),
+    ],
+)
+def test_a_fault_of_an_extension_is_laid_at_its_own_door(judge, hook, words, says):
+    done = judge("tide", "--with", hook, *words)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith(f"error: extra-{hook} 1.2: {says}: KeyError: 'gone' (extra")
