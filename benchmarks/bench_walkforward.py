@@ -51,7 +51,7 @@ def run() -> list[dict]:
             "ours": seconds,
             "ref": reference,
             "ratio": reference / seconds,
-            "gate": 1.0,
+            "gate": None,  # the budget gates; the ratio is reported
             "absolute": f"{seconds:.0f} s of {BUDGET_S:.0f} s for {len(folds)} folds, "
             f"{result['decisions']['n']} decisions, {fits} fits on {JOBS} cores",
             "parity": seconds <= BUDGET_S and len(folds) >= 24,
