@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
@@ -16,7 +16,9 @@ from ffm_core.errors import StrategyError
 from ffm_core.types import Bool, Float32, Float64, Int8, Int16, Int32, Int64
 
 if TYPE_CHECKING:
+    from ffm_core.bars.instrument import Instrument
     from ffm_core.bars.table import Bars
+    from ffm_core.bars.timeframe import Timeframe
 
 ParamValue: TypeAlias = bool | int | float | str
 Params: TypeAlias = Mapping[str, ParamValue]
@@ -51,12 +53,43 @@ class Param:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """A declared column: its unit and whether its sign follows the trade's side."""
+    """A declared column: its unit, its sign, and how much of the past it needs.
+
+    Parameters
+    ----------
+    name, unit, description : str
+        What it is called, in which unit it is, and what it says in one line.
+    signed : bool
+        True: multiplied by the trade's side in the design matrix.
+    group : str
+        Heading it is listed under.
+    formula, source : str
+        The definition, and where it is published.
+    missing : str
+        When the value is NaN and what stands in for a ratio without a denominator.
+    warmup_bars : int, optional
+        Bars before the first value; default that of the feature set.
+    memory : {"finite", "recursive", "event"}, optional
+        Default that of the feature set. When given, ``history_bars`` and
+        ``history_days`` below hold for this column instead of the set's.
+    history_bars, history_days : int, optional
+        The value of a bar is reproduced from a series that holds this many bars
+        (its own among them) and this many whole trading dates (its own among
+        them); both None: only from the whole series.
+    """
 
     name: str
     unit: str
     description: str = ""
-    signed: bool = False  # True: multiplied by side in the design matrix
+    signed: bool = False
+    group: str = ""
+    formula: str = ""
+    source: str = ""
+    missing: str = ""
+    warmup_bars: int | None = None
+    memory: Memory | None = None
+    history_bars: int | None = None
+    history_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,6 +328,27 @@ class Labeler:
         return {p.name: p.default for p in self.params}
 
 
+class FeatureStream(Protocol):
+    """Features bar by bar; bit for bit what ``FeatureSet.batch`` gives."""
+
+    def update(
+        self, ts_us: int, open: float, high: float, low: float, close: float, volume: float
+    ) -> Float32:
+        """Take the next closed bar; return its row, float32 (F,), a new array.
+
+        ``ts_us`` is the bar's open in microseconds UTC, prices are in points.
+        """
+        ...
+
+    def snapshot(self) -> bytes:
+        """Return the whole state; :meth:`restore` in another process continues from it."""
+        ...
+
+    def restore(self, state: bytes) -> None:
+        """Go back to a snapshot of the same feature set, instrument and timeframe."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureSet:
     """Causal columns of bars.
@@ -303,9 +357,15 @@ class FeatureSet:
     ----------
     batch : callable
         ``bars -> float32 (T, F)``; row ``t`` uses bars up to and including
-        ``t``; NaN during warm-up.
-    history_bars : int, optional
-        Bars that suffice to reproduce a row; None means all.
+        ``t``; NaN during warm-up, never infinite.
+    history_bars, history_days : int, optional
+        Bars and whole trading dates, the row's own among them, that suffice to
+        reproduce a row; both None means all. A column may declare its own.
+    stream : callable, optional
+        ``(instrument, timeframe) -> FeatureStream`` with the same values bar by
+        bar. Without it a set is streamed by calling ``batch`` on its history.
+    version : str
+        Raised when a formula changes; part of every cache key.
     """
 
     name: str
@@ -314,6 +374,49 @@ class FeatureSet:
     warmup_bars: int
     history_bars: int | None
     memory: Memory = "finite"
+    summary: str = ""
+    history_days: int | None = None
+    stream: Callable[[Instrument, Timeframe], FeatureStream] | None = None
+    version: str = "1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetValues:
+    """What a target says of every bar; arrays (T,).
+
+    ``value`` is NaN where it is undefined; a class target gives class numbers,
+    and ``MASKED`` where a row may be used but carries no loss. ``end_bar`` is
+    the last bar the value looked at, -1 where it is undefined.
+    """
+
+    value: Float32
+    end_bar: Int64
+
+    MASKED: ClassVar[float] = -100.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Something about the future of a bar that a head may learn; never a feature.
+
+    Parameters
+    ----------
+    compute : callable
+        ``bars -> TargetValues``; the value of bar ``t`` reads bars up to
+        ``end_bar[t] <= t + horizon_bars`` and no further.
+    horizon_bars : int
+        Most bars after ``t`` that a value may read.
+    """
+
+    name: str
+    kind: Literal["regression", "binary", "classes"]
+    compute: Callable[[Bars], TargetValues]
+    horizon_bars: int
+    warmup_bars: int = 0
+    classes: tuple[str, ...] = ()
+    group: str = ""
+    formula: str = ""
+    source: str = ""
     summary: str = ""
 
 
@@ -413,7 +516,7 @@ class Failure:
     """One proof of look-ahead or impurity."""
 
     subject: str
-    check: str  # purity, prefix, mutation, history
+    check: str  # the detector: purity, prefix, mutation, history, stream, horizon, …
     column: str
     bar: int
     stamp: str

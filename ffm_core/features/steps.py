@@ -1,0 +1,184 @@
+"""Step kernels: one definition of a feature, driven over an array or bar by bar.
+
+A program is a compiled ``step`` that takes one bar, changes its state arrays and
+writes its columns, and a compiled ``run`` that calls ``step`` in a loop. Batch
+calls ``run``, streaming calls ``step``; nothing else computes a value, so both
+give the same bits. State is two flat arrays, so a snapshot is a copy of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ffm_core.bars.instrument import Instrument
+from ffm_core.bars.primitives import frozen
+from ffm_core.bars.table import Bars
+from ffm_core.bars.timeframe import Timeframe
+from ffm_core.errors import ConfigError
+from ffm_core.records import Column, FeatureSet, FeatureStream, Memory
+from ffm_core.types import Float32, Float64, Int64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """Where a program stands; ``f`` and ``i`` change with every bar.
+
+    Parameters
+    ----------
+    f : float64
+        Ring buffers, sums, levels.
+    i : int64
+        Counters, positions, dates.
+    k : float64, read-only
+        Constants of instrument and timeframe.
+    n : int64, read-only
+        Integer constants and tables, such as a zone table.
+    """
+
+    f: Float64
+    i: Int64
+    k: Float64
+    n: Int64
+
+    def __post_init__(self) -> None:
+        self.k.setflags(write=False)
+        self.n.setflags(write=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """Columns that are computed together.
+
+    Parameters
+    ----------
+    columns : tuple of Column
+        In the order they are written.
+    start : callable
+        ``(instrument, timeframe) -> State`` before the first bar.
+    step : kernel
+        ``step(ts, o, h, l, c, v, f, i, k, n, out, at)``: one bar; ``ts`` is the
+        bar's open in microseconds UTC; writes ``out[at : at + len(columns)]``, a
+        whole float32 row; NaN where a value is undefined.
+    run : kernel
+        ``run(ts, o, h, l, c, v, f, i, k, n, out, at)``: the same over arrays (T,)
+        and ``out`` (T, F), by calling ``step``.
+    """
+
+    columns: tuple[Column, ...]
+    start: Callable[[Instrument, Timeframe], State]
+    step: Callable[..., Any]
+    run: Callable[..., Any]
+
+
+def step_set(
+    name: str,
+    programs: Sequence[Program],
+    *,
+    memory: Memory,
+    warmup_bars: int,
+    history_bars: int | None,
+    history_days: int | None = None,
+    summary: str = "",
+    version: str = "1",
+) -> FeatureSet:
+    """Make a feature set of step programs, with batch and streaming drivers."""
+    chosen = tuple(programs)
+    columns = tuple(column for program in chosen for column in program.columns)
+    key = f"{name} {version} {' '.join(column.name for column in columns)}"
+
+    def batch(bars: Bars) -> Float32:
+        return run_programs(chosen, bars)
+
+    def stream(instrument: Instrument, timeframe: Timeframe) -> FeatureStream:
+        return StepStream(chosen, instrument, timeframe, key)
+
+    return FeatureSet(
+        name=name,
+        columns=columns,
+        batch=batch,
+        warmup_bars=warmup_bars,
+        history_bars=history_bars,
+        history_days=history_days,
+        memory=memory,
+        summary=summary,
+        stream=stream,
+        version=version,
+    )
+
+
+def run_programs(programs: Sequence[Program], bars: Bars) -> Float32:
+    """Return the columns of every bar, float32 (T, F), from a fresh state."""
+    width = sum(len(program.columns) for program in programs)
+    out = np.empty((len(bars), width), dtype=np.float32)
+    series = [frozen(values) for values in (bars.open, bars.high, bars.low, bars.close)]
+    stamps = np.ascontiguousarray(bars.ts_us)
+    at = 0
+    for program in programs:
+        state = program.start(bars.instrument, bars.timeframe)
+        program.run(
+            stamps, *series, frozen(bars.volume), state.f, state.i, state.k, state.n, out, at
+        )
+        at += len(program.columns)
+    return out
+
+
+class StepStream:
+    """Step programs fed bar by bar; see :class:`~ffm_core.records.FeatureStream`."""
+
+    def __init__(
+        self, programs: Sequence[Program], instrument: Instrument, timeframe: Timeframe, key: str
+    ) -> None:
+        self._states = [program.start(instrument, timeframe) for program in programs]
+        self._width = sum(len(program.columns) for program in programs)
+        self._steps = []
+        at = 0
+        for program, state in zip(programs, self._states, strict=True):
+            self._steps.append((program.step, state.f, state.i, state.k, state.n, at))
+            at += len(program.columns)
+        whose = f"{key} {instrument.symbol} {timeframe.name} {self._sizes()}"
+        self._mark = hashlib.sha256(whose.encode()).digest()[:16]
+
+    def update(
+        self, ts_us: int, open: float, high: float, low: float, close: float, volume: float
+    ) -> Float32:
+        """Take the next closed bar and return its row, float32 (F,)."""
+        out = np.empty(self._width, dtype=np.float32)
+        for step, f, i, k, n, at in self._steps:
+            step(ts_us, open, high, low, close, volume, f, i, k, n, out, at)
+        return out
+
+    def snapshot(self) -> bytes:
+        """Return the whole state."""
+        parts = [self._mark]
+        for state in self._states:
+            parts += [state.f.tobytes(), state.i.tobytes()]
+        return b"".join(parts)
+
+    def restore(self, state: bytes) -> None:
+        """Go back to a snapshot of the same set, instrument and timeframe.
+
+        Raises
+        ------
+        ConfigError
+            When the snapshot is of another set, version, instrument or timeframe.
+        """
+        size = len(self._mark) + sum(8 * (len(s.f) + len(s.i)) for s in self._states)
+        if len(state) != size or state[: len(self._mark)] != self._mark:
+            raise ConfigError(
+                "the snapshot belongs to another feature set, version, instrument or timeframe",
+                fix="warm the stream up again from its history",
+            )
+        at = len(self._mark)
+        for own in self._states:
+            for array in (own.f, own.i):
+                stop = at + array.nbytes
+                array[:] = np.frombuffer(state[at:stop], dtype=array.dtype)
+                at = stop
+
+    def _sizes(self) -> list[tuple[int, int]]:
+        return [(len(state.f), len(state.i)) for state in self._states]
