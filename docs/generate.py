@@ -1,22 +1,26 @@
 """Write the reference pages from the code, or check that they still agree with it.
 
-``python docs/generate.py`` writes ``docs/reference/*.md``; with ``--check`` nothing is
-written, stale pages are named, and the exit code is 1 when there are any.
+``python docs/generate.py`` writes the pages and plots below ``docs/reference``; with
+``--check`` nothing is written, stale pages and missing plots are named, and the exit code
+is 1 when there are any. Plots are not compared: their last digits may differ between
+machines.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS))
 
-from _pages import checks, cli, config, errors, hooks, instruments, kit, records  # noqa: E402
+from _pages import checks, cli, config, errors, features, hooks, instruments, kit, records  # noqa: E402
 
 PAGES: Mapping[str, Callable[[], str]] = {
     "hooks.md": hooks.page,
@@ -32,28 +36,47 @@ _MARK = "<!-- Written by docs/generate.py from the code; edit the code, not this
 
 
 def pages() -> dict[str, str]:
-    """Return the text of every generated page, by file name.
+    """Return the text of every generated page, by path below ``reference``."""
+    with _plain_settings():
+        found = {name: write() for name, write in PAGES.items()} | features.pages()
+        return {name: _MARK + text for name, text in found.items()}
 
-    Instruments a user declared and settings of the environment stay out of it.
-    """
+
+@contextmanager
+def _plain_settings() -> Iterator[None]:
+    """Keep what a user declared, and settings of the environment, out of the pages."""
     with tempfile.TemporaryDirectory() as empty:
         kept = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("FFM_")}
         os.environ["FFM_HOME"] = empty
         try:
-            return {name: _MARK + write() for name, write in PAGES.items()}
+            yield
         finally:
             del os.environ["FFM_HOME"]
             os.environ.update(kept)
 
 
 def stale(folder: Path) -> list[str]:
-    """Return the generated pages of ``folder`` that are missing or differ from the code."""
+    """Return the pages of ``folder`` that are missing, differ from the code, or are left over."""
+    texts = pages()
     found = []
-    for name, text in pages().items():
+    for name, text in texts.items():
         path = folder / name
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             found.append(name)
-    return found
+    plots = {str(Path(name).with_suffix(".svg")) for name in texts if name.count("/") == 2}
+    present = {str(path.relative_to(folder)) for path in (folder / "features").rglob("*.*")}
+    wanted = plots | {name for name in texts if name.startswith("features/")}
+    return found + sorted((plots - present) | (present - wanted))
+
+
+def _write(folder: Path) -> None:
+    with _plain_settings():
+        drawn = features.plots()
+    shutil.rmtree(folder / "features", ignore_errors=True)
+    for name, text in {**pages(), **drawn}.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -69,9 +92,7 @@ def main(arguments: list[str] | None = None) -> int:
         if names:
             print("  fix: python docs/generate.py", file=sys.stderr)
         return 1 if names else 0
-    asked.folder.mkdir(parents=True, exist_ok=True)
-    for name, text in pages().items():
-        (asked.folder / name).write_text(text, encoding="utf-8")
+    _write(asked.folder)
     return 0
 
 

@@ -14,6 +14,7 @@ COMMANDS = {
     "eval": ("ffm_core.cli.eval:command", "Judge a strategy and say why."),
     "plugins": ("ffm_core.cli.plugins:group", "List and show plug-ins."),
     "new": ("ffm_core.cli.new:group", "Write a new plug-in package from a template."),
+    "features": ("ffm_core.cli.features:group", "List, show and compute feature sets."),
     "data": ("ffm_core.cli.data:group", "Import, check and describe market data."),
     "runs": ("ffm_core.cli.runs:group", "List, show, verify and compare runs."),
     "explain": ("ffm_core.cli.runs:explain", "Print the arithmetic of one label."),

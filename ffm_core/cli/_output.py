@@ -105,6 +105,14 @@ def columns(rows: Iterable[Sequence[str]], *, gap: int = 2) -> str:
     return "\n".join(lines)
 
 
+def split_names(context: click.Context, option: click.Parameter, text: str) -> tuple[str, ...]:
+    """Read names with commas between them."""
+    names = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not names or len(set(names)) != len(names):
+        raise click.BadParameter("give each name once, with commas between them")
+    return names
+
+
 def json_option(command: C) -> C:
     """Add ``--json``, passed on as ``as_json``."""
     text = "Print one JSON document on stdout."

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ffm_core.cli._output import columns, console, emit_json, note, output_options, say
+from ffm_core.cli._output import (
+    columns,
+    console,
+    emit_json,
+    note,
+    output_options,
+    say,
+    split_names,
+)
+from ffm_core.cli._tables import table_command, write_tables
 from ffm_core.errors import DataError
 
 if TYPE_CHECKING:
@@ -102,7 +111,7 @@ def import_command(
     from ffm_core.bars.importing import import_files
     from ffm_core.bars.readers import Options
 
-    how = Options(columns=_column_map(column_map), accept_quality=accept_quality, **reading)
+    how = Options(columns=column_pairs(column_map), accept_quality=accept_quality, **reading)
     with _bar(quiet) as watch:
         store, report = import_files(sources, out, options=how, watch=watch)
     failed = [entry for entry in report if entry.state == "failed"]
@@ -204,7 +213,53 @@ def simulate_command(
     say(str(path))
 
 
-def _column_map(texts: Sequence[str]) -> dict[str, str]:
+@group.command("prepare")
+@click.argument("sources", nargs=-1, required=True, metavar="[SYMBOL=]PATH...")
+@click.option(
+    "--features",
+    default="ffm68",
+    show_default=True,
+    callback=split_names,
+    metavar="A,B",
+    help="Feature sets, in order of columns.",
+)
+@click.option(
+    "--targets",
+    default="context",
+    show_default=True,
+    callback=split_names,
+    metavar="A,B",
+    help="Targets or groups of targets, in order of columns.",
+)
+@click.option(
+    "--with", "extensions", multiple=True, metavar="EXTENSION", help="Extension to switch on."
+)
+@table_command
+@reading_options
+@output_options
+def prepare_command(
+    sources: Sequence[str],
+    features: tuple[str, ...],
+    targets: tuple[str, ...],
+    extensions: Sequence[str],
+    out: Path,
+    jobs: int | None,
+    **rest: Any,
+) -> None:
+    """Write features and targets of files to Parquet tables, one per stream.
+
+    Beside each target stands the time from which its value can be known: purge by
+    it. The manifest says what each table was made of; running again leaves
+    finished tables alone.
+    """
+    from ffm_core.evaluate.tables import target_names
+
+    names = target_names(targets)
+    write_tables(sources, features, names, extensions, out=out, jobs=jobs, **rest)
+
+
+def column_pairs(texts: Sequence[str]) -> dict[str, str]:
+    """Read ``--column OURS=THEIRS`` pairs."""
     found = {}
     for text in texts:
         ours, sign, theirs = text.partition("=")
@@ -244,7 +299,7 @@ def _load(
     from ffm_core.errors import FFMError
 
     jobs = bar_jobs(sources)
-    how = {"columns": _column_map(column_map), "accept_quality": True, **reading}
+    how = {"columns": column_pairs(column_map), "accept_quality": True, **reading}
     loaded: list[LoadedBars] = []
     failed: list[dict[str, str]] = []
     with _bar(quiet) as watch:

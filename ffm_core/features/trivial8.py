@@ -6,6 +6,8 @@ the same bit for bit however much history stands before its window.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ffm_core.bars.primitives import frozen
@@ -16,23 +18,53 @@ from ffm_core.types import Float32, Float64
 
 _LONGEST = 100  # closes the z-score looks at, the current one among them
 
+_SOURCE = "The eight statistics of closes a context head must beat in FFM's own ablations"
+
+
+def _column(name: str, unit: str, lag: int, formula: str, text: str, **more: Any) -> Column:
+    return Column(
+        name=name,
+        unit=unit,
+        description=text,
+        group="closes",
+        formula=formula,
+        source=_SOURCE,
+        warmup_bars=lag,
+        memory="finite",
+        history_bars=lag + 1,
+        **more,
+    )
+
+
+def _log_return(lag: int) -> Column:
+    text = f"log return over {lag} bar" + "s" * (lag > 1)
+    return _column(f"ret_{lag}", "log return", lag, f"ln(C / C[{lag}])", text, signed=True)
+
+
+def _volatility(bars: int) -> Column:
+    text = f"sample SD of the last {bars} bar returns"
+    return _column(f"vol_{bars}", "log return", bars, f"SD{bars}(ln(C / C[1])), ddof 1", text)
+
+
 COLUMNS = (
-    Column(name="ret_1", unit="log return", signed=True, description="over 1 bar"),
-    Column(name="ret_5", unit="log return", signed=True, description="over 5 bars"),
-    Column(name="ret_20", unit="log return", signed=True, description="over 20 bars"),
-    Column(name="ret_60", unit="log return", signed=True, description="over 60 bars"),
-    Column(name="vol_10", unit="log return", description="sample SD of the last 10 bar returns"),
-    Column(name="vol_20", unit="log return", description="sample SD of the last 20 bar returns"),
-    Column(
-        name="range_pos_20",
-        unit="fraction",
-        description="place of the close in the range of the last 20 closes; 0.5 when flat",
+    *(_log_return(lag) for lag in (1, 5, 20, 60)),
+    *(_volatility(bars) for bars in (10, 20)),
+    _column(
+        "range_pos_20",
+        "fraction",
+        19,
+        "(C - min20(C)) / (max20(C) - min20(C))",
+        "place of the close in the range of the last 20 closes",
+        missing="0.5 when the 20 closes are equal",
     ),
-    Column(
-        name="zscore_100",
-        unit="SD",
+    _column(
+        "zscore_100",
+        "SD",
+        _LONGEST - 1,
+        "(C - mean100(C)) / SD100(C), ddof 1",
+        "close against mean and sample SD of the last 100 closes",
+        missing="0 when the 100 closes are equal",
         signed=True,
-        description="close against mean and sample SD of the last 100 closes; 0 when flat",
     ),
 )
 

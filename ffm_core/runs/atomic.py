@@ -57,7 +57,7 @@ def atomic_write(path: Path, data: bytes, *, durable: bool = True) -> None:
     OutputError
         When the folder or file cannot be written; nothing is left behind.
     """
-    temporary = path.parent / _partial_name()
+    temporary = path.parent / partial_name()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _write(temporary, data, durable=durable)
@@ -93,7 +93,7 @@ def require_writable(folder: Path, *, moved_by: str = _MOVED_BY) -> None:
     place = folder
     while not kind_of(place) and place != place.parent:
         place = place.parent
-    probe = place / _partial_name()
+    probe = place / partial_name()
     try:
         with suppress(FileNotFoundError):
             folder.stat()  # a name too long shows here, not in the parent
@@ -126,7 +126,7 @@ def atomic_dir(path: Path) -> Iterator[Path]:
     OutputError
         When anything cannot be written, or ``path`` exists already.
     """
-    temporary = path.parent / _partial_name()
+    temporary = path.parent / partial_name()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         sweep(path.parent)
@@ -155,7 +155,8 @@ def sweep(folder: Path) -> None:
                     left.unlink()
 
 
-def _partial_name() -> str:
+def partial_name() -> str:
+    """Return a hidden name for an unfinished file; :func:`sweep` knows it when we are dead."""
     return f"{_PARTIAL}{current_lease().token()}.{secrets.token_hex(4)}"
 
 

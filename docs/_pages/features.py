@@ -1,0 +1,117 @@
+"""``features/``: a page for every feature of every built-in set, with a plot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from _pages import markdown as md
+from _pages.plot import panel_svg
+from ffm_core.bars.simulate import market
+from ffm_core.features.facts import column_facts, set_facts
+from ffm_core.host.loading import open_host
+from ffm_core.host.registry import Offered
+from ffm_core.records import FeatureSet
+
+SYMBOL, TIMEFRAME, MONTHS = "SIMA7", "5m", 3
+SHOWN = 288  # bars in a plot: a day of trading and a little more
+
+_INTRO = """# Features
+
+Every column of the built-in feature sets. A row of a set is computed at the close of its
+bar, of that bar and earlier ones, and nothing else; `ffm eval` proves it anew on the bars
+it judges. `ffm features list` and `ffm features show` print the same facts, and
+`ffm features compute` writes the columns of your own files.
+
+* **Unit**: "ATR" is the average true range at the bar, so values compare across markets.
+* **Warm-up**: bars that pass before the first value; until then it is missing (NaN).
+* **Memory**: *finite* looks at a window of bars, *event* back to an event such as a
+  session's open, a swing or the last hourly bar, *recursive* carries an average on.
+* **History**: from how much of the past the value is reproduced, exactly for finite and
+  event memory, to nine digits (or one step of float32) for recursive memory. Trading dates
+  are whole ones, the bar's own among them.
+* **Sign**: columns that follow the side of the trade are multiplied by it in the design
+  matrix, so that long and short are learnt together.
+
+The plots show the last bars of one simulated market: the close in grey, the feature in
+blue, a new trading date at each dotted line.
+
+"""
+
+
+def pages() -> dict[str, str]:
+    """Return the text of every page, by path below ``reference``."""
+    found = {"features/index.md": _index()}
+    for offer in _sets():
+        for column in offer.record.columns:
+            facts = column_facts(offer.record, column)
+            found[_path(facts, "md")] = _page(facts)
+    return found
+
+
+def plots() -> dict[str, str]:
+    """Return every plot as SVG, by path below ``reference``."""
+    bars = market(SYMBOL, months=MONTHS, timeframe=TIMEFRAME)
+    found = {}
+    for offer in _sets():
+        values = offer.record.batch(bars)[len(bars) - SHOWN :]
+        for j, column in enumerate(offer.record.columns):
+            facts = column_facts(offer.record, column)
+            found[_path(facts, "svg")] = panel_svg(bars[len(bars) - SHOWN :], values[:, j], facts)
+    return found
+
+
+def _sets() -> Iterator[Offered[FeatureSet]]:
+    yield from open_host().feature_sets()
+
+
+def _path(facts: Mapping[str, Any], suffix: str) -> str:
+    return f"features/{facts['set']}/{facts['name']}.{suffix}"
+
+
+def _index() -> str:
+    parts = [_INTRO]
+    for offer in _sets():
+        facts = set_facts(offer)
+        parts.append(f"## {md.code(facts['name'])}\n")
+        parts.append(f"{facts['summary']} Version {facts['version']}, {facts['n_columns']} "
+                     f"columns, all of them from bar {facts['warmup_bars']} on.\n")  # fmt: skip
+        rows = []
+        for column in offer.record.columns:
+            own = column_facts(offer.record, column)
+            link = f"[{md.code(own['name'])}]({facts['name']}/{own['name']}.md)"
+            rows.append((link, own["group"], own["unit"], own["memory"], own["history"]))
+        parts.append(md.table(("column", "group", "unit", "memory", "history"), rows))
+    return md.join(parts)
+
+
+def _page(facts: Mapping[str, Any]) -> str:
+    rows = [
+        ("formula", facts["formula"]),
+        ("unit", facts["unit"]),
+        ("sign", facts["sign"] or "does not depend on the side of the trade"),
+        ("missing", facts["missing"]),
+        ("warm-up", f"{facts['warmup_bars']} bars"),
+        ("memory", facts["memory"]),
+        ("history", facts["history"]),
+        ("group", facts["group"]),
+        ("source", facts["source"]),
+    ]
+    name = facts["name"]
+    return md.join(
+        [
+            f"# {md.code(facts['set'] + '/' + name)}\n",
+            f"{_sentence(facts['description'])}\n" if facts["description"] else "",
+            md.table(("", ""), [(key, str(value)) for key, value in rows if value]),
+            f"![{name} on a simulated market]({name}.svg)\n",
+            (
+                f"{SYMBOL}/{TIMEFRAME}, simulated: close in grey, {md.code(name)} in blue. "
+                "[All features](../index.md)\n"
+            ),
+        ]
+    )
+
+
+def _sentence(text: str) -> str:
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith(".") else text + "."

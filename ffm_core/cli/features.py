@@ -1,0 +1,115 @@
+"""``ffm features``: what can be computed from bars, and computing it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ffm_core.cli._output import columns, emit_json, output_options, say, split_names
+from ffm_core.cli._tables import table_command, write_tables
+from ffm_core.cli.data import reading_options
+
+
+@click.group()
+def group() -> None:
+    """List, show and compute feature sets."""
+
+
+extension_option = click.option(
+    "--with", "extensions", multiple=True, metavar="EXTENSION", help="Extension to switch on."
+)
+
+
+@group.command("list")
+@extension_option
+@output_options
+def list_command(extensions: Sequence[str], as_json: bool, quiet: bool) -> None:
+    """List the feature sets at hand."""
+    from ffm_core.features.facts import set_facts
+    from ffm_core.host.loading import open_host
+
+    found = [set_facts(offer) for offer in open_host(None, extensions).feature_sets()]
+    if as_json:
+        emit_json("ffm-features/1", {"features": found})
+        return
+    rows = [("NAME", "COLUMNS", "WARM-UP", "MEMORY", "STREAMING", "SUMMARY")]
+    for facts in found:
+        warmup = f"{facts['warmup_bars']} bars"
+        row = (facts["name"], str(facts["n_columns"]), warmup, facts["memory"])
+        rows.append((*row, facts["streaming"], facts["summary"]))
+    say(columns(rows))
+
+
+@group.command("show")
+@click.argument("name", metavar="SET[/COLUMN]")
+@extension_option
+@output_options
+def show_command(name: str, extensions: Sequence[str], as_json: bool, quiet: bool) -> None:
+    """Show the columns of a set, or one column with its formula."""
+    from ffm_core.features.facts import column_facts, find_column, set_facts
+    from ffm_core.host.loading import open_host
+
+    set_name, _, column_name = name.partition("/")
+    offer = open_host(None, extensions).feature_set(set_name)
+    if column_name:
+        facts = column_facts(offer.record, find_column(offer.record, column_name))
+        if as_json:
+            emit_json("ffm-feature/1", {"set": set_name, "feature": facts})
+        else:
+            say(_column_page(facts))
+        return
+    found = [column_facts(offer.record, column) for column in offer.record.columns]
+    if as_json:
+        emit_json("ffm-feature-set/1", {"set": set_facts(offer), "features": found})
+        return
+    say(_set_page(set_facts(offer), found))
+
+
+def _set_page(facts: Mapping[str, Any], found: Sequence[Mapping[str, Any]]) -> str:
+    head = columns(
+        (key.replace("_", " "), str(facts[key]))
+        for key in ("name", "summary", "distribution", "version", "n_columns", "warmup_bars",
+                    "history", "memory", "streaming")
+    )  # fmt: skip
+    groups: dict[str, list[tuple[str, ...]]] = {}
+    for item in found:
+        line = (f"  {item['name']}", item["unit"], item["description"] or item["formula"])
+        groups.setdefault(item["group"] or "columns", []).append(line)
+    return "\n\n".join([head, *(f"{name}\n{columns(rows)}" for name, rows in groups.items())])
+
+
+def _column_page(facts: Mapping[str, Any]) -> str:
+    return columns((key.replace("_", " "), str(value)) for key, value in facts.items() if value)
+
+
+@group.command("compute")
+@click.argument("sources", nargs=-1, required=True, metavar="[SYMBOL=]PATH...")
+@click.option(
+    "--features",
+    default="ffm68",
+    show_default=True,
+    callback=split_names,
+    metavar="A,B",
+    help="Feature sets, in order of columns.",
+)
+@extension_option
+@table_command
+@reading_options
+@output_options
+def compute_command(
+    sources: Sequence[str],
+    features: tuple[str, ...],
+    extensions: Sequence[str],
+    out: Path,
+    jobs: int | None,
+    **rest: Any,
+) -> None:
+    """Compute features of files into Parquet tables, one per stream.
+
+    Running it again leaves finished tables alone. Files that fail are listed at
+    the end, with exit code 4.
+    """
+    write_tables(sources, features, (), extensions, out=out, jobs=jobs, **rest)
