@@ -184,17 +184,18 @@ def ema(f: Float64, at: int, n: int, value: float) -> float:
     NaN until the seed is complete. A NaN value answers NaN and leaves the level
     untouched, so that one bar without a value does not end the series.
     """
-    return _smooth(f, at, n, 2.0 / (n + 1), value)
+    return smooth(f, at, n, 2.0 / (n + 1), value)
 
 
 @kernel
 def wilder(f: Float64, at: int, n: int, value: float) -> float:
     """Take one value; return Wilder's average (α = 1/n), as :func:`ema` otherwise."""
-    return _smooth(f, at, n, 1.0 / n, value)
+    return smooth(f, at, n, 1.0 / n, value)
 
 
 @kernel
-def _smooth(f: Float64, at: int, n: int, alpha: float, value: float) -> float:
+def smooth(f: Float64, at: int, n: int, alpha: float, value: float) -> float:
+    """Take one value; return the average with weight ``alpha`` on it, as :func:`ema` otherwise."""
     if value != value:
         return np.nan
     if f[at + 2] >= n:
