@@ -1,0 +1,1 @@
+"""``ffm68``: sixty-eight causal features of bars, in ten groups."""
