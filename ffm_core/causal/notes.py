@@ -1,0 +1,140 @@
+"""Failures of one subject, collected until they become a certificate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ffm_core.bars.table import Bars
+from ffm_core.errors import FFMError, StrategyError
+from ffm_core.records import Certificate, Failure
+from ffm_core.types import Bool
+
+Call: TypeAlias = Callable[..., Any]
+
+
+class Notes:
+    """What was done to a subject and the first failure of every check and column.
+
+    Parameters
+    ----------
+    subject : str
+        Its kind and name, and the stream where there is one.
+    """
+
+    def __init__(self, subject: str) -> None:
+        self.subject = subject
+        self.cuts = 0
+        self.rows = 0
+        self._failures: dict[tuple[str, str], Failure] = {}
+
+    def add(
+        self,
+        check: str,
+        message: str,
+        *,
+        column: str = "",
+        bar: int = -1,
+        stamp: str = "",
+        first_future_bar: int | None = None,
+        fix: str = "",
+    ) -> None:
+        """Keep a failure unless its check and column have one of an earlier bar."""
+        known = self._failures.get((check, column))
+        if known is not None and known.bar <= bar:
+            return
+        self._failures[check, column] = Failure(
+            subject=self.subject,
+            check=check,
+            column=column,
+            bar=bar,
+            stamp=stamp,
+            first_future_bar=first_future_bar,
+            message=message,
+            fix=fix,
+        )
+
+    def found(self, *checks: str) -> bool:
+        """Whether one of these checks (any, when none is named) has failed."""
+        return any(not checks or check in checks for check, _ in self._failures)
+
+    def keep(self, checks: Iterable[str]) -> None:
+        """Drop the failures of all other checks."""
+        chosen = set(checks)
+        self._failures = {k: v for k, v in self._failures.items() if k[0] in chosen}
+
+    def certificate(self, detection_bound: float) -> Certificate:
+        """Return what was done and found."""
+        failures = tuple(self._failures.values())
+        return Certificate(
+            status="broken" if failures else "clean",
+            subjects=(self.subject,),
+            cuts=self.cuts,
+            rows_compared=self.rows,
+            detection_bound=detection_bound,
+            failures=failures,
+        )
+
+
+def caller(what: str, call: Call | None, fix: str) -> Call:
+    """Return how plug-in code is called; what it raises becomes a :class:`StrategyError`."""
+    if call is not None:
+        return call
+
+    def direct(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except FFMError:
+            raise
+        except Exception as error:
+            raise StrategyError(
+                f"{what} raised {type(error).__name__}: {error}", fix=fix
+            ) from error
+
+    return direct
+
+
+def stamp_of(t_us: int) -> str:
+    """Return microseconds since 1970 as a UTC stamp to the second."""
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(t_us))
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def stamp_at(bars: Bars, bar: int) -> str:
+    """Return the open of a bar, or nothing when there is no such bar."""
+    return stamp_of(int(bars.ts_us[bar])) if 0 <= bar < len(bars) else ""
+
+
+def unlike(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> Bool:
+    """Return where two arrays of one shape differ; NaN equals NaN."""
+    same = a == b
+    if a.dtype.kind == "f":
+        same |= np.isnan(a) & np.isnan(b)
+    return np.asarray(~same)
+
+
+def first_later(moved: Callable[[int], bool], cut: int, total: int) -> int | None:
+    """Return the first bar from ``cut`` on whose arrival makes ``moved(bar + 1)`` true.
+
+    Steps double until something has moved, then the last step is halved, so a
+    leak of a few bars is found in a few calls, and short ones. None when the
+    whole series moves nothing.
+    """
+    low, step = cut, 1
+    while (high := min(low + step, total)) < total and not moved(high):
+        low, step = high, step * 2
+    if not moved(high):
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        if moved(middle):
+            high = middle
+        else:
+            low = middle
+    return high - 1
+
+
+__all__ = ["Call", "Notes", "caller", "first_later", "stamp_at", "stamp_of", "unlike"]
