@@ -117,7 +117,7 @@ def window_mean(f: Float64, stop: int, n: int) -> float:
     while t < stop:
         a += f[t] - origin
         t += 1
-    return origin + ((a + b) + (c + d)) / n
+    return float(origin + ((a + b) + (c + d)) / n)
 
 
 @kernel
