@@ -96,6 +96,36 @@ def _atr_wilder(high: Float64, low: Float64, close: Float64, n: int) -> Float64:
     return out
 
 
+def atr_simple(high: Float64, low: Float64, close: Float64, window_bars: int) -> Float64:
+    """Return the plain mean of the last ``window_bars`` true ranges.
+
+    Parameters
+    ----------
+    high, low, close : float64 (T,)
+        Prices in points, oldest first.
+    window_bars : int
+        Bars averaged, at least 1.
+
+    Returns
+    -------
+    float64 (T,)
+        Points; NaN for the first ``window_bars - 1`` bars. The oldest range of a
+        window reaches back to the close before it.
+
+    Raises
+    ------
+    ConfigError
+        When ``window_bars`` is below 1.
+    """
+    _check_window("window_bars", window_bars)
+    out = np.full(len(close), np.nan)
+    if len(close) >= window_bars:
+        ranges = true_range(high, low, close)
+        windows = np.lib.stride_tricks.sliding_window_view(ranges, window_bars)
+        out[window_bars - 1 :] = windows.mean(axis=1)
+    return out
+
+
 def swing_highs(high: Float64, order: int) -> Bool:
     """Mark the bars that are a swing high of ``order``.
 
