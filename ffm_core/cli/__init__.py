@@ -12,6 +12,7 @@ from ffm_core.cli._shell import LazyGroup
 # module is not part of this installation is not listed.
 COMMANDS = {
     "eval": ("ffm_core.cli.eval:command", "Judge a strategy and say why."),
+    "check": ("ffm_core.cli.check:command", "Look for look-ahead, and judge nothing else."),
     "plugins": ("ffm_core.cli.plugins:group", "List and show plug-ins."),
     "new": ("ffm_core.cli.new:group", "Write a new plug-in package from a template."),
     "features": ("ffm_core.cli.features:group", "List, show and compute feature sets."),

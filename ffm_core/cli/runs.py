@@ -10,10 +10,10 @@ from typing import Any
 import click
 
 from ffm_core.cli._output import columns, emit_json, note, output_options, say
-from ffm_core.errors import CausalityError, LedgerError, RecordError
+from ffm_core.errors import CausalityError, LedgerError, RecordError, UsageError
 from ffm_core.paths import ffm_home
 from ffm_core.runs.compare import Comparison, Pair, compare_runs
-from ffm_core.runs.explain import explain_decision, stored_decision
+from ffm_core.runs.explain import decision_rows, explain_decision, stored_decision
 from ffm_core.runs.find import find_run, list_runs, read_run, run_folders
 from ffm_core.runs.ledger import Ledger, LedgerReport
 from ffm_core.runs.record import Run, RunReport, read_record, verify_run
@@ -124,16 +124,22 @@ def compare_command(first: str, second: str, *, out: Path, as_json: bool, quiet:
 
 @click.command()
 @click.argument("run")
-@click.option("--decision", type=int, required=True, help="Row of decisions.parquet.")
+@click.option("--decision", type=int, help="Row of decisions.parquet.")
 @out_option
 @output_options
-def explain(run: str, *, decision: int, out: Path, as_json: bool, quiet: bool) -> None:
+def explain(run: str, *, decision: int | None, out: Path, as_json: bool, quiet: bool) -> None:
     """Print the arithmetic of one label, from entry to net R."""
     found = read_run(run, out_dir=out)
     if found.decision == "REFUSED":
         raise CausalityError(
             f"run {found.run_id} was REFUSED for look-ahead: there is no result to explain",
             fix=f"ffm runs show {found.run_id} says what reads the future",
+        )
+    if decision is None:
+        first, last = decision_rows(found)
+        raise UsageError(
+            f"which decision of {found.run_id}?",
+            fix=f"add --decision N with N from {first} to {last}, a row of decisions.parquet",
         )
     stored = stored_decision(found, decision)
     lines = explain_decision(stored)

@@ -35,6 +35,7 @@ from ffm_core.ruler.checks import STRICT
 from ffm_core.ruler.classic import CLASSIC
 from ffm_core.ruler.judging import with_constants
 from ffm_core.runs.config import EvalConfig
+from ffm_core.runs.resolve import check_params
 
 CHECK_SETS: Mapping[str, tuple[VerdictCheck, ...]] = {"strict": STRICT, "classic": CLASSIC}
 
@@ -130,6 +131,8 @@ def job_of(config: EvalConfig, home: Path) -> Job:
     offered = host.labeler()
     source = HostSource(host=host, features=config.features, exit_name=config.exit)
     source.open()
+    # Before any data are read, which may take minutes.
+    check_params(offered.record.params, config.params, owner=offered.record.name)
     learner = learner_of(config, host)
     # In one order however they were named: rows are pooled and drawn by stream.
     loaded = sorted(_load(config), key=lambda item: item.bars.stream)

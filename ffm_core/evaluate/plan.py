@@ -82,25 +82,8 @@ def prepare(
     future: work that comes to nothing must not cost the tail of an instrument.
     """
     parts = source.open()
-    params = check_params(parts.labeler.params, config.params, owner=parts.labeler.name)
-    label_params, run_params = _exit_params(parts, params, config)
-    horizon = params.get("horizon_bars", parts.labeler.horizon_bars)
-    tasks = tuple(
-        StreamTask(
-            source=source,
-            bars=item,
-            params=params,
-            label_params=label_params,
-            run_params=run_params,
-            horizon_bars=int(horizon),
-            flat_at_session_end=config.flat_at_session_end,
-            slippage_ticks=config.slippage_ticks,
-            seed=config.seed,
-            code_hash=code_hash,
-            home=home,
-        )
-        for item in bars
-    )
+    tasks = tasks_of(config, bars, source, parts, code_hash=code_hash, home=home)
+    first = tasks[0]
     stage = progress.stage("decisions and causality", len(tasks))
     streams = []
     for stream in executor.run(prepare_stream, tasks):
@@ -123,9 +106,17 @@ def prepare(
             raise
         seal, folds = _nothing_laid(config, streams)  # look-ahead matters more than length
     return Prepared(
-        parts=parts, params=params, label_params=label_params, run_params=run_params,
-        tasks=tasks, pool=pool, folds=folds, seal=seal, days=days, day_start_us=start_us,
-    )  # fmt: skip
+        parts=parts,
+        params=dict(first.params),
+        label_params=dict(first.label_params),
+        run_params=dict(first.run_params),
+        tasks=tasks,
+        pool=pool,
+        folds=folds,
+        seal=seal,
+        days=days,
+        day_start_us=start_us,
+    )
 
 
 def _lay(
@@ -183,6 +174,37 @@ def _fold_settings(config: EvalConfig) -> FoldSettings:
         test=config.test_months,
         stride=config.test_months,
         embargo_days=config.embargo_days,
+    )
+
+
+def tasks_of(
+    config: EvalConfig,
+    bars: Sequence[Any],
+    source: Source,
+    parts: Parts,
+    *,
+    code_hash: str,
+    home: Path,
+) -> tuple[StreamTask, ...]:
+    """Return what preparing each stream needs, parameters checked."""
+    params = check_params(parts.labeler.params, config.params, owner=parts.labeler.name)
+    label_params, run_params = _exit_params(parts, params, config)
+    horizon = params.get("horizon_bars", parts.labeler.horizon_bars)
+    return tuple(
+        StreamTask(
+            source=source,
+            bars=item,
+            params=params,
+            label_params=label_params,
+            run_params=run_params,
+            horizon_bars=int(horizon),
+            flat_at_session_end=config.flat_at_session_end,
+            slippage_ticks=config.slippage_ticks,
+            seed=config.seed,
+            code_hash=code_hash,
+            home=home,
+        )
+        for item in bars
     )
 
 

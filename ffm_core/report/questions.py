@@ -61,8 +61,9 @@ CHECKS = {
         question="Do the moments matter, or would any bar of those hours do?",
         unit="r", needs=_ABOVE, fails=_EXCLUDED),
     "deflated": CheckWords(
-        title="Survives the number of tries", brief="survives the tries",
-        question="How likely is the daily Sharpe ratio more than the luckiest of all trials?",
+        title="Better than the luckiest try", brief="beats the luckiest try",
+        question="How likely does it beat what the luckiest of all your trials would show by "
+        "chance?",
         unit="probability", needs="at least {}"),
     "generalisation": CheckWords(
         title="Holds up after validation", brief="holds up in test",

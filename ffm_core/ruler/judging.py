@@ -13,6 +13,7 @@ from ffm_core.errors import ConfigError
 from ffm_core.records import CheckResult, Claim, Evidence, Outcome, Trades, VerdictCheck
 from ffm_core.ruler.bootstrap import DaySums, Estimate, day_sums, resample_means, summarise
 from ffm_core.ruler.power import minimum_detectable, months_to_settle, power_at
+from ffm_core.runs.resolve import span_words
 from ffm_core.types import Float64, Int32
 
 Constants = Mapping[str, float]
@@ -81,7 +82,7 @@ def _replaced(check: VerdictCheck, change: Mapping[str, float]) -> VerdictCheck:
         if not low <= value <= high:
             raise ConfigError(
                 f"{check.name}.{key} is {value:g}",
-                fix=f"stay between {low:g} and {high:g}; the default is {check.constants[key]:g}",
+                fix=f"{span_words(low, high)}; the default is {check.constants[key]:g}",
             )
     if not change:
         return check

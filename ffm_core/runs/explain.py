@@ -34,13 +34,7 @@ def stored_decision(run: Run, row: int) -> dict[str, Any]:
     """
     import polars as pl
 
-    frame = run.table("decisions")
-    missing = [name for name in _NEEDED if name not in frame.columns]
-    if missing:
-        raise RecordError(
-            f"{Path(run.path.name) / 'decisions.parquet'} lacks {', '.join(missing)}",
-            fix="run the evaluation again",
-        )
+    frame = _decisions(run)
     found = frame.filter(pl.col("row") == row)
     if found.is_empty():
         rows = frame["row"].to_list()
@@ -50,6 +44,31 @@ def stored_decision(run: Run, row: int) -> dict[str, Any]:
             fix="choose a row of decisions.parquet",
         )
     return dict(found.row(0, named=True))
+
+
+def decision_rows(run: Run) -> tuple[int, int]:
+    """Return the first and last row of the run's ``decisions.parquet``.
+
+    Raises
+    ------
+    UnknownNameError
+        When the run has no decision at all.
+    """
+    rows = _decisions(run)["row"].to_list()
+    if not rows:
+        raise UnknownNameError(f"run {run.run_id} has no decisions", fix="explain another run")
+    return min(rows), max(rows)
+
+
+def _decisions(run: Run) -> Any:
+    frame = run.table("decisions")
+    missing = [name for name in _NEEDED if name not in frame.columns]
+    if missing:
+        raise RecordError(
+            f"{Path(run.path.name) / 'decisions.parquet'} lacks {', '.join(missing)}",
+            fix="run the evaluation again",
+        )
+    return frame
 
 
 def explain_decision(decision: Mapping[str, Any]) -> list[str]:

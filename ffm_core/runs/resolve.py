@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -249,8 +250,17 @@ def _checked(param: Param, value: ParamValue, owner: str) -> ParamValue:
         low = float("-inf") if param.minimum is None else param.minimum
         high = float("inf") if param.maximum is None else param.maximum
         if not (low <= value <= high) or value in (float("inf"), float("-inf")):
-            raise ConfigError(f"{where} is {value!r}", fix=f"stay between {low:g} and {high:g}")
+            raise ConfigError(f"{where} is {value!r}", fix=span_words(low, high))
     return value
+
+
+def span_words(low: float, high: float) -> str:
+    """Say which numbers are allowed, without naming an infinite end."""
+    if math.isinf(low) and math.isinf(high):
+        return "give a finite number"
+    if math.isinf(high):
+        return f"give {low:g} or more"
+    return f"give {high:g} or less" if math.isinf(low) else f"stay between {low:g} and {high:g}"
 
 
 def _scalar(text: str) -> ParamValue:
