@@ -137,8 +137,7 @@ _FAULTS = {
     ),
     "left out": (
         "completeness", "reason", "it is left out",
-        "leave out none but, with tie='skip', those whose bar touches stop and target: "
-        + "leaving out by how they ended flatters the rest",
+        "leave out none but, with tie='skip', those whose bar touches both stop and target",
     ),
     "entry": (
         "values", "entry_price", "its entry is not the open of its entry bar",

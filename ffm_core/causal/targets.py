@@ -1,0 +1,313 @@
+"""Try to prove that a target looks further than it says.
+
+A target is about the future, so it cannot be causal; it must be honest about
+how far it looks. The value of bar ``t`` is complete at ``end_bar[t]``: bars
+after that may be removed or changed, and it must stay; before that, there must
+be no value. Purging relies on it: a label that reads one bar more than it says
+lets training rows see validation rows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ffm_core.bars.table import Bars
+from ffm_core.causal.cuts import detection_bound, sample_cuts
+from ffm_core.causal.notes import Call, Notes, caller, first_later, stamp_at, unlike
+from ffm_core.causal.series import MUTATIONS, edited, fingerprint, mirrored, part, with_future
+from ffm_core.errors import StrategyError
+from ffm_core.keyed import keyed
+from ffm_core.records import Certificate, Target, TargetValues
+from ffm_core.types import Bool, Int64
+
+MAX_CUTS = 400
+_MUTATED = 90
+_MIRRORED = 24
+_ENOUGH = 5
+
+_HONEST_FIX = (
+    "give as end_bar the last bar the value reads, and NaN with end_bar -1 until that bar is known"
+)
+_PURITY_FIX = "return new arrays, keep nothing between calls and draw from no global generator"
+
+
+def falsify_target(
+    target: Target,
+    bars: Bars,
+    *,
+    seed: int,
+    max_cuts: int = MAX_CUTS,
+    call: Call | None = None,
+) -> Certificate:
+    """Look for values that read further than their ``end_bar``.
+
+    Parameters
+    ----------
+    target : Target
+        Its values may depend on any earlier bar.
+    bars : Bars
+        The stream, ``T`` bars.
+    seed : int
+        Seed of the run; the same seed makes the same cuts.
+    max_cuts : int
+        Upper limit on cuts, 300 or more of them random.
+    call : callable, optional
+        ``call(function, *args)`` runs plug-in code; default: what it raises
+        becomes a :class:`StrategyError` that names the target.
+
+    Returns
+    -------
+    Certificate
+        Failures of ``horizon`` (a value reads past its ``end_bar``, or its
+        ``end_bar`` past the declared horizon), ``values`` and ``purity``.
+
+    Raises
+    ------
+    StrategyError
+        When the target raises or returns another shape or type.
+    """
+    trial = _Trial(target, bars, seed, call)
+    drawn = 0
+    if _pure(trial):
+        _sound(trial)
+        first = max(target.warmup_bars, 1)
+        cuts = sample_cuts(
+            trial.bars,
+            np.empty(0, np.int64),
+            first=min(first, max(len(bars) - 1, 1)),
+            seed=seed,
+            subject=trial.name,
+            max_cuts=max_cuts,
+        )
+        drawn = len(cuts.drawn)
+        _withhold(trial, cuts.at)
+        if not trial.notes.found("horizon"):
+            _change(trial, cuts.at)
+            _remember(trial)
+        _later(trial)
+    return trial.notes.certificate(detection_bound(drawn))
+
+
+class _Trial:
+    """One target on one stream."""
+
+    full: TargetValues
+
+    def __init__(self, target: Target, bars: Bars, seed: int, call: Call | None) -> None:
+        self.target = target
+        self.name = f"target {target.name}"
+        self.bars = Bars(bars.frame.rechunk(), bars.instrument, bars.timeframe)
+        self.notes = Notes(f"{self.name} on {bars.stream}")
+        self._seed = seed
+        self._call = caller(self.name, call, "it must accept any bars, few ones too")
+
+    def rng(self, purpose: str) -> np.random.Generator:
+        """Return the generator of one purpose."""
+        return keyed(self._seed, "target", purpose, self.target.name, self.bars.stream)
+
+    def ask(self, bars: Bars) -> TargetValues:
+        """Return the values of ``bars``, in the declared form."""
+        answer = self._call(self.target.compute, bars)
+        if not isinstance(answer, TargetValues):
+            raise StrategyError(
+                f"{self.name} returned {type(answer).__name__}, expected TargetValues",
+                fix="return ffm_core.records.TargetValues(value=..., end_bar=...)",
+            )
+        for name, kind in (("value", np.float32), ("end_bar", np.int64)):
+            given = np.asarray(getattr(answer, name))
+            if given.shape != (len(bars),) or given.dtype != kind:
+                raise StrategyError(
+                    f"{self.name} returned {name} as {given.dtype} of shape {given.shape}",
+                    fix=f"return {np.dtype(kind).name} of shape ({len(bars)},), one per bar",
+                )
+        return answer
+
+    def note(
+        self, check: str, column: str, bar: int, text: str, fix: str, future: int | None = None
+    ) -> None:
+        """Note a failure at a bar."""
+        if future is not None:
+            stamp = stamp_at(self.bars, future)
+            text += f"; the first later bar that matters is {future} ({stamp})"
+        self.notes.add(
+            check,
+            text,
+            column=column,
+            bar=bar,
+            stamp=stamp_at(self.bars, bar),
+            first_future_bar=future,
+            fix=fix,
+        )
+
+
+# --- one call on everything ---------------------------------------------------------------
+
+
+def _pure(trial: _Trial) -> bool:
+    """Ask twice for everything; return whether the answers can be built on."""
+    bars = trial.bars
+    before = fingerprint(bars)
+    given = part(bars, 0, len(bars))
+    trial.full = trial.ask(given)
+    column = edited(given, before) or edited(bars, before)
+    if column is not None:
+        trial.note("purity", column, 0, "it edits the bars it is given", _PURITY_FIX)
+    _again(trial, "two calls on the same bars disagree")
+    return not trial.notes.found()
+
+
+def _again(trial: _Trial, problem: str) -> bool:
+    answer = trial.ask(part(trial.bars, 0, len(trial.bars)))
+    moved = _unlike(trial.full, answer)
+    if moved.any():
+        trial.note("purity", "value", int(np.argmax(moved)), problem, _PURITY_FIX)
+    return bool(moved.any())
+
+
+def _later(trial: _Trial) -> None:
+    """Ask once more after all other calls; what they found means nothing if it differs."""
+    if _again(trial, "a later call on the same bars disagrees"):
+        trial.notes.keep(("purity", "values"))
+
+
+def _unlike(a: TargetValues, b: TargetValues) -> Bool:
+    return np.asarray(unlike(a.value, b.value) | (a.end_bar != b.end_bar))
+
+
+def _sound(trial: _Trial) -> None:
+    """Values and end bars that agree with each other and with what is declared."""
+    full, target = trial.full, trial.target
+    bar = np.arange(len(trial.bars))
+    undefined = np.isnan(full.value)
+    horizon = target.horizon_bars
+    classes = np.arange(len(target.classes)) if target.kind == "classes" else np.array([0, 1])
+    stray = ~undefined & (full.value != TargetValues.MASKED) & ~np.isin(full.value, classes)
+    faults = (
+        ("values", "value", np.isinf(full.value), "the value is infinite",
+         "return NaN where a value is undefined"),
+        ("values", "value", stray & (target.kind != "regression"),
+         f"the value is none of the {len(classes)} classes",
+         "give class numbers from 0, MASKED, or NaN"),
+        ("values", "end_bar", undefined != (full.end_bar == -1),
+         "value and end_bar do not agree on whether the row is defined",
+         "give end_bar -1 exactly where the value is NaN"),
+        ("horizon", "end_bar", ~undefined & (full.end_bar < bar),
+         "it ends before its own bar", "end_bar is the last bar the value reads"),
+        ("horizon", "end_bar", full.end_bar >= len(bar),
+         "it ends after the last bar", "end_bar is the last bar the value reads"),
+        ("horizon", "end_bar", ~undefined & (full.end_bar > bar + horizon),
+         f"it ends more than the declared {horizon} bars later",
+         "declare the horizon_bars it needs; purging relies on it"),
+    )  # fmt: skip
+    for check, column, bad, text, fix in faults:
+        if bad.any():
+            first = int(np.argmax(bad))
+            words = f"{text} ({full.value[first]:.6g}, end bar {full.end_bar[first]})"
+            trial.note(check, column, first, words, fix)
+
+
+# --- later bars ---------------------------------------------------------------------------
+
+
+def _withhold(trial: _Trial, cuts: Int64) -> None:
+    """Withhold bars from every cut on."""
+    failing = 0
+    for cut in cuts.tolist():
+        answer = trial.ask(part(trial.bars, 0, cut))
+        row = _moved(trial.full, answer, cut)
+        trial.notes.cuts += 1
+        trial.notes.rows += cut
+        if row < 0:
+            continue
+        future = _matters(trial, cut, row, answer) if failing == 0 else None
+        trial.note(
+            "horizon",
+            "value",
+            row,
+            f"it is {_said(answer, row)} when bar {cut - 1} is the last one known and "
+            f"{_said(trial.full, row)} in the full series",
+            _HONEST_FIX,
+            future,
+        )
+        failing += 1
+        if failing == _ENOUGH:
+            return
+
+
+def _moved(truth: TargetValues, answer: TargetValues, cut: int) -> int:
+    """Return the first row complete before a cut, by either answer, that differs; else -1."""
+    whole = TargetValues(value=truth.value[:cut], end_bar=truth.end_bar[:cut])
+    part_ = TargetValues(value=answer.value[:cut], end_bar=answer.end_bar[:cut])
+    complete = [(one.end_bar >= 0) & (one.end_bar < cut) for one in (whole, part_)]
+    wrong = _unlike(whole, part_) & (complete[0] | complete[1])
+    return int(np.argmax(wrong)) if wrong.any() else -1
+
+
+def _said(answer: TargetValues, row: int) -> str:
+    value, end = answer.value[row], answer.end_bar[row]
+    return "undefined" if np.isnan(value) else f"{value:.6g} with end bar {end}"
+
+
+def _matters(trial: _Trial, cut: int, row: int, before: TargetValues) -> int | None:
+    """Return the first later bar whose arrival moves a row that counted as complete."""
+    known = _said(before, row)
+    return first_later(
+        lambda stop: _said(trial.ask(part(trial.bars, 0, stop)), row) != known,
+        cut,
+        len(trial.bars),
+    )
+
+
+def _change(trial: _Trial, cuts: Int64) -> None:
+    """Change the bars from a cut on instead of removing them."""
+    total, rng = len(trial.bars), trial.rng("mutation")
+    some = cuts if len(cuts) <= _MUTATED else np.sort(rng.choice(cuts, _MUTATED, replace=False))
+    reach = 2 * trial.target.horizon_bars + 64
+    for turn, cut in enumerate(some.tolist()):
+        kind: Any = MUTATIONS[turn % len(MUTATIONS)]
+        stop = total if turn % 10 == 0 else min(total, cut + reach)
+        drawn = trial.rng(f"future {cut}")
+        changed = with_future(trial.bars, 0, cut, stop, kind=kind, rng=drawn)
+        answer = trial.ask(changed)
+        row = _moved(trial.full, answer, cut)
+        trial.notes.cuts += 1
+        trial.notes.rows += cut
+        if row >= 0:
+            trial.note(
+                "horizon",
+                "value",
+                row,
+                f"it moves from {_said(trial.full, row)} to {_said(answer, row)} when bars from "
+                f"{cut} on are changed ({kind})",
+                _HONEST_FIX,
+            )
+            return
+
+
+def _remember(trial: _Trial) -> None:
+    """On a mirrored series ask early parts first: values kept from longer ones would show."""
+    twin, total = mirrored(trial.bars), len(trial.bars)
+    if total < 2:
+        return
+    rng = trial.rng("mirrored")
+    size = min(_MIRRORED, total - 1)
+    cuts = np.sort(rng.choice(np.arange(1, total), size=size, replace=False)).tolist()
+    early = [(cut, trial.ask(part(twin, 0, cut))) for cut in cuts]
+    truth = trial.ask(twin)
+    for cut, answer in early:
+        row = _moved(truth, answer, cut)
+        if row >= 0:
+            trial.note(
+                "purity",
+                "value",
+                row,
+                f"on the mirrored series it is {_said(answer, row)} when bar {cut - 1} is the last "
+                f"one known and {_said(truth, row)} later: it remembers earlier calls",
+                _PURITY_FIX,
+            )
+            return
+
+
+__all__ = ["MAX_CUTS", "falsify_target"]
