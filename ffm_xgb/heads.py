@@ -53,7 +53,10 @@ class LinearScorer:
 
     def score(self, view: View) -> Float64:
         """Return log-odds without the intercept, shape (N,)."""
-        return self.standardiser.apply(view.design.x, view.stream) @ self.weights
+        z = self.standardiser.apply(view.design.x, view.stream)
+        # Row by row: a matrix product adds in an order that depends on how many rows
+        # there are, and the last digit decides the rank of rows that tie.
+        return np.asarray((z * self.weights).sum(axis=1))
 
 
 @dataclass(frozen=True, slots=True)
