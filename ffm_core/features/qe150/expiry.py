@@ -102,7 +102,7 @@ def month_end(instrument: Instrument) -> Int64:
     days = np.flatnonzero(business_days(instrument)) + origin
     months = (_EPOCH_DAY + days).astype("datetime64[M]").astype(np.int64)
     # Place of each business day counted from its month's last one.
-    left = np.searchsorted(months, months, side="right") - np.arange(len(days))
+    left: Int64 = np.searchsorted(months, months, side="right") - np.arange(len(days))
     every = np.arange(FIRST_DAY, LAST_DAY + 1)
     return (left[np.searchsorted(days, every)] <= MONTH_END_DAYS).astype(np.int64)
 
