@@ -523,18 +523,49 @@ class Failure:
     first_future_bar: int | None
     message: str
     fix: str = ""
+    line: str = ""  # "file.py:42: source", where it could be found out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
-    """What the falsifier did and found, over all subjects of a run."""
+    """What the falsifier did and found, over all subjects of a run.
+
+    Parameters
+    ----------
+    cuts, rows_compared : int
+        Cuts made, and rows compared before them.
+    detection_bound : float
+        Smallest share of bars at which a leak would have shown with 99 %
+        probability; 0 when every bar was proven.
+    sampled : mapping of str to int
+        Cuts by what they lie at (``decision``, ``session``, ``roll``, ``clock``,
+        ``1h``, ``4h``, ``1d``, ``random``); one cut may count under several.
+    proven_bars : int
+        Bars at which a stream and its batch agreed, over all subjects.
+    """
 
     status: Literal["clean", "broken"]
     subjects: tuple[str, ...]
     cuts: int
     rows_compared: int
-    detection_bound: float  # smallest leak rate excluded at 99 %
+    detection_bound: float
     failures: tuple[Failure, ...] = ()
+    sampled: Mapping[str, int] = field(default_factory=dict)
+    proven_bars: int = 0
+
+    @property
+    def sentence(self) -> str:
+        """What was tried, and the smallest leak that would have shown, in one sentence."""
+        places = ", ".join(f"{count:,} {name}" for name, count in self.sampled.items() if count)
+        tried = f"{self.cuts:,} cuts" + (f" ({places})" if places else "")
+        if self.proven_bars:
+            tried += f" and a streaming pass over {self.proven_bars:,} bars"
+        if self.detection_bound == 0.0:
+            return f"{tried}; every bar was proven"
+        return (
+            f"{tried}; a leak on {self.detection_bound:.2%} of the bars or more would have "
+            "shown with 99 % probability"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
