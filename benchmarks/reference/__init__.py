@@ -1,0 +1,1 @@
+"""Plain implementations that the product's kernels are measured and judged against."""
