@@ -1,0 +1,103 @@
+"""The step kernel of ``ffm68``: one bar in, 68 values out."""
+
+from __future__ import annotations
+
+from ffm_core.features.clock import remembered_wall_us
+from ffm_core.features.ffm68.candles import write_candles
+from ffm_core.features.ffm68.layout import (
+    BAR_US,
+    DAY,
+    DAY_I,
+    EXCHANGE_CLOCK,
+    EXCHANGE_TABLE,
+    EXPIRY,
+    FOUR_HOURS,
+    FOUR_HOURS_I,
+    HOUR,
+    HOUR_I,
+    LENGTH_US,
+    SEEN,
+    SHIFT_US,
+)
+from ffm_core.features.ffm68.levels import write_session, write_structure, write_vwap
+from ffm_core.features.ffm68.longer import follow, write_context, write_sweeps
+from ffm_core.features.ffm68.recent import (
+    inverse,
+    remember,
+    write_anatomy,
+    write_flow,
+    write_returns,
+    write_volatility,
+    write_volume,
+)
+from ffm_core.features.windows import ratio
+from ffm_core.jit import kernel
+from ffm_core.types import Float32, Float64, Int64
+
+
+@kernel
+def step(
+    ts: int,
+    o: float,
+    h: float,
+    l: float,  # noqa: E741
+    c: float,
+    v: float,
+    f: Float64,
+    i: Int64,
+    k: Float64,
+    n: Int64,
+    out: Float32,
+    at: int,
+) -> None:
+    """Take one bar; see :class:`~ffm_core.features.steps.Program`."""
+    bar = i[SEEN]
+    i[SEEN] = bar + 1
+    clock = remembered_wall_us(ts, n, n[EXCHANGE_TABLE], i, EXCHANGE_CLOCK) + n[SHIFT_US]
+    place = ratio(c - l, h - l, 0.5)
+    atr = remember(h, l, c, v, place, f, bar)
+    per_atr = inverse(atr)
+    share = write_anatomy(o, h, l, c, per_atr, out, at)
+    momentum = write_returns(o, c, per_atr, f, bar, out, at + 8)
+    short = write_volume(v, place, f, bar, out, at + 16)
+    write_volatility(h - l, atr, f, bar, out, at + 22)
+    new_date = write_vwap(clock, h, l, c, v, per_atr, f, i, out, at + 32)
+    write_session(ts, o, h, l, c, per_atr, new_date, f, i, k, n, out, at + 28, at + 56)
+    write_structure(c, per_atr, f, bar, out, at + 33)
+    _follow_all(clock, o, h, l, c, f, i, n)
+    write_sweeps(f, i, n, out, at + 42)
+    write_candles(o, h, l, c, f, i, bar, out, at + 52)
+    write_context(c, per_atr, f, i, out, at + 57)
+    write_flow(share, short, momentum, f, bar, out, at + 64)
+
+
+@kernel
+def _follow_all(
+    clock: int, o: float, h: float, low: float, c: float, f: Float64, i: Int64, n: Int64
+) -> None:
+    size = n[BAR_US]
+    follow(clock, o, h, low, c, f, HOUR, i, HOUR_I, n[LENGTH_US], size, n[EXPIRY])
+    follow(
+        clock, o, h, low, c, f, FOUR_HOURS, i, FOUR_HOURS_I, n[LENGTH_US + 1], size, n[EXPIRY + 1]
+    )
+    follow(clock, o, h, low, c, f, DAY, i, DAY_I, n[LENGTH_US + 2], size, n[EXPIRY + 2])
+
+
+@kernel
+def run(
+    ts: Int64,
+    o: Float64,
+    h: Float64,
+    l: Float64,  # noqa: E741
+    c: Float64,
+    v: Float64,
+    f: Float64,
+    i: Int64,
+    k: Float64,
+    n: Int64,
+    out: Float32,
+    at: int,
+) -> None:
+    """Take an array of bars; see :class:`~ffm_core.features.steps.Program`."""
+    for t in range(len(ts)):
+        step(ts[t], o[t], h[t], l[t], c[t], v[t], f, i, k, n, out[t], at)
