@@ -25,61 +25,72 @@ _PATH_OPTIONS = ("--data", "--config", "--out", "--instruments", "--checks")
 
 C = TypeVar("C", bound=Callable[..., Any])
 
+
+def _option(name: str, *spellings: str, **settings: Any) -> tuple[str, Callable[[C], C]]:
+    return name, click.option(name, *spellings, **settings)
+
+
 _OPTIONS = (
-    click.option("--data", multiple=True, metavar="[ES=]PATH",
-                 help="File or folder of bars; may be given several times."),
-    click.option("--demo", is_flag=True, default=None,
-                 help="Use the simulated market, in which nothing can be earned."),
-    click.option("--config", "file", type=click.Path(path_type=Path, dir_okay=False),
-                 help="TOML file of settings; flags win over it."),
-    click.option("--claim", type=click.Choice(["selection", "trigger"]),
-                 help="What to judge: the model's picks, or the decisions as they come."),
-    click.option("--learner", metavar="NAME", help="xgb, xgb:linear, …, or none.  [default: xgb]"),
-    click.option("--features", metavar="A,B", help="Feature sets.  [default: trivial8]"),
-    click.option("--exit", "exit_name", metavar="NAME",
-                 help="Exit policy of the trades; labels keep the strategy's."),
-    click.option("--set", "settings", multiple=True, metavar="K=V",
-                 help="Parameter of the strategy, or of the exit as exit.k=v."),
-    click.option("--checks", metavar="SET", help="strict, classic, or a .toml file."),
-    click.option("--with", "extensions", multiple=True, metavar="EXTENSION",
-                 help="Switch an installed extension on."),
-    click.option("--seed", type=int, help="Seed of everything random.  [default: 0]"),
-    click.option("--permutations", type=int, help="Label permutations.  [default: 39]"),
-    click.option("--from", "date_from", metavar="DATE", help="First trading date to use."),
-    click.option("--to", "date_to", metavar="DATE", help="Last trading date to use."),
-    click.option("--tz", metavar="ZONE", help="IANA zone of stamps without one."),
-    click.option("--stamps", type=click.Choice(["start", "end"]),
-                 help="What a stamp marks.  [default: start]"),
-    click.option("--policy", type=click.Choice(["error", "drop"]),
-                 help="Rows that break the schema: stop, or drop and count.  [default: error]"),
-    click.option("--instruments", type=click.Path(path_type=Path, dir_okay=False),
-                 help="TOML file that declares instruments."),
-    click.option("--accept-quality", is_flag=True, default=None,
-                 help="Judge data the audit refuses; a PASS is then qualified."),
-    click.option("--overlap", type=click.Choice(["each", "one_per_stream"]),
-                 help="Judge every decision, or one open trade per stream.  [default: each]"),
-    click.option("--flat", "flat_at_session_end", is_flag=True, default=None,
-                 help="Close trades at the session's scheduled end."),
-    click.option("--unseal", is_flag=True, default=None,
-                 help="Open the sealed tail, once and for ever."),
-    click.option("--dry-run", is_flag=True,
-                 help="Show folds, counts and the smallest edge this run could see."),
-    click.option("--jobs", type=int, metavar="N", help="Processes.  [default: one per core]"),
-    click.option("--executor", type=click.Choice(["local"]), help="Where tasks run."),
-    click.option("--out", type=click.Path(path_type=Path, file_okay=False),
-                 help="Folder of runs.  [default: ffm-runs]"),
+    _option("--data", multiple=True, metavar="[ES=]PATH",
+            help="File or folder of bars; may be given several times."),
+    _option("--demo", is_flag=True, default=None,
+            help="Use the simulated market, in which nothing can be earned."),
+    _option("--config", "file", type=click.Path(path_type=Path, dir_okay=False),
+            help="TOML file of settings; flags win over it."),
+    _option("--claim", type=click.Choice(["selection", "trigger"]),
+            help="What to judge: the model's picks, or the decisions as they come."),
+    _option("--learner", metavar="NAME", help="xgb, xgb:linear, …, or none.  [default: xgb]"),
+    _option("--features", metavar="A,B", help="Feature sets.  [default: trivial8]"),
+    _option("--exit", "exit_name", metavar="NAME",
+            help="Exit policy of the trades; labels keep the strategy's."),
+    _option("--set", "settings", multiple=True, metavar="K=V",
+            help="Parameter of the strategy, or of the exit as exit.k=v."),
+    _option("--checks", metavar="SET", help="strict, classic, or a .toml file."),
+    _option("--with", "extensions", multiple=True, metavar="EXTENSION",
+            help="Switch an installed extension on."),
+    _option("--seed", type=int, help="Seed of everything random.  [default: 0]"),
+    _option("--permutations", type=int, help="Label permutations.  [default: 39]"),
+    _option("--from", "date_from", metavar="DATE", help="First trading date to use."),
+    _option("--to", "date_to", metavar="DATE", help="Last trading date to use."),
+    _option("--tz", metavar="ZONE", help="IANA zone of stamps without one."),
+    _option("--stamps", type=click.Choice(["start", "end"]),
+            help="What a stamp marks.  [default: start]"),
+    _option("--policy", type=click.Choice(["error", "drop"]),
+            help="Rows that break the schema: stop, or drop and count.  [default: error]"),
+    _option("--instruments", type=click.Path(path_type=Path, dir_okay=False),
+            help="TOML file that declares instruments."),
+    _option("--accept-quality", is_flag=True, default=None,
+            help="Judge data the audit refuses; a PASS is then qualified."),
+    _option("--overlap", type=click.Choice(["each", "one_per_stream"]),
+            help="Judge every decision, or one open trade per stream.  [default: each]"),
+    _option("--flat", "flat_at_session_end", is_flag=True, default=None,
+            help="Close trades at the session's scheduled end."),
+    _option("--unseal", is_flag=True, default=None,
+            help="Open the sealed tail, once and for ever."),
+    _option("--dry-run", is_flag=True,
+            help="Show folds, counts and the smallest edge this run could see."),
+    _option("--jobs", type=int, metavar="N", help="Processes.  [default: one per core]"),
+    _option("--executor", type=click.Choice(["local"]), help="Where tasks run."),
+    _option("--out", type=click.Path(path_type=Path, file_okay=False),
+            help="Folder of runs.  [default: ffm-runs]"),
 )  # fmt: skip
 
 
-def _options(command: C) -> C:
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+def pick_options(*names: str) -> Callable[[C], C]:
+    """Return a decorator that adds those options of ``ffm eval``; all of them by default."""
+
+    def add(command: C) -> C:
+        for name, option in reversed(_OPTIONS):
+            if not names or name in names:
+                command = option(command)
+        return command
+
+    return add
 
 
 @click.command("eval")
 @click.argument("strategy", metavar="NAME|FILE.py")
-@_options
+@pick_options()
 @output_options
 def command(strategy: str, file: Path | None, dry_run: bool, **flags: Any) -> None:
     """Judge a strategy and say why.
@@ -98,15 +109,15 @@ def command(strategy: str, file: Path | None, dry_run: bool, **flags: Any) -> No
     from ffm_core.runs.atomic import require_writable
 
     as_json, quiet = bool(flags.pop("as_json")), bool(flags.pop("quiet"))
-    config = _config(strategy, file, flags)
+    config = config_of(strategy, file, flags)
     as_json, quiet = as_json or config.json_output, quiet or config.quiet
     if not dry_run:
         require_writable(config.out, moved_by="--out")
         require_writable(ffm_home(), moved_by="FFM_HOME")
     with redirect_stdout(sys.stderr):  # what plug-ins print is no result
         job = job_of(config, ffm_home())
-        _warn_of_quality(job)
-        with _names_hidden(job), _progress(quiet=quiet or as_json) as progress:
+        warn_of_quality(job)
+        with names_hidden(job), progress_of(quiet=quiet or as_json) as progress:
             found = _dry_run(job, progress) if dry_run else _evaluate(job, progress)
     if isinstance(found, dict):
         _say_dry_run(found, as_json=as_json)
@@ -121,7 +132,8 @@ def exit_code(decision: str, qualifier: str) -> int:
     return QUALIFIED_PASS if decision == "PASS" and qualifier else EXIT_CODES[decision]
 
 
-def _config(strategy: str, file: Path | None, flags: dict[str, Any]) -> EvalConfig:
+def config_of(strategy: str, file: Path | None, flags: dict[str, Any]) -> EvalConfig:
+    """Return the configuration that flags and a file ask for."""
     from ffm_core.runs.resolve import parse_settings, resolve
 
     params, exit_params = parse_settings(flags.pop("settings"))
@@ -139,7 +151,8 @@ def _config(strategy: str, file: Path | None, flags: dict[str, Any]) -> EvalConf
 
 
 @contextmanager
-def _progress(*, quiet: bool) -> Any:
+def progress_of(*, quiet: bool) -> Any:
+    """Show progress bars, unless ``quiet``."""
     from ffm_core.evaluate.progress import Silent, live
 
     with nullcontext(Silent()) if quiet else live() as progress:
@@ -147,7 +160,7 @@ def _progress(*, quiet: bool) -> Any:
 
 
 @contextmanager
-def _names_hidden(job: Job) -> Iterator[None]:
+def names_hidden(job: Job) -> Iterator[None]:
     """Take a private strategy's names out of errors, which end up in logs and reports."""
     try:
         yield
@@ -179,7 +192,8 @@ def _command_line(job: Job) -> str:
     return text if job.redact is None else str(job.redact.text(text))
 
 
-def _warn_of_quality(job: Job) -> None:
+def warn_of_quality(job: Job) -> None:
+    """Say what the audit found wrong with the data."""
     for facts in job.data:
         findings = facts["audit"]["findings"]
         if facts["audit"]["level"] != "info":

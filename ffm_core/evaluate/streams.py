@@ -96,7 +96,7 @@ def prepare_stream(task: StreamTask) -> Stream:
     parts = task.source.open()
     bars = task.bars
     decisions = parts.call(ask, parts.labeler, bars, task.params)
-    certificate = _certify(task, parts, decisions)
+    certificate = certify_stream(task, parts, decisions)
     labels = simulate(bars, decisions, parts.label_policy, task.label_params, task)
     same = parts.run_policy is parts.label_policy and task.run_params == task.label_params
     static = parts.run_policy.kind != "predicted"
@@ -153,7 +153,7 @@ def _features(parts: Parts, bars: Bars, decisions: Decisions) -> dict[str, Float
     return found
 
 
-def _certify(task: StreamTask, parts: Parts, decisions: Decisions) -> Certificate:
+def certify_stream(task: StreamTask, parts: Parts, decisions: Decisions) -> Certificate:
     """Return the falsifier's certificate, from the cache when nothing changed."""
     cache = Cache(task.home)
     found = [_cached(cache, _labeler_key(cache, task, parts), lambda: falsify_labeler(

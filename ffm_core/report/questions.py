@@ -61,7 +61,7 @@ CHECKS = {
         question="Do the moments matter, or would any bar of those hours do?",
         unit="r", needs=_ABOVE, fails=_EXCLUDED),
     "deflated": CheckWords(
-        title="Better than the luckiest try", brief="beats the luckiest try",
+        title="Better than the luckiest try", brief="beats lucky tries",
         question="How likely does it beat what the luckiest of all your trials would show by "
         "chance?",
         unit="probability", needs="at least {}"),

@@ -1,0 +1,123 @@
+"""``ffm check``: the falsifier alone."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ffm_core.cli._output import columns, emit_json, note, output_options, say, shell
+from ffm_core.cli.eval import (
+    EXIT_CODES,
+    config_of,
+    names_hidden,
+    pick_options,
+    progress_of,
+    warn_of_quality,
+)
+
+if TYPE_CHECKING:
+    from ffm_core.evaluate.check import Checked
+    from ffm_core.records import Failure
+
+_OPTIONS = ("--data", "--demo", "--features", "--exit", "--set", "--with", "--seed", "--from",
+            "--to", "--tz", "--stamps", "--policy", "--instruments", "--jobs")  # fmt: skip
+
+
+@click.command("check")
+@click.argument("strategy", metavar="NAME|FILE.py")
+@pick_options(*_OPTIONS)
+@output_options
+def command(strategy: str, as_json: bool, quiet: bool, **flags: Any) -> None:
+    """Look for look-ahead in a strategy, its features and its exit; judge nothing.
+
+    Without --data the simulated market serves. Feature sets the strategy brings
+    along are checked too; --features names others. Exit code 6 when something
+    reads the future, does not repeat, or opens files or the network.
+
+    \b
+    Examples:
+      ffm check supertrend
+      ffm check ./idea.py --data ES=es_5m.csv --tz America/New_York
+    """  # noqa: D301 -- click wants the control character itself
+    from ffm_core.evaluate import job_of
+    from ffm_core.evaluate.check import check, redacted
+    from ffm_core.paths import ffm_home
+
+    flags["data"] = flags["data"] or None
+    flags["demo"] = flags["demo"] or (not flags["data"] or None)
+    flags["features"] = flags["features"] or ",".join(_own_sets(strategy, flags["extensions"]))
+    config = config_of(strategy, None, {**flags, "learner": "none", "accept_quality": True})
+    with redirect_stdout(sys.stderr):  # what plug-ins print is no result
+        job = job_of(config, ffm_home())
+        warn_of_quality(job)
+        with names_hidden(job), progress_of(quiet=quiet or as_json) as progress:
+            found = check(job, progress)
+    hidden = job.redact is not None and not shell().debug
+    found = redacted(job, found) if hidden else found
+    if as_json:
+        emit_json("ffm-check/1", {"strategy": job.strategy["name"], "streams": _rows(found)})
+    else:
+        say("\n".join(_page(found)))
+        if hidden:
+            note("names of this private strategy are hidden; --debug shows them")
+    broken = any(item.certificate.status == "broken" for item in found)
+    sys.exit(EXIT_CODES["REFUSED"] if broken else 0)
+
+
+def _own_sets(strategy: str, extensions: Sequence[str]) -> list[str]:
+    """Return the feature sets that come with the strategy, or the smallest built-in one."""
+    from ffm_core.host.loading import open_host
+
+    host = open_host(strategy, extensions)
+    own = [offer.record.name for offer in host.feature_sets() if not host.is_core(offer.origin)]
+    return own or ["trivial8"]
+
+
+def _rows(found: Sequence[Checked]) -> list[dict[str, Any]]:
+    return [
+        {
+            "stream": item.stream,
+            "bars": item.bars,
+            "decisions": item.decisions,
+            "certificate": asdict(item.certificate),
+        }
+        for item in found
+    ]
+
+
+def _page(found: Sequence[Checked]) -> list[str]:
+    lines = []
+    for item in found:
+        certificate = item.certificate
+        head = f"{item.stream}: {item.bars} bars, {item.decisions} decisions"
+        lines.append(f"{head}: {certificate.status}")
+        rows = [
+            ("  subjects", ", ".join(name.partition(" on ")[0] for name in certificate.subjects)),
+            ("  cuts", f"{certificate.cuts}, {certificate.rows_compared} rows compared"),
+            (
+                "  excluded",
+                f"leaks on more than {certificate.detection_bound:.2%} of bars, at 99 %",
+            ),
+        ]
+        lines.append(columns(rows))
+        for failure in certificate.failures:
+            lines += ["", *_failure(failure)]
+        lines.append("")
+    return lines[:-1]
+
+
+def _failure(failure: Failure) -> list[str]:
+    where = f"bar {failure.bar} ({failure.stamp})" if failure.stamp else f"bar {failure.bar}"
+    head = f"  {failure.check}: {failure.subject}, {failure.column}, {where}"
+    lines = [head, f"    {failure.message}"]
+    line = getattr(failure, "line", "")
+    if line:
+        lines.append(f"    line: {line}")
+    if failure.fix:
+        lines.append(f"    fix: {failure.fix}")
+    return lines
