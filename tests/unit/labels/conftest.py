@@ -94,3 +94,28 @@ def walk(free: Instrument) -> Callable[..., Bars]:
         return _bars(ts, *prices, instrument=instrument)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def torn(free: Instrument) -> Callable[..., Bars]:
+    """A random walk with quiet and wild stretches, short and long gaps, and rolls."""
+
+    def make(seed: int, rows: int = 900, *, instrument: Instrument = free) -> Bars:
+        rng = np.random.default_rng(seed)
+        pace = np.repeat(rng.choice([1, 3, 8], rows // 60 + 1), 60)[:rows]
+        body = rng.integers(-3, 4, rows) * pace
+        close = 20_000 + np.cumsum(body)
+        open_ = close - body + rng.integers(-1, 2, rows) * (rng.random(rows) < 0.2)
+        high = np.maximum(open_, close) + rng.integers(0, 4, rows)
+        low = np.minimum(open_, close) - rng.integers(0, 4, rows)
+        missing = np.zeros(rows, dtype=np.int64)
+        at = rng.choice(np.arange(1, rows), 8, replace=False)
+        missing[at] = [1, 12, 19, 20, 21, 22, 288, 600]  # 20 is the longest that is no gap
+        stamps = 1_709_510_400_000_000 + (np.arange(rows) + np.cumsum(missing)) * 300_000_000
+        roll = np.sort(rng.choice(np.arange(rows // 3, rows), 2, replace=False))
+        number = np.searchsorted(roll, np.arange(rows), side="right")
+        names = np.array(["ESH24", "ESM24", "ESU24"])[number].tolist()
+        prices = [values * 0.25 + 30 * number for values in (open_, high, low, close)]
+        return _bars(stamps, *prices, instrument=instrument, contract=names)
+
+    return make
