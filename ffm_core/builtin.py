@@ -22,11 +22,9 @@ def ffm_exit_policies() -> Iterable[ExitPolicy]:
 @hookimpl
 def ffm_feature_sets() -> Iterable[FeatureSet]:
     """Offer the trivial statistics every richer set has to beat, and the richer sets."""
-    from ffm_core.features.ffm68 import FFM68
-    from ffm_core.features.ffm68_legacy import FFM68_LEGACY
-    from ffm_core.features.trivial8 import TRIVIAL8
+    from ffm_core.features.library import built_in, names
 
-    return [TRIVIAL8, FFM68, FFM68_LEGACY]
+    return [built_in(name) for name in names()]
 
 
 @hookimpl

@@ -40,7 +40,7 @@ _OPTIONS = (
     _option("--claim", type=click.Choice(["selection", "trigger"]),
             help="What to judge: the model's picks, or the decisions as they come."),
     _option("--learner", metavar="NAME", help="xgb, xgb:linear, …, or none.  [default: xgb]"),
-    _option("--features", metavar="A,B", help="Feature sets.  [default: trivial8]"),
+    _option("--features", metavar="A,B", help="Feature sets.  [default: ffm68]"),
     _option("--exit", "exit_name", metavar="NAME",
             help="Exit policy of the trades; labels keep the strategy's."),
     _option("--set", "settings", multiple=True, metavar="K=V",

@@ -19,14 +19,13 @@ from ffm_core.bars.simulate import demo_market
 from ffm_core.errors import ConfigError, StrategyError, UnknownNameError, UsageError
 from ffm_core.evaluate.finding import Job
 from ffm_core.evaluate.streams import Parts
-from ffm_core.features.trivial8 import TRIVIAL8
+from ffm_core.features.library import built_in
 from ffm_core.host.boundary import call_plugin
 from ffm_core.host.discovery import suggest
 from ffm_core.host.loading import Host, Offered, open_host
 from ffm_core.labels.policies import EXIT_POLICIES
 from ffm_core.records import (
     ExitPolicy,
-    FeatureSet,
     Labeler,
     Learner,
     VerdictCheck,
@@ -104,13 +103,12 @@ class DirectSource:
 
     def open(self) -> Parts:
         """Return the records, built-ins looked up by name."""
-        sets: dict[str, FeatureSet] = {TRIVIAL8.name: TRIVIAL8}
         policies = {policy.name: policy for policy in EXIT_POLICIES}
         return Parts(
             labeler=self.labeler,
             label_policy=policies[self.labeler.exit_name],
             run_policy=policies[self.exit_name or self.labeler.exit_name],
-            feature_sets=tuple(sets[name] for name in self.features),
+            feature_sets=tuple(built_in(name) for name in self.features),
             call=_call_directly,
         )
 
@@ -293,9 +291,7 @@ def direct_job(
     ordered = sorted(bars, key=lambda item: item.stream)
     checks, custom = checks_of(config)
     source = DirectSource(labeler=labeler, features=config.features, exit_name=config.exit)
-    for name in config.features:
-        if name != TRIVIAL8.name:
-            raise UnknownNameError(f"there is no built-in feature set {name!r}")
+    source.open()
     return Job(
         config=config,
         bars=ordered,

@@ -75,7 +75,7 @@ class EvalConfig(BaseModel):
     head: str | None = Field(
         default=None, description="signal head of the learner; default its own"
     )
-    features: Names = Field(default=("trivial8",), description="feature sets, in order of columns")
+    features: Names = Field(default=("ffm68",), description="feature sets, in order of columns")
     exit: str | None = Field(
         default=None, description="exit policy of the trades; default the labeler's"
     )

@@ -1,0 +1,39 @@
+"""The feature sets that come with ffm-core, by name."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from ffm_core.errors import UnknownNameError
+from ffm_core.host.discovery import suggest
+from ffm_core.records import FeatureSet
+
+# Imported when asked for: each brings its kernels along.
+_HOMES = {
+    "ffm68": ("ffm_core.features.ffm68", "FFM68"),
+    "ffm68-legacy": ("ffm_core.features.ffm68_legacy", "FFM68_LEGACY"),
+    "trivial8": ("ffm_core.features.trivial8", "TRIVIAL8"),
+}
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all built-in sets."""
+    return tuple(_HOMES)
+
+
+def built_in(name: str) -> FeatureSet:
+    """Return a built-in set by name.
+
+    Raises
+    ------
+    UnknownNameError
+        When there is none of that name.
+    """
+    if name not in _HOMES:
+        raise UnknownNameError(
+            f"there is no built-in feature set {name!r}",
+            fix=suggest(name, list(_HOMES), noun="feature sets"),
+        )
+    module, attribute = _HOMES[name]
+    found: FeatureSet = getattr(import_module(module), attribute)
+    return found
