@@ -85,10 +85,10 @@ def days_to_last_trade(instrument: Instrument) -> Int64:
     last = last_trade_days(instrument)
     if len(last) == 0:
         return np.full(len(every), -1, dtype=np.int64)
-    passed = np.cumsum(business_days(instrument))
+    passed = np.cumsum(business_days(instrument), dtype=np.int64)
     following = np.searchsorted(last, every)
     ends = last[np.minimum(following, len(last) - 1)]
-    left = passed[ends - _number(_FROM)] - passed[every - _number(_FROM)]
+    left = np.asarray(passed[ends - _number(_FROM)] - passed[every - _number(_FROM)])
     return np.where(following < len(last), left, -1).astype(np.int64)
 
 
@@ -102,7 +102,8 @@ def month_end(instrument: Instrument) -> Int64:
     days = np.flatnonzero(business_days(instrument)) + origin
     months = (_EPOCH_DAY + days).astype("datetime64[M]").astype(np.int64)
     # Place of each business day counted from its month's last one.
-    left: Int64 = np.searchsorted(months, months, side="right") - np.arange(len(days))
+    ends = np.searchsorted(months, months, side="right")
+    left = np.asarray(ends - np.arange(len(days)), dtype=np.int64)
     every = np.arange(FIRST_DAY, LAST_DAY + 1)
     return (left[np.searchsorted(days, every)] <= MONTH_END_DAYS).astype(np.int64)
 
