@@ -16,6 +16,7 @@ from ffm_core.bars.table import Bars
 
 MINUTE_US = 60_000_000
 DAY_US = 1_440 * MINUTE_US
+ROUNDING = 1e-9  # a momentum no larger has no direction
 # Hours of New York, opening and closing, and the nominal length in minutes.
 SESSIONS = ((18, 3, 540), (3, 8, 300), (8, 12, 240), (12, 16, 240), (16, 17, 60))
 
@@ -57,8 +58,8 @@ def trading_clock(bars: Bars) -> np.ndarray:
 
 
 def over(value: pd.Series, scale: pd.Series) -> pd.Series:
-    """Return ``value / scale``, 0 where the scale is 0 and NaN where it is NaN."""
-    return (value / scale).mask(scale == 0, 0.0)
+    """Return ``value / scale``, 0 where the scale is 0 and NaN where either is NaN."""
+    return (value / scale).mask((scale == 0) & value.notna(), 0.0)
 
 
 def true_range(frame: pd.DataFrame) -> pd.Series:
@@ -355,11 +356,12 @@ def _flow(frame: pd.DataFrame, momentum: pd.Series, ratio: pd.Series) -> dict[st
     signed = (place_in_bar(frame) - 0.5) * volume
     spread = frame["high"] - frame["low"]
     filled = over((frame["close"] - frame["open"]).abs(), spread)
+    moving = momentum.mask(momentum.abs() <= ROUNDING, 0.0)
     return {
         **{
             f"vol_cum_signed_{n}": over(signed.rolling(n).sum(), volume.rolling(n).sum())
             for n in (5, 20)
         },
         "vol_absorption": (ratio * (1 - filled)).clip(0, 5),
-        "vol_momentum_align": (np.sign(momentum) * (ratio - 1)).clip(-3, 3),
+        "vol_momentum_align": (np.sign(moving) * (ratio - 1)).clip(-3, 3),
     }
