@@ -14,6 +14,7 @@ import talib
 
 from ffm_core.bars import Bars, Timeframe
 from ffm_core.bars.instruments import lookup
+from ffm_core.bars.readers import load
 from ffm_core.bars.simulate import market
 from ffm_core.features.ffm68 import FFM68
 from ffm_core.testing import make_bars
@@ -128,6 +129,12 @@ def test_every_column_agrees_with_pandas(case, derive):
     assert list(expected.columns) == NAMES
     found = FFM68.batch(bars).astype(float)
     assert disagreements(found, expected) == []
+
+
+@pytest.mark.parametrize("name", ["ES_5m", "CL_5m", "NQ_30m", "QQQ_15m", "BTCUSDT_1h"])
+def test_every_column_agrees_with_pandas_on_real_bars(name, derive, data_dir):
+    bars = load(data_dir / "real" / f"{name}.parquet").bars
+    assert disagreements(FFM68.batch(bars).astype(float), derive(bars)) == []
 
 
 def test_the_cases_reach_every_column(derive):
