@@ -1,4 +1,4 @@
-"""The public contract kit: check a strategy the way FFM checks its own.
+"""The public contract kit: check a strategy or feature set the way FFM checks its own.
 
 The names load on first use, because the pytest plug-in lives in this package and
 is imported by every test session on a machine that has FFM installed.
@@ -11,17 +11,28 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ffm_core.testing.checks import CHECKS, Check
-    from ffm_core.testing.kit import check_strategy, load_installed, parametrize_with_checks
+    from ffm_core.testing.feature_checks import FEATURE_CHECKS
+    from ffm_core.testing.kit import (
+        check_feature_set,
+        check_strategy,
+        load_features,
+        load_installed,
+        parametrize_with_checks,
+    )
     from ffm_core.testing.market import make_bars
-    from ffm_core.testing.report import CheckFailed, Outcome, Report
+    from ffm_core.testing.report import CheckFailed, Excuse, Outcome, Report
 
 _HOMES = {
     "CHECKS": "checks",
     "Check": "checks",
     "CheckFailed": "report",
+    "Excuse": "report",
+    "FEATURE_CHECKS": "feature_checks",
     "Outcome": "report",
     "Report": "report",
+    "check_feature_set": "kit",
     "check_strategy": "kit",
+    "load_features": "kit",
     "load_installed": "kit",
     "make_bars": "market",
     "parametrize_with_checks": "kit",
@@ -29,11 +40,15 @@ _HOMES = {
 
 __all__ = [
     "CHECKS",
+    "FEATURE_CHECKS",
     "Check",
     "CheckFailed",
+    "Excuse",
     "Outcome",
     "Report",
+    "check_feature_set",
     "check_strategy",
+    "load_features",
     "load_installed",
     "make_bars",
     "parametrize_with_checks",

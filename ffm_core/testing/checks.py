@@ -12,6 +12,7 @@ import math
 import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -23,7 +24,7 @@ from ffm_core.testing.fresh import fresh_process
 from ffm_core.testing.market import Kind
 from ffm_core.testing.report import CheckFailed, CheckSkipped
 from ffm_core.testing.require import require_equal, require_finite, require_in_range, require_risk
-from ffm_core.testing.subject import Subject
+from ffm_core.testing.subject import Subject, UnderTest
 
 _SCALE = 2.0  # a power of two scales prices without rounding
 
@@ -45,7 +46,7 @@ class Check:
     """
 
     name: str
-    run: Callable[[Subject], None]
+    run: Callable[[Any], None]
     needs: tuple[str, ...] = ()
     summary: str = ""
 
@@ -196,7 +197,7 @@ def calls_agree(subject: Subject) -> None:
 
 def keeps_no_state(subject: Subject) -> None:
     """Let no answer depend on which bars were shown before."""
-    _require_none(subject, "purity")
+    require_no_failure(subject, "purity")
 
 
 def parameters_round_trip(subject: Subject) -> None:
@@ -254,12 +255,12 @@ def imports_are_light(subject: Subject) -> None:
 
 def past_ignores_removed_future(subject: Subject) -> None:
     """Keep decisions as they are when later bars are removed."""
-    _require_none(subject, "prefix")
+    require_no_failure(subject, "prefix")
 
 
 def past_ignores_changed_future(subject: Subject) -> None:
     """Keep decisions as they are when later bars are changed."""
-    _require_none(subject, "mutation")
+    require_no_failure(subject, "mutation")
 
 
 def history_is_sufficient(subject: Subject) -> None:
@@ -267,10 +268,11 @@ def history_is_sufficient(subject: Subject) -> None:
     history = subject.labeler.history_bars
     if history is not None and history + subject.labeler.warmup_bars >= len(subject.bars):
         raise CheckSkipped(f"{len(subject.bars)} bars are fewer than the declared history needs")
-    _require_none(subject, "history")
+    require_no_failure(subject, "history")
 
 
-def _require_none(subject: Subject, check: str) -> None:
+def require_no_failure(subject: UnderTest, check: str) -> None:
+    """Require that the falsifier found nothing under one of its checks."""
     found = subject.failures(check)
     if found:
         first = found[0]

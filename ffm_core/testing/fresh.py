@@ -1,4 +1,4 @@
-"""Ask a strategy in a new interpreter: what it answers, and what its import pulls in."""
+"""Ask a plug-in in a new interpreter: what it answers, and what its import pulls in."""
 
 from __future__ import annotations
 
@@ -11,33 +11,40 @@ import tempfile
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from ffm_core.bars.table import Bars
-from ffm_core.records import Decisions, Labeler
+from ffm_core.records import Decisions, FeatureSet, Labeler
 from ffm_core.testing.report import CheckSkipped
 
 HEAVY = ("torch", "tensorflow", "jax", "xgboost", "lightgbm", "sklearn", "gymnasium", "matplotlib")
 _SECONDS = 120
 
-# What the core itself imports is loaded first, so that only the strategy's own share is seen.
+# What the core itself imports is loaded first, so that only the plug-in's own share is seen.
 _CHILD = """
 import sys, pickle
 place = sys.argv[1]
 with open(place, "rb") as file:
-    paths, module, payload = pickle.load(file)
+    paths, module, name, payload = pickle.load(file)
 sys.path[:] = paths
 import importlib, importlib.util, warnings
 import ffm_core.records, ffm_core.bars
 before = set(sys.modules)
 warnings.simplefilter("ignore")
-importlib.import_module(module)
+home = importlib.import_module(module)
 door = module.partition(".")[0] + ".plugin"
 if "." in module and importlib.util.find_spec(door):
     importlib.import_module(door)
 heavy = sorted({name.partition(".")[0] for name in set(sys.modules) - before})
-labeler, bars = pickle.loads(payload)
+record, bars = pickle.loads(payload)
+record = record or getattr(home, name)
 try:
-    answer, error = labeler.decide(bars, labeler.defaults()), ""
+    if hasattr(record, "decide"):
+        answer, error = record.decide(bars, record.defaults()), ""
+    else:
+        answer, error = record.batch(bars), ""
 except Exception as problem:
     answer, error = None, f"{type(problem).__name__}: {problem}"
 with open(place, "wb") as file:
@@ -50,22 +57,27 @@ class Fresh:
     """What a new interpreter said; ``heavy`` holds the heavy libraries it imported."""
 
     heavy: tuple[str, ...]
-    answer: object
+    answer: Any
     error: str
 
 
-def fresh_process(labeler: Labeler, bars: Bars) -> Fresh:
-    """Import and run ``labeler`` in a new interpreter with another hash seed.
+def fresh_process(record: Labeler | FeatureSet, bars: Bars) -> Fresh:
+    """Import and run a plug-in in a new interpreter with another hash seed and thread count.
 
     Raises
     ------
     CheckSkipped
-        When its module cannot be imported by name, as for a test's own functions.
+        When another process cannot find it: a labeler whose module cannot be imported
+        by name, as a test's own functions, or a feature set that is neither a module's
+        attribute nor can be pickled.
     """
-    module = _module(labeler)
-    if module is None:
-        raise CheckSkipped("its functions are in no module that another process could import")
-    return _run(module, pickle.dumps((labeler, bars)), tuple(sys.path))
+    if isinstance(record, Labeler):
+        module = _module(record)
+        if module is None:
+            raise CheckSkipped("its functions are in no module that another process could import")
+        return _run(module, "", pickle.dumps((record, bars)), tuple(sys.path))
+    module, name = _home(record)
+    return _run(module, name, pickle.dumps((None, bars)), tuple(sys.path))
 
 
 def _module(labeler: Labeler) -> str | None:
@@ -73,21 +85,35 @@ def _module(labeler: Labeler) -> str | None:
     while isinstance(function, partial):
         function = function.func
     name = getattr(function, "__module__", None)
-    if not isinstance(name, str) or name == "__main__":
-        return None
+    return name if isinstance(name, str) and _importable(name) else None
+
+
+def _importable(name: str) -> bool:
     try:
-        return name if importlib.util.find_spec(name) is not None else None
+        return name != "__main__" and importlib.util.find_spec(name) is not None
     except (ImportError, ValueError):
-        return None
+        return False
+
+
+def _home(feature_set: FeatureSet) -> tuple[str, str]:
+    """Return module and attribute of a set; its functions are often made by functions."""
+    for module_name, module in sorted(sys.modules.items()):
+        for name, value in list(getattr(module, "__dict__", {}).items()):
+            if value is feature_set and _importable(module_name):
+                return module_name, name
+    raise CheckSkipped(
+        f"feature set {feature_set.name!r} is no attribute of a module that another process "
+        "could import"
+    )
 
 
 @lru_cache(maxsize=4)
-def _run(module: str, payload: bytes, paths: tuple[str, ...]) -> Fresh:
+def _run(module: str, name: str, payload: bytes, paths: tuple[str, ...]) -> Fresh:
     """Run the child; one answer serves both checks that ask for it."""
-    environment = os.environ | {"PYTHONHASHSEED": _other_hash_seed()}
+    environment = os.environ | {"PYTHONHASHSEED": _other_hash_seed(), "POLARS_MAX_THREADS": "3"}
     with tempfile.TemporaryDirectory(prefix="ffm-fresh-") as folder:
         place = Path(folder) / "exchange"
-        place.write_bytes(pickle.dumps((list(paths), module, payload)))
+        place.write_bytes(pickle.dumps((list(paths), module, name, payload)))
         done = subprocess.run(
             [sys.executable, "-c", _CHILD, str(place)],
             env=environment,
@@ -101,8 +127,8 @@ def _run(module: str, payload: bytes, paths: tuple[str, ...]) -> Fresh:
             return Fresh(heavy=(), answer=None, error=lines[-1] if lines else "it crashed")
         imported, answer, error = pickle.loads(place.read_bytes())
     heavy = tuple(name for name in HEAVY if name in imported)
-    if error or not isinstance(answer, Decisions):
-        return Fresh(heavy=heavy, answer=None, error=error or "it returned no Decisions")
+    if error or not isinstance(answer, Decisions | np.ndarray):
+        return Fresh(heavy=heavy, answer=None, error=error or "it returned something else")
     return Fresh(heavy=heavy, answer=answer, error="")
 
 

@@ -1,31 +1,44 @@
-"""Check any strategy, built-in or private, against the contract with one call."""
+"""Check a strategy or a feature set, built-in or private, against its contract."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ffm_core.bars.table import Bars
 from ffm_core.errors import ConfigError
-from ffm_core.records import Labeler
+from ffm_core.records import FeatureSet, Labeler
 from ffm_core.testing.checks import CHECKS, Check
-from ffm_core.testing.report import CheckFailed, CheckSkipped, Outcome, Report, Status
-from ffm_core.testing.subject import Subject
+from ffm_core.testing.feature_checks import FEATURE_CHECKS
+from ffm_core.testing.report import (
+    CheckFailed,
+    CheckSkipped,
+    Excuse,
+    Excuses,
+    Outcome,
+    Report,
+    Status,
+)
+from ffm_core.testing.subject import FeatureSubject, Subject, UnderTest
 
 if TYPE_CHECKING:
     import pytest
+
+
+Plugin: TypeAlias = Labeler | FeatureSet
 
 
 def check_strategy(
     labeler: Labeler,
     *,
     bars: Bars | None = None,
-    expected_failures: Mapping[str, str] | None = None,
+    expected_failures: Excuses | None = None,
     on_fail: Literal["raise", "report"] = "raise",
 ) -> Report:
-    """Run every check of the contract.
+    """Run every check of the contract of strategies.
 
     Parameters
     ----------
@@ -33,9 +46,10 @@ def check_strategy(
         The strategy.
     bars : Bars, optional
         Default: a small made-up series that suits its warm-up and history.
-    expected_failures : mapping of str to str, optional
-        Check name to the reason it is excused. An excuse for a check that
-        passes has expired and fails.
+    expected_failures : mapping of str to str or Excuse, optional
+        Check name to the reason it is excused; an :class:`Excuse` may carry a
+        last day. An excuse for a check that passes, or one whose last day is
+        over, has expired and fails.
     on_fail : {"raise", "report"}
         Raise on failures, or leave them to the reader of the report.
 
@@ -49,32 +63,72 @@ def check_strategy(
     CheckFailed
         When a check fails without an excuse and ``on_fail`` is ``raise``.
     ConfigError
-        When an excuse names no check.
+        When an excuse names no check, gives no reason, or has a date that is none.
     """
-    excuses = dict(expected_failures or {})
-    _require_known(excuses)
-    subject = Subject(labeler, bars)
+    return _check_all(Subject(labeler, bars), CHECKS, expected_failures, on_fail)
+
+
+def check_feature_set(
+    feature_set: FeatureSet,
+    *,
+    bars: Bars | None = None,
+    expected_failures: Excuses | None = None,
+    on_fail: Literal["raise", "report"] = "raise",
+) -> Report:
+    """Run every check of the contract of feature sets.
+
+    Parameters
+    ----------
+    feature_set : FeatureSet
+        The set.
+    bars, expected_failures, on_fail
+        As in :func:`check_strategy`.
+
+    Returns
+    -------
+    Report
+        As in :func:`check_strategy`.
+
+    Raises
+    ------
+    CheckFailed, ConfigError
+        As in :func:`check_strategy`.
+    """
+    return _check_all(FeatureSubject(feature_set, bars), FEATURE_CHECKS, expected_failures, on_fail)
+
+
+def _check_all(
+    subject: UnderTest,
+    checks: Sequence[Check],
+    expected_failures: Excuses | None,
+    on_fail: Literal["raise", "report"],
+) -> Report:
+    excuses = _written(expected_failures or {}, checks)
     outcomes: dict[str, Outcome] = {}
-    for check in CHECKS:
+    for check in checks:
         outcomes[check.name] = _run(check, subject, outcomes, excuses.get(check.name))
-    report = Report(labeler.name, tuple(outcomes.values()))
+    report = Report(subject.name, tuple(outcomes.values()))
     if on_fail == "raise" and report.failed:
         raise CheckFailed(str(report))
     return report
 
 
-def _require_known(excuses: Mapping[str, str]) -> None:
-    known = {check.name for check in CHECKS}
-    unknown = sorted(set(excuses) - known)
+def _written(given: Excuses, checks: Sequence[Check]) -> dict[str, Excuse]:
+    known = {check.name for check in checks}
+    unknown = sorted(set(given) - known)
     if unknown:
         raise ConfigError(
             f"expected_failures names no check: {', '.join(unknown)}",
             fix=f"the checks are {', '.join(sorted(known))}",
         )
+    return {
+        name: excuse if isinstance(excuse, Excuse) else Excuse(excuse)
+        for name, excuse in given.items()
+    }
 
 
 def _run(
-    check: Check, subject: Subject, earlier: Mapping[str, Outcome], excuse: str | None
+    check: Check, subject: UnderTest, earlier: Mapping[str, Outcome], excuse: Excuse | None
 ) -> Outcome:
     started = time.perf_counter()
     broken = [name for name in check.needs if earlier[name].status in ("failed", "excused")]
@@ -83,14 +137,27 @@ def _run(
         reason = f"needs {broken[0]}"
     else:
         status, reason = _judge(check, subject)
-    if excuse is not None and status == "failed":
-        status, reason = "excused", excuse
-    elif excuse is not None and status == "passed":
-        status, reason = "failed", f"the excuse has expired, the check passes: {excuse}"
+    if excuse is not None:
+        status, reason = _excused(excuse, status, reason)
     return Outcome(check.name, status, reason, time.perf_counter() - started)
 
 
-def _judge(check: Check, subject: Subject) -> tuple[Status, str]:
+def _excused(excuse: Excuse, status: Status, reason: str) -> tuple[Status, str]:
+    """Return what becomes of an outcome that has an excuse."""
+    if status == "passed":
+        return "failed", f"the excuse has expired, the check passes: {excuse.reason}"
+    if status != "failed":
+        return status, reason
+    if excuse.is_over(_today()):
+        return "failed", f"the excuse ran out on {excuse.until} ({excuse.reason}): {reason}"
+    return "excused", excuse.reason
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
+def _judge(check: Check, subject: UnderTest) -> tuple[Status, str]:
     try:
         check.run(subject)
     except CheckFailed as failure:
@@ -102,36 +169,43 @@ def _judge(check: Check, subject: Subject) -> tuple[Status, str]:
 
 @dataclass(frozen=True)
 class BoundCheck:
-    """A check for one parametrised test: ``check(strategy)`` raises when it fails.
+    """A check for one parametrised test: ``check(plugin)`` raises when it fails.
 
-    Its preconditions run with it, once per strategy, so that every test can be
+    Its preconditions run with it, once per plug-in, so that every test can be
     selected by itself and still blames the right thing.
     """
 
     check: Check
     bars: Bars | None
-    shared: dict[int, tuple[Subject, dict[str, Outcome]]] = field(repr=False, compare=False)
+    shared: dict[int, tuple[UnderTest, dict[str, Outcome]]] = field(repr=False, compare=False)
 
-    def __call__(self, labeler: Labeler) -> None:
-        """Run the check on ``labeler``; skip when it does not apply."""
+    def __call__(self, plugin: Plugin) -> None:
+        """Run the check on ``plugin``; skip when it does not apply."""
         import pytest
 
-        key = id(labeler)
-        if key not in self.shared or self.shared[key][0].labeler is not labeler:
-            self.shared[key] = (Subject(labeler, self.bars), {})
-        subject, known = self.shared[key]
-        for check in _with_needs(self.check):
+        if id(plugin) not in self.shared:  # kept alive by its parameter, so the id is its own
+            self.shared[id(plugin)] = (_subject(plugin, self.bars), {})
+        subject, known = self.shared[id(plugin)]
+        for check in _with_needs(self.check, _checks(plugin)):
             if check.name not in known:
                 known[check.name] = _run(check, subject, known, None)
         outcome = known[self.check.name]
         if outcome.status == "failed":
-            raise CheckFailed(f"{labeler.name}: {self.check.name}: {outcome.reason}")
+            raise CheckFailed(f"{subject.name}: {self.check.name}: {outcome.reason}")
         if outcome.status == "skipped":
             pytest.skip(outcome.reason)
 
 
-def _with_needs(check: Check) -> list[Check]:
-    by_name = {known.name: known for known in CHECKS}
+def _subject(plugin: Plugin, bars: Bars | None) -> UnderTest:
+    return Subject(plugin, bars) if isinstance(plugin, Labeler) else FeatureSubject(plugin, bars)
+
+
+def _checks(plugin: Plugin) -> tuple[Check, ...]:
+    return CHECKS if isinstance(plugin, Labeler) else FEATURE_CHECKS
+
+
+def _with_needs(check: Check, checks: Sequence[Check]) -> list[Check]:
+    by_name = {known.name: known for known in checks}
     wanted: dict[str, None] = {}
 
     def add(one: Check) -> None:
@@ -144,14 +218,14 @@ def _with_needs(check: Check) -> list[Check]:
 
 
 def parametrize_with_checks(
-    labelers: Sequence[Labeler], *, bars: Bars | None = None
+    plugins: Sequence[Labeler] | Sequence[FeatureSet], *, bars: Bars | None = None
 ) -> pytest.MarkDecorator:
-    """Return a decorator that makes one test of every strategy and check.
+    """Return a decorator that makes one test of every plug-in and check.
 
     Parameters
     ----------
-    labelers : sequence of Labeler
-        The strategies.
+    plugins : sequence of Labeler or of FeatureSet
+        All of one kind.
     bars : Bars, optional
         As in :func:`check_strategy`.
 
@@ -159,17 +233,29 @@ def parametrize_with_checks(
     -------
     pytest.MarkDecorator
         For a test with the arguments ``strategy`` and ``check``, whose body is
-        ``check(strategy)``.
+        ``check(strategy)``; with feature sets the first is ``feature_set``.
+
+    Raises
+    ------
+    ConfigError
+        When strategies and feature sets are mixed, or nothing is given.
     """
     import pytest
 
-    shared: dict[int, tuple[Subject, dict[str, Outcome]]] = {}
+    kinds = {isinstance(plugin, Labeler) for plugin in plugins}
+    if len(kinds) != 1:
+        raise ConfigError(
+            "parametrize_with_checks takes strategies, or feature sets, and at least one",
+            fix="write one test for each kind",
+        )
+    shared: dict[int, tuple[UnderTest, dict[str, Outcome]]] = {}
     cases = [
-        pytest.param(labeler, BoundCheck(check, bars, shared), id=f"{labeler.name}-{check.name}")
-        for labeler in labelers
-        for check in CHECKS
+        pytest.param(plugin, BoundCheck(check, bars, shared), id=f"{plugin.name}-{check.name}")
+        for plugin in plugins
+        for check in _checks(plugin)
     ]
-    return pytest.mark.parametrize(("strategy", "check"), cases)
+    what = "strategy" if kinds == {True} else "feature_set"
+    return pytest.mark.parametrize((what, "check"), cases)
 
 
 def load_installed(name: str) -> Labeler:
@@ -190,3 +276,25 @@ def load_installed(name: str) -> Labeler:
     from ffm_core.host.loading import open_host
 
     return open_host(name).labeler().record
+
+
+def load_features(name: str, *, extensions: Sequence[str] = ()) -> FeatureSet:
+    """Return a feature set of the core, or of an installed extension or strategy.
+
+    Parameters
+    ----------
+    name : str
+        As given to ``--features``.
+    extensions : sequence of str
+        Installed extensions to switch on, as with ``--with``.
+
+    Raises
+    ------
+    UnknownNameError
+        When nothing that is loaded offers it.
+    PluginError
+        When an extension cannot be loaded.
+    """
+    from ffm_core.host.loading import open_host
+
+    return open_host(None, extensions).feature_set(name).record

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Literal, TypeAlias
+
+from ffm_core.errors import ConfigError
 
 Status: TypeAlias = Literal["passed", "failed", "excused", "skipped"]
 STATUSES: tuple[Status, ...] = ("passed", "failed", "excused", "skipped")
 
 
 class CheckFailed(AssertionError):
-    """A strategy broke the contract.
+    """A plug-in broke the contract.
 
     Parameters
     ----------
@@ -32,6 +35,41 @@ class CheckSkipped(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Excuse:
+    """Why a check may fail, and for how long.
+
+    Parameters
+    ----------
+    reason : str
+        What a reader of the report should know.
+    until : str, optional
+        Last day it holds, ``YYYY-MM-DD``; None: as long as the check fails.
+    """
+
+    reason: str
+    until: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.reason.strip():
+            raise ConfigError("an excuse needs a reason", fix="say why the check may fail")
+        try:
+            if self.until is not None:
+                date.fromisoformat(self.until)
+        except ValueError as error:
+            raise ConfigError(
+                f"an excuse holds until {self.until!r}, which is no date",
+                fix="write until='2026-12-31'",
+            ) from error
+
+    def is_over(self, today: date) -> bool:
+        """Whether the last day has passed."""
+        return self.until is not None and today > date.fromisoformat(self.until)
+
+
+Excuses: TypeAlias = Mapping[str, str | Excuse]
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """The result of one check; ``seconds`` of wall-clock time."""
 
@@ -43,9 +81,17 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Every check of one strategy, in order; one that did not run is listed, too."""
+    """Every check of one plug-in, in order; one that did not run is listed, too.
 
-    strategy: str
+    Parameters
+    ----------
+    name : str
+        Of the labeler or feature set.
+    outcomes : tuple of Outcome
+        One per check.
+    """
+
+    name: str
     outcomes: tuple[Outcome, ...]
 
     def __iter__(self) -> Iterator[Outcome]:
@@ -63,13 +109,18 @@ class Report:
         return tuple(outcome for outcome in self.outcomes if outcome.status == "failed")
 
     @property
+    def seconds(self) -> float:
+        """Wall-clock time of all checks together."""
+        return sum(outcome.seconds for outcome in self.outcomes)
+
+    @property
     def passed(self) -> bool:
         """Whether nothing failed."""
         return not self.failed
 
     def __str__(self) -> str:
         counts = ", ".join(f"{self.count(status)} {status}" for status in STATUSES)
-        lines = [f"{self.strategy}: {counts}"]
+        lines = [f"{self.name}: {counts}"]
         for outcome in self.outcomes:
             if outcome.status != "passed":
                 reason = outcome.reason.replace("\n", "\n    ")

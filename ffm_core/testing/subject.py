@@ -1,48 +1,46 @@
-"""A strategy while it is checked: its bars, its answers, its certificate, each once."""
+"""A plug-in while it is checked: its bars, its answers, its certificate, each once."""
 
 from __future__ import annotations
 
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from ffm_core.bars.table import Bars
-from ffm_core.causal import falsify_labeler
+from ffm_core.causal import falsify_feature_set, falsify_labeler
 from ffm_core.causal.series import part
 from ffm_core.errors import StrategyError
-from ffm_core.records import Certificate, Decisions, Failure, Labeler
+from ffm_core.records import Certificate, Decisions, Failure, FeatureSet, Labeler
 from ffm_core.testing.market import Kind, make_bars
 from ffm_core.testing.report import CheckFailed
+from ffm_core.types import Float32
 
 MAX_CUTS = 500
 _MIN_ROWS = 2_000
 _MAX_ROWS = 12_000
+_DAY_BARS = 276  # of the made-up bars: 23 hours of five minutes
+_DECISIONS_APART = 36  # bars; where a feature set is taken to be asked
 
 
-def standard_bars(labeler: Labeler) -> Bars:
+def standard_bars(warmup_bars: int, history_bars: int | None, history_days: int | None = 0) -> Bars:
     """Return bars long enough to prove the declared history and find decisions."""
-    needed = 1_500 + max(labeler.history_bars or 0, labeler.warmup_bars)
+    needed = 1_500 + max(warmup_bars, history_bars or 0, (history_days or 0) * _DAY_BARS)
     return make_bars("trend", rows=min(max(needed, _MIN_ROWS), _MAX_ROWS), seed=7)
 
 
-class Subject:
-    """One strategy under check.
+class UnderTest(ABC):
+    """What the checks of every kind of plug-in need."""
 
-    Parameters
-    ----------
-    labeler : Labeler
-        The strategy.
-    bars : Bars, optional
-        Default: a small standard set that suits its warm-up and history.
-    """
-
-    def __init__(self, labeler: Labeler, bars: Bars | None = None) -> None:
-        self.labeler = labeler
-        self.bars = standard_bars(labeler) if bars is None else bars
+    name: str
+    warmup_bars: int
+    bars: Bars
 
     def call(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Run the strategy's code; whatever it raises fails the check.
+        """Run the plug-in's code; whatever it raises fails the check.
 
         Warnings are left to the author's own tests, so that a report does not
         depend on the filters of the suite it runs in.
@@ -57,8 +55,41 @@ class Subject:
                 text = " ".join(str(error).split())[:300]
                 raise CheckFailed(
                     f"it raised {type(error).__name__}: {text}{_line(error)}",
-                    fix="any valid bars must be accepted; return no decisions where there are none",
+                    fix="any valid bars must be accepted; answer nothing where there is nothing",
                 ) from error
+
+    def market(self, kind: Kind) -> Bars:
+        """Return bars with one trouble, long enough for answers after warm-up."""
+        return make_bars(kind, rows=max(1_200, self.warmup_bars + 800), seed=11)
+
+    @property
+    @abstractmethod
+    def certificate(self) -> Certificate:
+        """What the falsifier says, on the standard bars."""
+
+    def failures(self, check: str) -> list[Failure]:
+        """Return what the falsifier found under one of its checks."""
+        return [failure for failure in self.certificate.failures if failure.check == check]
+
+
+class Subject(UnderTest):
+    """One strategy under check.
+
+    Parameters
+    ----------
+    labeler : Labeler
+        The strategy.
+    bars : Bars, optional
+        Default: a small standard set that suits its warm-up and history.
+    """
+
+    def __init__(self, labeler: Labeler, bars: Bars | None = None) -> None:
+        self.labeler = labeler
+        self.name = labeler.name
+        self.warmup_bars = labeler.warmup_bars
+        self.bars = (
+            standard_bars(labeler.warmup_bars, labeler.history_bars) if bars is None else bars
+        )
 
     def raw(self, bars: Bars) -> Any:
         """Return whatever the labeler answers for ``bars``."""
@@ -71,10 +102,6 @@ class Subject:
         if not isinstance(answer, Decisions):
             raise CheckFailed(f"decide() returned {type(answer).__name__}, expected Decisions")
         return answer
-
-    def market(self, kind: Kind) -> Bars:
-        """Return bars with one trouble, long enough for decisions after warm-up."""
-        return make_bars(kind, rows=max(1_200, self.labeler.warmup_bars + 800), seed=11)
 
     @cached_property
     def full(self) -> Decisions:
@@ -93,9 +120,66 @@ class Subject:
             call=self.call,
         )
 
-    def failures(self, check: str) -> list[Failure]:
-        """Return what the falsifier found under one of its checks."""
-        return [failure for failure in self.certificate.failures if failure.check == check]
+
+class FeatureSubject(UnderTest):
+    """One feature set under check.
+
+    Parameters
+    ----------
+    feature_set : FeatureSet
+        The set.
+    bars : Bars, optional
+        Default: a small standard set that suits its warm-up and history.
+    """
+
+    def __init__(self, feature_set: FeatureSet, bars: Bars | None = None) -> None:
+        self.feature_set = feature_set
+        self.name = feature_set.name
+        self.warmup_bars = feature_set.warmup_bars
+        if bars is None:
+            bars = standard_bars(
+                feature_set.warmup_bars, feature_set.history_bars, feature_set.history_days
+            )
+        self.bars = bars
+
+    def raw(self, bars: Bars) -> Any:
+        """Return whatever the set answers for ``bars``."""
+        return self.call(self.feature_set.batch, part(bars, 0, len(bars)))
+
+    def matrix(self, bars: Bars) -> Float32:
+        """Return the rows of ``bars``, float32 (T, F)."""
+        answer = self.raw(bars)
+        shape = (len(bars), len(self.feature_set.columns))
+        if not isinstance(answer, np.ndarray) or answer.dtype != np.float32:
+            kind = answer.dtype if isinstance(answer, np.ndarray) else type(answer).__name__
+            raise CheckFailed(
+                f"batch() returned {kind}, expected a float32 array",
+                fix="end batch() with .astype(np.float32)",
+            )
+        if answer.shape != shape:
+            raise CheckFailed(
+                f"batch() returned shape {answer.shape} for {len(bars)} bars, expected {shape}: "
+                "one row per bar, one column per declared name",
+                fix="return NaN rows during warm-up instead of dropping them",
+            )
+        return answer
+
+    @cached_property
+    def full(self) -> Float32:
+        """The rows of the standard bars."""
+        return self.matrix(self.bars)
+
+    @cached_property
+    def certificate(self) -> Certificate:
+        """What the falsifier says, on the standard bars."""
+        return falsify_feature_set(
+            self.feature_set,
+            self.bars,
+            decisions_bars=np.arange(self.warmup_bars, len(self.bars), _DECISIONS_APART),
+            seed=0,
+            max_cuts=MAX_CUTS,
+            call=self.call,
+        )
 
 
 def _line(error: BaseException) -> str:

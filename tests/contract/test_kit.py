@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib
 import sys
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
@@ -10,6 +11,7 @@ from ffm_core.errors import ConfigError, UnknownNameError
 from ffm_core.testing import (
     CHECKS,
     CheckFailed,
+    Excuse,
     check_strategy,
     load_installed,
     make_bars,
@@ -128,6 +130,28 @@ def test_an_excuse_expires_when_the_check_passes():
     assert "expired" in report.failed[0].reason
 
 
+def test_an_excuse_with_a_date_runs_out(monkeypatch):
+    labeler = BY_NAME["a stop of ten points"].labeler
+    excuse = Excuse("made for one market", until="2026-12-31")
+    given = {"prices_may_be_scaled": excuse}
+    assert not excuse.is_over(date(2026, 12, 31))
+    assert excuse.is_over(date(2027, 1, 1))
+    for today, status in ((date(2026, 12, 31), "excused"), (date(2027, 1, 1), "failed")):
+        monkeypatch.setattr("ffm_core.testing.kit._today", lambda today=today: today)
+        outcome = {o.check: o for o in _report(labeler, expected_failures=given)}
+        assert outcome["prices_may_be_scaled"].status == status
+    assert "ran out on 2026-12-31" in outcome["prices_may_be_scaled"].reason
+
+
+def test_an_excuse_needs_a_reason_and_a_date_that_is_one():
+    with pytest.raises(ConfigError, match="needs a reason"):
+        Excuse("  ")
+    with pytest.raises(ConfigError, match="no date"):
+        Excuse("later", until="soon")
+    with pytest.raises(ConfigError, match="needs a reason"):
+        _report(CLEAN_LABELER, expected_failures={"one_bar": ""})
+
+
 def test_an_excuse_for_no_check_is_an_error():
     with pytest.raises(ConfigError, match="no_such_check"):
         _report(CLEAN_LABELER, expected_failures={"no_such_check": "?"})
@@ -153,8 +177,9 @@ def test_a_labeler_that_no_other_process_can_import_is_said_to_be_skipped():
 def test_default_bars_are_long_enough_to_prove_a_long_history():
     from ffm_core.testing.subject import standard_bars
 
-    assert len(standard_bars(CLEAN_LABELER)) == 2_000
-    assert len(standard_bars(replace(CLEAN_LABELER, history_bars=3_000))) == 4_500
+    assert len(standard_bars(20, 60)) == 2_000
+    assert len(standard_bars(20, 3_000)) == 4_500
+    assert len(standard_bars(20, None, 12)) == 1_500 + 12 * 276
 
 
 # --- one test per check -------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -104,8 +105,8 @@ def vwap_so_far(bars: Bars) -> Float32:
     """Return the close over the session's volume-weighted price so far."""
     frame = bars.frame.with_columns(pl.Series("session", sessions(bars)))
     paid = (pl.col("close") * pl.col("volume")).cum_sum().over("session")
-    traded = pl.col("volume").cum_sum().over("session") + 1e-9
-    return matrix(frame.select(pl.col("close") / (paid / traded)))
+    traded = pl.col("volume").cum_sum().over("session")
+    return matrix(frame.select(pl.when(paid > 0).then(pl.col("close") * traded / paid)))
 
 
 def from_the_first_contract(bars: Bars) -> Float32:
@@ -209,7 +210,7 @@ EXPRESSIONS = expression_set(
 
 
 def _features(
-    name: str, batch: Callable[[Bars], Float32], warmup: int, history: int | None, **more: object
+    name: str, batch: Callable[[Bars], Float32], warmup: int, history: int | None, **more: Any
 ) -> FeatureSet:
     return features(name, batch, warmup_bars=warmup, history_bars=history, **more)
 
@@ -221,9 +222,11 @@ _FEATURES: tuple[FeatureSet, ...] = (
     _features("backward-join", earlier_reading, 0, None, memory="event"),
     _features("expanding-score", expanding_score, 0, None, memory="recursive"),
     _features("confirmed-pivot", confirmed_pivot, 6, 7),
-    _features("released-hour", hour_released, 0, None, memory="event"),
-    _features("released-day", day_released, 0, None, history_days=2, memory="event"),
-    _features("vwap-so-far", vwap_so_far, 0, None, memory="event"),
+    _features("released-hour", hour_released, 12, None, memory="event"),
+    _features("released-day", day_released, 300, None, history_days=2, memory="event"),
+    _features(
+        "vwap-so-far", vwap_so_far, 0, None, memory="event", missing="before the first trade"
+    ),
     _features("forward-adjusted", from_the_first_contract, 0, None),
     _features("scheduled-close", scheduled_close, 0, 1),
     _features("keyed-noise", keyed_noise, 0, 1),

@@ -48,9 +48,11 @@ def faults_of(source: str) -> Callable[..., Fault]:
     return fault
 
 
-def features(name: str, batch: Callable[[Bars], Float32], **declared: Any) -> FeatureSet:
+def features(
+    name: str, batch: Callable[[Bars], Float32], *, missing: str = "", **declared: Any
+) -> FeatureSet:
     """Return a feature set of one column; without more it declares the whole past."""
-    column = Column(name="value", unit="ratio", description=name)
+    column = Column(name="value", unit="ratio", description=name, missing=missing)
     given = {"warmup_bars": 0, "history_bars": None, "summary": name} | declared
     return FeatureSet(name=name, columns=(column,), batch=batch, **given)
 
