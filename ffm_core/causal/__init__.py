@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ffm_core.causal.falsify import falsify_feature_set, falsify_labeler, merge
+from ffm_core.causal.falsify import falsify, falsify_feature_set, falsify_labeler, merge
 
-__all__ = ["falsify_feature_set", "falsify_labeler", "merge"]
+__all__ = ["falsify", "falsify_feature_set", "falsify_labeler", "merge"]

@@ -7,7 +7,8 @@ bar of a higher timeframe closes. Those are sampled by themselves.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -17,7 +18,8 @@ from ffm_core.types import Int64
 
 MIN_RANDOM = 300
 # Share of the cuts that each family may take at most; the rest is drawn at random.
-_SHARES = {"decision": 0.40, "session": 0.12, "roll": 0.05, "1d": 0.08, "4h": 0.05, "1h": 0.10}
+_SHARES = {"decision": 0.40, "session": 0.12, "roll": 0.05, "clock": 0.02,
+           "1d": 0.08, "4h": 0.05, "1h": 0.10}  # fmt: skip
 _HIGHER_US = {"1h": 3_600_000_000, "4h": 14_400_000_000, "1d": 86_400_000_000}
 
 
@@ -31,10 +33,14 @@ class Cuts:
         All cuts, ascending, unique.
     drawn : int64 (r,)
         Those that were drawn uniformly, a subset of ``at``.
+    families : mapping of str to int64
+        Which cuts lie at decisions and at each kind of edge, and which were
+        drawn (``random``); a cut may belong to several.
     """
 
     at: Int64
     drawn: Int64
+    families: Mapping[str, Int64] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.at)
@@ -73,14 +79,16 @@ def edges(bars: Bars) -> dict[str, Int64]:
     Returns
     -------
     dict of str to int64
-        Keys ``session`` (after a hole in the stamps), ``roll``, ``1h``, ``4h``
-        and ``1d`` (boundaries in UTC and in exchange time together).
+        Keys ``session`` (after a hole in the stamps), ``roll``, ``clock`` (the
+        exchange's clock was put forward or back since the bar before), ``1h``,
+        ``4h`` and ``1d`` (boundaries in UTC and in exchange time together).
     """
     stamps = bars.ts_us
     found = {"session": _changes(np.diff(stamps) > bars.timeframe.us)}
     codes = bars.contract_codes
     found["roll"] = np.empty(0, np.int64) if codes is None else _changes(np.diff(codes) != 0)
     local = _local_us(bars)
+    found["clock"] = _changes(np.diff(local - stamps) != 0)
     for name, size in _HIGHER_US.items():
         if size <= bars.timeframe.us:
             found[name] = np.empty(0, np.int64)
@@ -133,20 +141,22 @@ def sample_cuts(
     """
     total = len(bars)
     pool = np.arange(max(first, 1), total, dtype=np.int64)
-    if len(pool) <= max_cuts:
-        return Cuts(at=pool, drawn=pool)
     rng = keyed(seed, "cuts", subject, bars.stream)
-    chosen = [_draw(_around(np.asarray(decision_bars), pool), _quota("decision", max_cuts), rng)]
+    near = {"decision": _around(np.asarray(decision_bars), pool)}
     for name, places in edges(bars).items():
         # Cut c ends the series at bar c-1: c-1, c and c+1 straddle the edge.
-        near = np.unique(np.concatenate([places - 1, places, places + 1]))
-        near = near[(near >= pool[0]) & (near < total)]
-        chosen.append(_draw(near, _quota(name, max_cuts), rng))
-    placed = np.unique(np.concatenate(chosen))
+        at = np.unique(np.concatenate([places - 1, places, places + 1]))
+        near[name] = at[(at >= max(first, 1)) & (at < total)]
+    if len(pool) <= max_cuts:
+        return Cuts(at=pool, drawn=pool, families={**near, "random": pool})
+    chosen = {name: _draw(at, _quota(name, max_cuts), rng) for name, at in near.items()}
+    placed = np.unique(np.concatenate(list(chosen.values())))
     n_random = min(max(MIN_RANDOM, max_cuts - len(placed)), max_cuts)
     placed = _draw(placed, max(max_cuts - n_random, 0), rng)
     drawn = np.sort(rng.choice(pool, size=n_random, replace=False))
-    return Cuts(at=np.unique(np.concatenate([placed, drawn])), drawn=drawn)
+    at = np.unique(np.concatenate([placed, drawn]))
+    families = {name: np.intersect1d(places, at) for name, places in near.items()}
+    return Cuts(at=at, drawn=drawn, families={**families, "random": drawn})
 
 
 def _quota(name: str, max_cuts: int) -> int:
@@ -157,7 +167,7 @@ def _around(decision_bars: Int64, pool: Int64) -> Int64:
     # A cut c shows bar c-1 last, so last bars b-2 ... b+2 are cuts b-1 ... b+3.
     offsets = np.arange(-1, 4, dtype=np.int64)
     near = np.unique((decision_bars.astype(np.int64)[:, None] + offsets).ravel())
-    kept: Int64 = near[(near >= pool[0]) & (near <= pool[-1])]
+    kept: Int64 = near[np.isin(near, pool)]
     return kept
 
 

@@ -4,21 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from ffm_core.bars.table import Bars
+from ffm_core.causal.budget import BUDGET_FIX
+from ffm_core.causal.link import Halted
+from ffm_core.causal.locate import line_of
 from ffm_core.causal.rows import Rows, differences
 from ffm_core.causal.session import Finding, Session
-from ffm_core.causal.subjects import LOOKBACK
+from ffm_core.causal.subjects import LOOKBACK, History
+from ffm_core.errors import StrategyError
 from ffm_core.records import Failure
 
 MAX_FAILURES = 12
 _EXPLAINED = 3  # failures whose first later bar is searched for
 _HIGHER = {"1h": 3_600_000_000, "4h": 14_400_000_000, "1d": 86_400_000_000}
 
-_PURITY_FIX = (
-    "return new arrays, draw from a generator seeded inside the call, and keep nothing "
-    "between calls"
-)
+Answer = TypeVar("Answer")
+_PEEKS = ("prefix", "repaint", "mutation")
+_FIXES = {
+    "purity": "return new arrays, draw from a generator seeded inside the call, and keep nothing "
+    "between calls",
+    "determinism": "use no hash(), set order, clock, time zone of the machine, number of cores or "
+    "order of threads",
+    "access": "compute from the bars and parameters alone; ship constants in the code",
+    "budget": BUDGET_FIX,
+    "stream": "compute batch and stream with the same kernel, and put the whole state into "
+    "snapshots",
+    "values": "return NaN where a value is undefined",
+}
 
 
 def failures_of(session: Session) -> tuple[Failure, ...]:
@@ -36,20 +50,25 @@ def failures_of(session: Session) -> tuple[Failure, ...]:
     )
 
 
-_RANK = {"purity": 0, "prefix": 1, "mutation": 2, "history": 3, "values": 4}
+_RANK = {
+    check: place
+    for place, check in enumerate(
+        ("purity", "budget", "access", "determinism", "prefix", "repaint", "mutation", "stream",
+         "history", "values")
+    )
+}  # fmt: skip
 
 
 def _failure(session: Session, finding: Finding, *, search: bool) -> Failure:
     future = None
-    if search and not finding.problem and finding.check in ("prefix", "mutation"):
-        future = _first_later_bar(session, finding)
+    if search and not finding.problem and finding.check in _PEEKS:
+        future = _if_alive(session, lambda: _first_later_bar(session, finding))
     if finding.check == "history":
         message, fix = _history(session, finding)
-    elif finding.check in ("prefix", "mutation"):
+    elif finding.check in _PEEKS:
         message, fix = _peek(session, finding, future)
     else:
-        message = finding.problem
-        fix = _PURITY_FIX if finding.check == "purity" else "return NaN where a value is undefined"
+        message, fix = _plain(session, finding)
     return Failure(
         subject=f"{session.subject.name} on {session.bars.stream}",
         check=finding.check,
@@ -59,7 +78,28 @@ def _failure(session: Session, finding: Finding, *, search: bool) -> Failure:
         first_future_bar=future,
         message=message,
         fix=fix,
+        line=line_of(session, finding) if search else finding.line,
     )
+
+
+def _plain(session: Session, finding: Finding) -> tuple[str, str]:
+    """Word what is said of a whole answer, or of a value and no later bar."""
+    found, message = finding.difference, finding.problem
+    if finding.check == "access" and session.subject.private:
+        message = "it opens a file, a connection or a process while it is called"
+    if not message:
+        message = f"the stream says {found.part:.9g} where the batch says {found.full:.9g}"
+    return message, _FIXES[finding.check]
+
+
+def _if_alive(session: Session, search: Callable[[], Answer]) -> Answer | None:
+    """Search further, unless the worker is gone or the plug-in goes over its budget."""
+    if not session.link.alive:
+        return None
+    try:
+        return search()
+    except (Halted, StrategyError):
+        return None
 
 
 def _stamp(bars: Bars, bar: int) -> str:
@@ -74,18 +114,17 @@ def _first_later_bar(session: Session, finding: Finding) -> int | None:
     bar, column, change = finding.difference.bar, finding.difference.column, finding.change
     total = len(session.bars)
     if change is None:
-        before = session.row(session.ask(0, finding.cut), bar)
+        before = session.row(finding.cut, bar)
 
         def moved(stop: int) -> bool:
-            answer = session.full if stop == total else session.ask(0, stop)
-            return _differs(session, session.row(answer, bar), before, column)
+            return _differs(session, session.row(stop, bar), before, column)
 
         return _search(moved, finding.cut, total)
-    truth = session.row(session.full, bar)
+    truth = session.row(total, bar)
 
     def moved_by(until: int) -> bool:
-        answer = session.subject.run(change.apply(session, until))
-        return _differs(session, session.row(answer, bar, change.start), truth, column)
+        rows = session.changed(change, bar, bar + 1, until)
+        return _differs(session, rows, truth, column)
 
     return _search(moved_by, change.cut, change.stop)
 
@@ -187,19 +226,35 @@ def _within(bars: Bars, spans: list[tuple[int, int]], size: int) -> bool:
 
 
 def _history(session: Session, finding: Finding) -> tuple[str, str]:
-    declared = session.subject.history_bars or 0
     found = finding.difference
-    if session.tolerance.exact and found.relative < 1e-6:
+    declared = _declared(session, found.column)
+    drifts = session.subject.recursive is None or found.column in session.subject.recursive
+    said = " and ".join(
+        f"{count} {unit}"
+        for count, unit in ((declared.bars, "bars"), (declared.days, "trading dates"))
+        if count is not None
+    )
+    if not drifts and found.relative < 1e-6:
         message = (
-            f"on {declared} bars of history the value differs in its last digits "
+            f"on {said} of history the value differs in its last digits "
             f"({found.relative:.1g} of itself), as a running sum does"
         )
         return message, "declare memory='recursive', or compute every window anew"
-    enough = _sufficient(session, declared)
-    message = f"{declared} bars of history do not reproduce it"
+    message = f"{said} of history do not reproduce it"
+    if declared.bars is None:
+        return message, "declare more days, or history_days=None"
+    bars = declared.bars
+    enough = _if_alive(session, lambda: _sufficient(session, bars))
     if enough is None:
         return message, "declare history_bars=None: it depends on where the series starts"
     return message, f"declare history_bars={enough}, which would do here, or None"
+
+
+def _declared(session: Session, column: str) -> History:
+    for history in session.subject.histories:
+        if history.columns is None or column in history.columns:
+            return history
+    return session.subject.histories[-1]
 
 
 def _sufficient(session: Session, declared: int) -> int | None:
@@ -208,7 +263,7 @@ def _sufficient(session: Session, declared: int) -> int | None:
     cut = int(decided[-1]) + 1 if len(decided) else len(session.bars)
     while (history := history * 2) + LOOKBACK <= cut:
         start = cut - history - LOOKBACK + 1
-        if not session.differ(session.ask(start, cut), cut, start):
+        if not session.differ(session.ask(cut, start), cut, start):
             return history
     return None
 

@@ -70,6 +70,7 @@ class Tolerance:
 
     exact: bool
     scale: Float64  # (C,) median absolute value per column
+    drifting: Bool | None = None  # (C,) columns of recursive memory; None: all unless exact
 
     def same(self, a: Matrix, b: Matrix) -> Bool:
         """Return where ``a`` and ``b`` (n, C) count as equal."""
@@ -82,6 +83,8 @@ class Tolerance:
             room = np.maximum(room, size * _FLOAT32_STEP)
         with np.errstate(invalid="ignore"):
             close = np.abs(a.astype(np.float64) - b) <= room
+        if self.drifting is not None:
+            close &= self.drifting
         return np.asarray(equal | (close & np.isfinite(size)))
 
 

@@ -11,8 +11,9 @@ import polars as pl
 from ffm_core.bars.table import PRICE_COLUMNS, Bars
 from ffm_core.types import Float64, Int64
 
-Mutation: TypeAlias = Literal["perturb", "permute", "splice"]
-MUTATIONS: tuple[Mutation, ...] = ("perturb", "permute", "splice")
+Mutation: TypeAlias = Literal["perturb", "permute", "splice", "foreign", "roll", "session"]
+MUTATIONS: tuple[Mutation, ...] = ("perturb", "permute", "splice", "foreign", "roll", "session")
+_INSERTED = 24  # bars of an inserted session
 
 _DAY_US = 86_400_000_000
 _FIELDS = (*PRICE_COLUMNS, "volume")
@@ -79,6 +80,7 @@ def with_future(
     kind: Mutation,
     rng: np.random.Generator,
     until: int | None = None,
+    other: Bars | None = None,
 ) -> Bars:
     """Return bars ``start`` to ``stop`` whose rows from ``cut`` on are changed.
 
@@ -87,64 +89,116 @@ def with_future(
     bars : Bars
         The true series.
     start, cut, stop : int
-        ``start <= cut < stop``; rows before ``cut`` stay as they are. Stamps
-        always stay, because a calendar may be known ahead.
-    kind : {"perturb", "permute", "splice"}
+        ``start <= cut < stop``; rows before ``cut`` stay as they are. Stamps stay
+        too, because a calendar may be known ahead, but for an inserted session.
+    kind : {"perturb", "permute", "splice", "foreign", "roll", "session"}
         Noise on every later bar; later bars in another order; later bars
         replaced by another stretch of the series at another price level, under
-        the contract the series ends with.
+        the contract the series ends with; by a stretch of ``other`` at this
+        level; moved by a price jump into a contract never seen before; followed
+        or interrupted by up to 24 bars that were not there.
     rng : numpy.random.Generator
         Where the changes are drawn from.
     until : int, optional
         Bars from here on keep their true prices and volume.
+    other : Bars, optional
+        Another instrument; ``foreign`` needs it.
 
     Returns
     -------
     Bars
-        Prices on the tick grid, OHLC in order, length ``stop - start``.
+        Prices on the tick grid, OHLC in order, length ``stop - start``, and as
+        many more as were inserted.
     """
     frame = bars.frame.slice(start, stop - start)
+    if kind == "session":
+        return _inserted(bars, frame, start, cut, stop if until is None else until, rng)
     head = cut - start
-    future = _future(bars, cut, stop, kind, rng)
+    future = _future(bars, cut, stop, kind, rng, other)
     keep = stop if until is None else min(until, stop)
     columns = {name: frame[name] for name in frame.columns}
     for name in _FIELDS:
         values = frame[name].to_numpy().copy()
         values[head : keep - start] = future[name][: keep - cut]
         columns[name] = pl.Series(name, values)
-    if kind == "splice" and "contract" in columns:
-        last = bars.frame["contract"][-1:].new_from_index(0, stop - cut)
-        columns["contract"] = pl.concat([columns["contract"][:head], last])
+    if kind in ("splice", "roll") and "contract" in columns:
+        columns["contract"] = _renamed(bars, columns["contract"], head, keep - start, kind)
     changed = Bars(pl.DataFrame(columns), bars.instrument, bars.timeframe)
     _share_stamps(changed, bars, start, stop)
     return changed
 
 
+def _renamed(bars: Bars, names: pl.Series, head: int, keep: int, kind: Mutation) -> pl.Series:
+    """Return the contracts of a changed future, from place ``head`` on."""
+    if kind == "splice":
+        last = bars.frame["contract"][-1:].new_from_index(0, len(names) - head)
+        return pl.concat([names[:head], last])
+    fresh = pl.Series(names.name, [f"{names[head]}+"]).new_from_index(0, keep - head)
+    return pl.concat([names[:head], fresh, names[keep:]])
+
+
+def _inserted(
+    bars: Bars, frame: pl.DataFrame, start: int, cut: int, until: int, rng: np.random.Generator
+) -> Bars:
+    """Fill the first hole in the stamps after the cut, or go on after the end."""
+    step, stamps, last = bars.timeframe.us, bars.ts_us, start + frame.height
+    holes = np.flatnonzero(np.diff(stamps[max(cut - 1, 0) : last]) > step)
+    after = max(cut - 1, 0) + int(holes[0]) if len(holes) else last - 1
+    if after + 1 >= until and until < last:
+        return Bars(frame, bars.instrument, bars.timeframe)
+    room = _INSERTED
+    if after + 1 < last:
+        room = min(room, int((stamps[after + 1] - stamps[after]) // step) - 1)
+    tick, close = bars.instrument.tick_size, float(bars.close[after])
+    path = close + tick * np.cumsum(rng.integers(-6, 7, room)).astype(np.float64)
+    path = np.maximum(np.round(path / tick), 1.0) * tick
+    opened = np.append(close, path[:-1])
+    values = {
+        "open": opened, "high": np.maximum(opened, path) + tick,
+        "low": np.maximum(np.minimum(opened, path) - tick, tick), "close": path,
+        "volume": np.full(room, float(bars.volume[after]) + 1.0),
+    }  # fmt: skip
+    made = stamps[after] + step * np.arange(1, room + 1)
+    columns = [
+        pl.Series("ts", made).cast(pl.Datetime("us", "UTC")),
+        *(pl.Series(name, values[name]) for name in _FIELDS),
+    ]
+    if "contract" in frame.columns:
+        columns.append(frame["contract"][after - start : after - start + 1].new_from_index(0, room))
+    extra = pl.DataFrame(columns).select(frame.columns)
+    head = after + 1 - start
+    joined = pl.concat([frame[:head], extra, frame[head:]], rechunk=True)
+    return Bars(joined, bars.instrument, bars.timeframe)
+
+
 def _future(
-    bars: Bars, cut: int, stop: int, kind: Mutation, rng: np.random.Generator
+    bars: Bars, cut: int, stop: int, kind: Mutation, rng: np.random.Generator, other: Bars | None
 ) -> dict[str, Float64]:
     n = stop - cut
-    if kind == "permute":
+    if kind == "permute" and n > 1:  # one bar has no other order: noise, so that something changes
         rows = cut + rng.permutation(n)
-        if n == 1:  # nothing to permute: fall through to noise so that something changes
-            kind = "perturb"
-        else:
-            return {name: bars[name][rows] for name in _FIELDS}
+        return {name: bars[name][rows] for name in _FIELDS}
+    source = bars
     if kind == "splice":
         rows = (int(rng.integers(0, len(bars))) + np.arange(n)) % len(bars)
         level = bars.close[max(cut - 1, 0)] / bars.close[rows[0]]
         factor = np.full(n, level * float(rng.choice([0.6, 0.8, 1.25, 1.6])))
+    elif kind == "foreign" and other is not None:
+        source = other
+        rows = (int(rng.integers(0, len(other))) + np.arange(n)) % len(other)
+        factor = np.full(n, bars.close[max(cut - 1, 0)] / other.close[rows[0]])
+    elif kind == "roll":
+        rows = np.arange(cut, stop)
+        factor = np.full(n, float(rng.choice([0.97, 0.985, 1.015, 1.03])))
     else:
         rows = np.arange(cut, stop)
         # Every bar moves by 0.5 % or more, so that no change is lost to the tick grid.
         factor = np.exp(rng.choice([-1.0, 1.0], n) * rng.uniform(0.005, 0.03, n))
-    return _scaled(bars, rows, factor) | {
-        "volume": np.ceil(bars.volume[rows] * rng.uniform(1.1, 3.0, n)) + 1.0
-    }
+    moved = _scaled(source, rows, factor, bars.instrument.tick_size)
+    return moved | {"volume": np.ceil(source.volume[rows] * rng.uniform(1.1, 3.0, n)) + 1.0}
 
 
-def _scaled(bars: Bars, rows: Int64, factor: Float64) -> dict[str, Float64]:
-    tick = bars.instrument.tick_size
+def _scaled(bars: Bars, rows: Int64, factor: Float64, tick: float) -> dict[str, Float64]:
     return {
         name: np.maximum(np.round(bars[name][rows] * factor / tick), 1.0) * tick
         for name in PRICE_COLUMNS

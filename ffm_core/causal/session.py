@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from ffm_core.bars.sessions import trading_days
 from ffm_core.bars.table import Bars
+from ffm_core.causal.link import Link
 from ffm_core.causal.rows import Difference, Rows, Tolerance, differences, typical_size
-from ffm_core.causal.series import Mutation, part, with_future
-from ffm_core.causal.subjects import LOOKBACK, Subject
+from ffm_core.causal.series import Mutation, with_future
+from ffm_core.causal.subjects import LOOKBACK, History, Subject
 from ffm_core.keyed import keyed
 from ffm_core.records import Decisions
 from ffm_core.types import Int64
+
+DETECTORS = frozenset(
+    {
+        "purity", "values", "prefix", "mutation", "history", "stream", "repaint",
+        "determinism", "access", "budget",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +39,27 @@ class Change:
     stop: int
     kind: Mutation
 
-    def apply(self, session: Session, until: int | None = None) -> Bars:
-        """Return bars ``start`` to ``stop`` with the change."""
-        rng = keyed(session.seed, "future", session.subject.name, self.cut)
+    def apply(
+        self, bars: Bars, name: str, seed: int, until: int | None = None, other: Bars | None = None
+    ) -> Bars:
+        """Return bars ``start`` to ``stop`` with the change.
+
+        Parameters
+        ----------
+        bars : Bars
+            The true series.
+        name : str
+            Of the subject; keys the draws together with ``seed`` and the cut.
+        seed : int
+            Seed of the run.
+        until : int, optional
+            Bars from here on stay true.
+        other : Bars, optional
+            Another instrument, for changes that splice its future in.
+        """
+        rng = keyed(seed, "future", name, self.cut)
         return with_future(
-            session.bars, self.start, self.cut, self.stop, kind=self.kind, rng=rng, until=until
+            bars, self.start, self.cut, self.stop, kind=self.kind, rng=rng, until=until, other=other
         )
 
 
@@ -45,6 +72,38 @@ class Finding:
     difference: Difference
     problem: str = ""  # said instead of what the difference would say
     change: Change | None = None
+    line: str = ""
+
+
+class Series:
+    """The true bars of a stream, and where its trading dates begin.
+
+    Parameters
+    ----------
+    bars : Bars
+        ``T`` bars.
+    """
+
+    def __init__(self, bars: Bars) -> None:
+        # One chunk, so that every slice is a view and not a copy.
+        self.bars = Bars(bars.frame.rechunk(), bars.instrument, bars.timeframe)
+
+    @cached_property
+    def _days(self) -> tuple[Int64, Int64]:
+        """First bar of each trading date that has bars, and the date of each bar among them."""
+        new = np.append(True, np.diff(trading_days(self.bars)) != 0)
+        return np.flatnonzero(new).astype(np.int64), np.cumsum(new).astype(np.int64) - 1
+
+    def start_for(self, row: int, history: History) -> int:
+        """Return the first bar of the history that reproduces a row."""
+        if history.whole:
+            return 0
+        start = row if history.bars is None else row - history.bars + 1
+        if history.days is not None:
+            first, date = self._days
+            day = int(date[row]) - history.days + 1
+            start = min(start, int(first[day])) if day >= 0 else 0
+        return max(start, 0)
 
 
 class Session:
@@ -53,30 +112,49 @@ class Session:
     Parameters
     ----------
     subject : Subject
-        The plug-in.
-    bars : Bars
+        The plug-in, as opened in this process.
+    index : int
+        Its place among the subjects of the worker.
+    series : Series
         The true series, ``T`` bars.
     seed : int
         Seed of the run.
+    link : Link
+        The worker.
+    detectors : collection of str
+        What may be found; everything else is ignored.
     """
 
-    def __init__(self, subject: Subject, bars: Bars, seed: int) -> None:
+    def __init__(
+        self,
+        subject: Subject,
+        index: int,
+        series: Series,
+        *,
+        seed: int,
+        link: Link,
+        detectors: Collection[str],
+    ) -> None:
         self.subject = subject
-        # One chunk, so that every cut is a view and not a copy.
-        self.bars = Bars(bars.frame.rechunk(), bars.instrument, bars.timeframe)
+        self.index = index
+        self.series = series
+        self.bars = series.bars
         self.seed = seed
+        self.link = link
+        self.detectors = frozenset(detectors)
         self.findings: list[Finding] = []
         self.cut: set[int] = set()
         self.rows_compared = 0
-        history = subject.history_bars
-        self.window: int | None = None if history is None else history + LOOKBACK - 1
+        self.proven_bars = 0
+        self.stopped = False  # it can, or need, be asked no more
+        self.trusted = True  # the declared history has held so far
         self.full: Any = None
         self.tolerance = Tolerance(exact=True, scale=np.zeros(0))
 
     @property
     def peeks(self) -> bool:
         """Whether look-ahead or impurity has been found."""
-        return any(f.check in ("prefix", "mutation", "purity") for f in self.findings)
+        return any(f.check in ("prefix", "repaint", "mutation", "purity") for f in self.findings)
 
     @property
     def decided(self) -> Int64:
@@ -84,40 +162,64 @@ class Session:
         answer = self.full
         return answer.bar if isinstance(answer, Decisions) else np.empty(0, np.int64)
 
+    @property
+    def whole(self) -> Rows:
+        """The rows of the full series."""
+        return self.subject.rows(self.full, 0, len(self.bars))
+
+    def wants(self, *checks: str) -> bool:
+        """Whether any of these may be found."""
+        return not self.detectors.isdisjoint(checks)
+
     def adopt(self, answer: Any) -> None:
         """Take ``answer`` as the one for the full series."""
         self.full = answer
-        exact = self.subject.memory != "recursive"
-        rows = self.subject.rows(answer, 0, len(self.bars))
-        scale = np.zeros(len(rows.names)) if exact else typical_size(rows.values)
-        self.tolerance = Tolerance(exact=exact, scale=scale)
-
-    def start_of_window(self, cut: int) -> int:
-        """Return where the window of a cut begins; 0 means the full prefix."""
-        return 0 if self.window is None else max(cut - self.window, 0)
-
-    def ask(self, start: int, stop: int) -> Any:
-        """Answer for a part of the true series."""
-        return self.subject.run(part(self.bars, start, stop))
-
-    def compare(self, answer: Any, cut: int, start: int = 0) -> list[Difference]:
-        """Compare an answer for bars from ``start`` on with the full one, and count it."""
-        lo = self._first_row(cut, start)
-        self.cut.add(cut)
-        self.rows_compared += cut - lo
-        return self.differ(answer, cut, start)
-
-    def differ(self, answer: Any, cut: int, start: int = 0) -> list[Difference]:
-        """Compare the rows before ``cut`` without counting them."""
-        lo = self._first_row(cut, start)
-        return differences(
-            self.subject.rows(self.full, lo, cut),
-            self.subject.rows(answer, lo, cut, start),
-            self.tolerance,
+        names, drifting = self.whole.names, self.subject.recursive
+        if drifting is not None and not drifting:
+            self.tolerance = Tolerance(exact=True, scale=np.zeros(len(names)))
+            return
+        self.tolerance = Tolerance(
+            exact=False,
+            scale=typical_size(self.whole.values),
+            drifting=None if drifting is None else np.array([name in drifting for name in names]),
         )
 
-    def _first_row(self, cut: int, start: int) -> int:
+    def start_of(self, cut: int, history: History) -> int:
+        """Return where a window begins whose last rows, back to the oldest compared, are whole."""
+        return self.series.start_for(max(cut - LOOKBACK, 0), history)
+
+    def first_row(self, cut: int, start: int) -> int:
+        """Return the oldest row worth comparing in an answer for ``start`` to ``cut``."""
         return max(cut - LOOKBACK, start) if start else self.subject.reach(self.full, cut)
+
+    def ask(self, cut: int, start: int = 0) -> Rows:
+        """Return the last rows before a cut, from bars ``start`` on."""
+        return self.link.rows(self.index, start, cut, self.first_row(cut, start), cut)
+
+    def compare(self, cut: int, start: int = 0) -> list[Difference]:
+        """Compare the rows before a cut with those of the full series, and count them."""
+        self.count(cut, start)
+        return self.differ(self.ask(cut, start), cut, start)
+
+    def count(self, cut: int, start: int = 0) -> None:
+        """Count a cut."""
+        self.cut.add(cut)
+        self.rows_compared += cut - self.first_row(cut, start)
+
+    def differ(self, rows: Rows, cut: int, start: int = 0) -> list[Difference]:
+        """Compare rows before the cut with those of the full series."""
+        lo = self.first_row(cut, start)
+        return differences(self.subject.rows(self.full, lo, cut), rows, self.tolerance)
+
+    def changed(self, change: Change, lo: int, hi: int, until: int | None = None) -> Rows:
+        """Return rows of a series whose later bars are changed."""
+        return self.link.changed(self.index, change, until, lo, hi)
+
+    def row(self, stop: int, bar: int) -> Rows:
+        """Return the rows of a single bar when bars before ``stop`` are known."""
+        if stop == len(self.bars):
+            return self.subject.rows(self.full, bar, bar + 1)
+        return self.link.rows(self.index, 0, stop, bar, bar + 1)
 
     def note(
         self,
@@ -126,13 +228,27 @@ class Session:
         found: list[Difference],
         problem: str = "",
         change: Change | None = None,
+        line: str = "",
     ) -> None:
-        """Record what disagreed at a cut."""
-        self.findings += [
-            Finding(check=check, cut=cut, difference=one, problem=problem, change=change)
-            for one in found
-        ]
+        """Record what disagreed at a cut, when it is being looked for."""
+        if check in self.detectors:
+            self.findings += [
+                Finding(
+                    check=check, cut=cut, difference=one, problem=problem, change=change, line=line
+                )
+                for one in found
+            ]
 
-    def row(self, answer: Any, bar: int, start: int = 0) -> Rows:
-        """Return the rows of a single bar."""
-        return self.subject.rows(answer, bar, bar + 1, start)
+    def note_peek(self, cut: int, found: list[Difference], problem: str = "") -> None:
+        """Record look-ahead, and decisions that were made and then taken back, by their names."""
+        for one in found:
+            withdrawn = one.kind in ("vanishes", "side") or (
+                self.subject.kind == "labeler" and one.column in TERMS
+            )
+            self.note("repaint" if withdrawn else "prefix", cut, [one], problem)
+
+
+# What a decision consists of besides its columns; changed later, it is another decision.
+TERMS = frozenset({"risk", "stop_price", "target_r", "horizon_bars", "group"})
+
+__all__ = ["DETECTORS", "TERMS", "Change", "Finding", "Series", "Session"]

@@ -2,118 +2,300 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ffm_core.causal.cuts import Cuts
-from ffm_core.causal.rows import Difference, Tolerance, differences
-from ffm_core.causal.series import MUTATIONS, edited, fingerprint, mirrored, part
+from ffm_core.causal.rows import Difference, Rows, Tolerance, differences
+from ffm_core.causal.series import MUTATIONS, edited, fingerprint, part
 from ffm_core.causal.session import Change, Session
+from ffm_core.causal.streams import same_bits
+from ffm_core.causal.subjects import History
 from ffm_core.keyed import keyed
-from ffm_core.types import Int64
+from ffm_core.types import Float32, Int64
 
 N_MUTATIONS = 300
-N_MIRRORED = 96
+N_MIRRORED = 48
+N_MIRRORED_PROVEN = 8
+N_PROVEN = 32  # cuts and changes of a batch that a stream has proven at every bar
+N_HISTORY = 60  # windows for every further declaration of history
+N_AGAIN = 6  # early prefixes that are asked for a second time at the end
 FUTURE_BARS = 512  # changed bars after a cut; every tenth cut changes all that follow
 ENOUGH = 8  # failing cuts after which a stage has said what it has to say
 N_REACH = 4  # cuts that measure how far back a leak changes rows
 AFTER_BROKEN = 200  # cuts still made once the declared history has failed
 
 _EXACT = Tolerance(exact=True, scale=np.zeros(1))
+_WHOLE = History(bars=None, days=None)
+_REMEMBERS = "it remembers bars from earlier calls and answers from them"
+_EDITS = "it edits the bars it is given"
 
 
-def purity(session: Session) -> bool:
-    """Ask twice for the full series; return whether the answers can be built on."""
+def truth(session: Session, answer: object | None) -> None:
+    """Ask for the full series here, or take the answer that was already given."""
     bars, subject = session.bars, session.subject
-    before = fingerprint(bars)
-    given = part(bars, 0, len(bars))
-    answer = subject.run(given)
-    column = edited(given, before) or edited(bars, before)
-    if column is not None:
-        session.note("purity", len(bars), [_nowhere(column)], "it edits the bars it is given")
-        return False
+    if answer is None:
+        before = fingerprint(bars)
+        given = part(bars, 0, len(bars))
+        answer = subject.run(given)
+        column = edited(given, before) or edited(bars, before)
+        if column is not None:
+            session.note("purity", len(bars), [nowhere(column)], _EDITS)
+            session.stopped = session.wants("purity")
     session.adopt(answer)
     if (bad := subject.infinite(answer)) is not None:
-        session.note("values", len(bars), [_nowhere(*bad)], "the value is infinite")
-    again = differences(
-        subject.rows(answer, 0, len(bars)),
-        subject.rows(session.ask(0, len(bars)), 0, len(bars)),
-        _EXACT,
-    )
-    session.note("purity", len(bars), again, "two calls on the same bars disagree")
-    return not again
+        session.note("values", len(bars), [nowhere(*bad)], "the value is infinite")
 
 
-def purity_again(session: Session) -> None:
-    """Ask once more after all other calls; a plug-in that keeps state may answer differently.
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A cut to be made: on the history it is made with."""
 
-    What other stages found means nothing then, and is dropped.
+    cut: int
+    history: History
+    is_main: bool = True
+
+
+class Prefixes:
+    """Withholds later bars at every cut, in ascending order.
+
+    With a declared history a cut is made on a window of it: a window that
+    reproduces the rows before the cut proves at once that neither later nor older
+    bars matter. Where one does not, the full prefix tells the two apart, and once
+    the declaration has failed full prefixes are used. Columns that declare less
+    history than others are proven on shorter windows besides.
+
+    Parameters
+    ----------
+    session : Session
+        With the answer for the full series.
+    cuts : Cuts
+        Where to cut.
     """
-    total = len(session.bars)
-    found = differences(
-        session.subject.rows(session.full, 0, total),
-        session.subject.rows(session.ask(0, total), 0, total),
-        _EXACT,
-    )
-    if found:
-        session.findings = [f for f in session.findings if f.check in ("purity", "values")]
-        session.note("purity", total, found, "a later call on the same bars disagrees")
 
+    def __init__(self, session: Session, cuts: Cuts) -> None:
+        self.session = session
+        self.visits = _plan(session, cuts)
+        self._broken: set[History] = set()
+        self._left = sum(visit.is_main for visit in self.visits)
+        self._failing = 0
+        self._reach: set[int] = set()
+        self._first = True
+        self._early: list[tuple[int, Rows]] = []
 
-def prefixes(session: Session, cuts: Cuts) -> None:
-    """Withhold later bars at every cut.
-
-    With a declared history each cut is made on a window of it: a window that
-    reproduces the rows before the cut proves at once that neither later nor
-    older bars matter. Where one does not, the full prefix tells the two apart,
-    and once the declaration has failed full prefixes are used. Cuts ascend, so
-    that the first failure is the earliest.
-    """
-    failing, left = 0, len(cuts)
-    for cut in cuts.at.tolist():
-        if left == 0:
+    def visit(self, visit: Visit) -> None:
+        """Make one cut; the worker knows the bars before it and no others."""
+        session = self.session
+        if session.stopped:
             return
-        left -= 1
-        start = session.start_of_window(cut)
-        found = session.compare(session.ask(start, cut), cut, start)
+        if self._failing >= ENOUGH:
+            if visit.cut in self._reach:
+                session.note_peek(visit.cut, session.compare(visit.cut))
+            return
+        if not visit.is_main:
+            self._window(visit)
+        elif self._left > 0:
+            self._left -= 1
+            self._cut(visit)
+
+    def again(self) -> bool:
+        """Ask for a few early prefixes anew; return whether an answer has moved since."""
+        session = self.session
+        for cut, rows in self._early:
+            found = differences(rows, session.ask(cut), _EXACT)
+            if found:
+                session.note("purity", cut, found, _REMEMBERS)
+                return True
+        return False
+
+    def _cut(self, visit: Visit) -> None:
+        session, cut = self.session, visit.cut
+        if self._first:
+            self._first = False
+            if not self._repeatable(cut):
+                return
+        history = _WHOLE if visit.history in self._broken else visit.history
+        start = session.start_of(cut, history)
+        session.count(cut, start)
+        rows = session.ask(cut, start)
+        if start == 0 and len(self._early) < N_AGAIN:
+            self._early.append((cut, rows))
+        found = session.differ(rows, cut, start)
         if found and start > 0:
-            whole = session.compare(session.ask(0, cut), cut)
-            if not whole:
-                session.note("history", cut, found)
-                session.window = None
-                left = min(left, AFTER_BROKEN)
+            whole = session.compare(cut)
+            short = [one for one in found if one.column not in {w.column for w in whole}]
+            if short:
+                session.note("history", cut, short)
+                if not whole:
+                    self._broken.add(visit.history)
+                    session.trusted = False
+                    self._left = min(self._left, AFTER_BROKEN)
             found = whole
         if found:
-            session.note("prefix", cut, found)
-            failing += 1
-            if failing == ENOUGH:
-                _measure_reach(session, cuts.at[cuts.at > cut])
-                return
+            session.note_peek(cut, found)
+            self._failing += 1
+            if self._failing == ENOUGH:
+                self._measure_reach(cut)
+
+    def _repeatable(self, cut: int) -> bool:
+        """Ask for the first prefix twice; an answer by chance would look like look-ahead."""
+        session = self.session
+        column, first = session.link.watched_rows(
+            session.index, cut, session.subject.reach(session.full, cut)
+        )
+        if column is not None:
+            session.note("purity", cut, [nowhere(column)], _EDITS)
+        found = [] if column else differences(first, session.ask(cut), _EXACT)
+        session.note("purity", cut, found, "two calls on the same bars disagree")
+        session.stopped = session.wants("purity") and bool(column or found)
+        return not session.stopped
+
+    def _window(self, visit: Visit) -> None:
+        """Prove the history that some of the columns declare."""
+        session, history, cut = self.session, visit.history, visit.cut
+        if history in self._broken:
+            return
+        start = session.start_of(cut, history)
+        if start == 0:
+            return
+        session.count(cut, start)
+        found = session.differ(session.ask(cut, start), cut, start)
+        claimed = [one for one in found if history.columns is None or one.column in history.columns]
+        if claimed:
+            peeking = {one.column for one in session.differ(session.ask(cut), cut)}
+            short = [one for one in claimed if one.column not in peeking]
+            session.note("history", cut, short)
+            if short:
+                self._broken.add(history)
+                session.trusted = False
+
+    def _measure_reach(self, cut: int) -> None:
+        """Choose a few more cuts for a broken plug-in, where there is a past to change."""
+        later = np.array([v.cut for v in self.visits if v.is_main and v.cut > cut], np.int64)
+        places = np.linspace(0, len(later) - 1, min(N_REACH, len(later))).astype(np.int64)
+        self._reach = set(later[places].tolist())
 
 
-def _measure_reach(session: Session, later: Int64) -> None:
-    """Cut a broken plug-in a few more times, where there is a past to change."""
-    places = np.linspace(0, len(later) - 1, min(N_REACH, len(later))).astype(np.int64)
-    for cut in later[places].tolist():
-        session.note("prefix", cut, session.compare(session.ask(0, cut), cut))
+def _plan(session: Session, cuts: Cuts) -> list[Visit]:
+    """Lay out the cuts of a subject, ascending."""
+    *shorter, longest = session.subject.histories
+    at, main = cuts.at, longest
+    if not session.wants("prefix", "repaint", "history", "access", "budget", "mutation"):
+        at = _spread(at, N_AGAIN)  # enough to see whether calls agree
+    elif session.subject.streams and session.wants("stream"):
+        at, main = _spread(at, N_PROVEN), _WHOLE
+        shorter = [h for h in session.subject.histories if not h.whole]
+    visits = [Visit(cut, main) for cut in at.tolist()]
+    if session.wants("history"):
+        for turn, history in enumerate(shorter):
+            chosen = _spread(cuts.at, N_HISTORY, shift=turn)
+            visits += [Visit(cut, history, is_main=False) for cut in chosen.tolist()]
+    return sorted(visits, key=lambda visit: visit.cut)
 
 
-def mutations(session: Session, cuts: Cuts) -> None:
+def _spread(values: Int64, limit: int, *, shift: int = 0) -> Int64:
+    """Return ``limit`` of the values, evenly placed; another ``shift`` gives others."""
+    if len(values) <= limit:
+        return values
+    step = len(values) / limit
+    places = (np.arange(limit) * step + (shift * 0.37 % 1.0) * step).astype(np.int64)
+    chosen: Int64 = values[np.unique(np.minimum(places, len(values) - 1))]
+    return chosen
+
+
+class Streaming:
+    """Compares a stream with the batch, at every bar, as the bars arrive."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._seen: set[str] = set()
+
+    def advance(self) -> None:
+        """Take the rows of the bars that the worker has learnt since the last time."""
+        session = self.session
+        if session.stopped or not (session.subject.streams and session.wants("stream")):
+            return
+        found = session.link.stream(session.index)
+        stop = found.start + len(found.rows)
+        if stop == found.start:
+            return
+        batch = session.subject.rows(session.full, found.start, stop)
+        if found.rows.shape != batch.values.shape:
+            problem = f"update() returns {found.rows.shape[-1]} columns a bar"
+            session.note("stream", stop, [nowhere("", found.start)], problem)
+            return
+        same = same_bits(np.asarray(batch.values, dtype=np.float32), found.rows)
+        session.proven_bars += int(same.all(axis=1).sum())
+        for column in np.flatnonzero(~same.all(axis=0)).tolist():
+            row = int(np.argmin(same[:, column]))
+            self._differs(batch, found.rows, row, column)
+        for bar, place in found.broken:
+            name = batch.names[place]
+            problem = "a stream restored from a snapshot goes another way"
+            session.note("stream", bar, [nowhere(name, bar)], problem)
+
+    def _differs(self, batch: Rows, rows: Float32, row: int, column: int) -> None:
+        name = batch.names[column]
+        if name in self._seen:
+            return
+        self._seen.add(name)
+        bar = int(batch.key[row]) // 2
+        one = Difference(
+            column=name, bar=bar, side=0, kind="value", earliest=bar,
+            full=float(batch.values[row, column]), part=float(rows[row, column]),
+        )  # fmt: skip
+        self.session.note("stream", bar, [one])
+
+
+def determinism(session: Session, prefixes: Prefixes) -> None:
+    """Ask the worker for the full series: it must say what was said here, exactly.
+
+    Early prefixes are asked for once more besides. Where the full answer is the
+    same and theirs are not, bars were remembered; where both moved, what a call
+    says depends on the calls before it and no other finding means anything.
+    """
+    total = len(session.bars)
+    column, rows = session.link.watched_rows(session.index, total, 0)
+    if column is not None:
+        session.note("purity", total, [nowhere(column)], _EDITS)
+        session.stopped = True
+        return
+    found = differences(session.whole, rows, _EXACT)
+    moved = session.wants("purity") and prefixes.again()
+    if not found:
+        return
+    again = differences(rows, session.link.rows(session.index, 0, total, 0, total), _EXACT)
+    if session.wants("purity") and (again or moved):
+        _only_impure(session)
+        session.note("purity", total, again, "two calls on the same bars disagree")
+        session.stopped = True
+        return
+    problem = "another process, with other threads, hash seed and clock, answers otherwise"
+    session.note("determinism", total, found, problem)
+
+
+def mutations(session: Session, cuts: Cuts, *, foreign: bool) -> None:
     """Change later bars instead of removing them, at cuts that passed."""
     total = len(session.bars)
     passed = np.array(sorted(session.cut), dtype=np.int64)
     rng = keyed(session.seed, "mutation", session.subject.name)
     drawn = np.intersect1d(cuts.drawn, passed)
     placed = np.setdiff1d(passed, drawn)
-    half = N_MUTATIONS // 2
-    some = _some(placed, max(half, N_MUTATIONS - len(drawn)), rng)
-    chosen = np.union1d(some, _some(drawn, N_MUTATIONS - len(some), rng))
+    proven = session.subject.streams and session.wants("stream")
+    most = N_PROVEN if proven else N_MUTATIONS
+    some = _some(placed, max(most // 2, most - len(drawn)), rng)
+    chosen = np.union1d(some, _some(drawn, most - len(some), rng))
+    kinds = [kind for kind in MUTATIONS if foreign or kind != "foreign"]
+    history = session.subject.histories[-1] if session.trusted else _WHOLE
     failing = 0
     for turn, cut in enumerate(chosen.tolist()):
-        kind = MUTATIONS[turn % len(MUTATIONS)]
         stop = total if turn % 10 == 0 else min(total, cut + FUTURE_BARS)
-        start = session.start_of_window(cut)
-        change = Change(start=start, cut=cut, stop=stop, kind=kind)
-        found = session.compare(session.subject.run(change.apply(session)), cut, start)
+        start = session.start_of(cut, history)
+        change = Change(start=start, cut=cut, stop=stop, kind=kinds[turn % len(kinds)])
+        lo = session.first_row(cut, start)
+        session.rows_compared += cut - lo
+        found = session.differ(session.changed(change, lo, cut), cut, start)
         if found:
             session.note("mutation", cut, found, change=change)
             failing += 1
@@ -124,43 +306,63 @@ def mutations(session: Session, cuts: Cuts) -> None:
 def _some(values: Int64, limit: int, rng: np.random.Generator) -> Int64:
     if len(values) <= limit:
         return values
-    return np.sort(rng.choice(values, size=limit, replace=False))
+    return np.sort(rng.choice(values, size=max(limit, 0), replace=False))
 
 
 def kept_state(session: Session, cuts: Cuts) -> None:
     """Look for answers remembered from earlier calls.
 
-    A plug-in that memoises the longest series it has seen answers every prefix
-    from it and so hides what it reads. On a mirrored series, which is new to it
-    in every respect, prefixes are asked for in ascending order and the longest
-    last; a prefix whose answer changes after that was remembered.
+    A plug-in that travels with what it remembers from this process answers every
+    prefix from it and so hides what it reads. On a mirrored series, which is new
+    to it in every respect, prefixes are asked for in ascending order and the
+    longest last; a prefix whose answer changes after that was remembered.
     """
-    twin = mirrored(session.bars)
-    subject = session.subject
-    rng = keyed(session.seed, "mirrored", subject.name)
-    at = _some(cuts.at, N_MIRRORED, rng).tolist()
-    early = []
-    for cut in at:
-        answer = subject.run(part(twin, 0, cut))
-        lo = subject.reach(answer, cut)
-        early.append((cut, lo, subject.rows(answer, lo, cut).copy()))
-    whole = subject.run(twin)
+    link, index = session.link, session.index
+    rng = keyed(session.seed, "mirrored", session.subject.name)
+    proven = session.subject.streams and session.wants("stream")
+    at = _some(cuts.at, N_MIRRORED_PROVEN if proven else N_MIRRORED, rng).tolist()
+    early = [(cut, *link.twin(index, cut)) for cut in at]
+    _, whole = link.twin(index, None)
     for cut, lo, rows in early:
         session.rows_compared += cut - lo
-        found = differences(subject.rows(whole, lo, cut), rows, session.tolerance)
+        found = differences(_between(whole, lo, cut), rows, session.tolerance)
         if not found:
             continue
-        later = subject.rows(subject.run(part(twin, 0, cut)), lo, cut)
+        _, later = link.twin(index, cut)
         kept = differences(later, rows, session.tolerance)
         if kept:
-            problem = "it remembers bars from earlier calls and answers from them"
-            session.note("purity", cut, kept, problem)
+            session.note("purity", cut, kept, _REMEMBERS)
         else:
-            session.note("prefix", cut, found, "on the mirrored series it reads later bars")
+            session.note_peek(cut, found, "on the mirrored series it reads later bars")
         return
 
 
-def _nowhere(column: str, bar: int = 0) -> Difference:
+def _between(rows: Rows, lo: int, hi: int) -> Rows:
+    i, j = np.searchsorted(rows.key, (2 * lo, 2 * hi))
+    group = None if rows.group is None else rows.group[i:j]
+    return Rows(key=rows.key[i:j], names=rows.names, values=rows.values[i:j], group=group)
+
+
+def purity_again(session: Session) -> None:
+    """Ask once more after all other calls; a plug-in that keeps state may answer differently.
+
+    What other stages found means nothing then, and is dropped.
+    """
+    total = len(session.bars)
+    rows = session.link.rows(session.index, 0, total, 0, total)
+    found = differences(session.whole, rows, _EXACT)
+    if found and not any(f.check == "determinism" for f in session.findings):
+        _only_impure(session)
+        session.note("purity", total, found, "a later call on the same bars disagrees")
+
+
+def _only_impure(session: Session) -> None:
+    kept = ("purity", "values", "access", "budget")
+    session.findings = [f for f in session.findings if f.check in kept]
+
+
+def nowhere(column: str, bar: int = 0) -> Difference:
+    """Return a difference that is about a bar, or the whole answer, and no two values."""
     nan = float("nan")
     return Difference(
         column=column, bar=bar, side=0, kind="value", full=nan, part=nan, earliest=bar

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
+from ffm_core.bars.instrument import Instrument
 from ffm_core.bars.table import Bars
+from ffm_core.bars.timeframe import Timeframe
 from ffm_core.causal.rows import Rows
+from ffm_core.causal.watch import roots_of
 from ffm_core.errors import FFMError, StrategyError
-from ffm_core.records import Decisions, FeatureSet, Labeler, Memory, Params
+from ffm_core.records import Column, Decisions, FeatureSet, FeatureStream, Labeler, Memory, Params
 from ffm_core.types import Float32, Int64
 
 Call: TypeAlias = Callable[..., Any]
@@ -18,13 +22,48 @@ LOOKBACK = 64  # rows compared before each cut
 _FIELDS = ("risk", "stop_price", "target_r", "horizon_bars")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """How much of the past some columns say they need.
+
+    Parameters
+    ----------
+    bars, days : int, optional
+        Bars, and whole trading dates, that reproduce a row, its own among them;
+        both None: the whole series.
+    columns : frozenset of str, optional
+        Columns that say so; None means all.
+    """
+
+    bars: int | None
+    days: int | None
+    columns: frozenset[str] | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether only the whole series will do."""
+        return self.bars is None and self.days is None
+
+
 class Subject(Protocol):
     """A plug-in under test."""
 
     name: str
-    memory: Memory
+    kind: str  # what it is called in messages: labeler, features, …
+    private: bool
     warmup_bars: int
-    history_bars: int | None  # bars in a window that gives its last row, or None
+    histories: tuple[History, ...]  # longest last
+    recursive: frozenset[str] | None  # columns that may drift a little; None: all
+    streams: bool
+    call: Call | None  # who words its errors in this process
+
+    def roots(self) -> tuple[str, ...]:
+        """Return the folders and files of its code; see :func:`.watch.roots_of`."""
+        ...
+
+    def stream(self, instrument: Instrument, timeframe: Timeframe) -> FeatureStream:
+        """Return a stream before its first bar; only when ``streams`` is set."""
+        ...
 
     def run(self, bars: Bars) -> Any:
         """Call the plug-in on ``bars`` and check the form of its answer."""
@@ -60,25 +99,83 @@ def direct(what: str) -> Call:
     return call
 
 
+_WHOLE = History(bars=None, days=None)
+
+
+def _recursive(
+    memory: Memory, columns: tuple[Column, ...], fields: tuple[str, ...] = ()
+) -> frozenset[str] | None:
+    """Return the names whose values may drift, None when all may."""
+    drifting = {c.name for c in columns if (c.memory or memory) == "recursive"}
+    if memory == "recursive":
+        drifting |= set(fields)
+    return None if len(drifting) == len(columns) + len(fields) else frozenset(drifting)
+
+
+def _histories(feature_set: FeatureSet) -> tuple[History, ...]:
+    """Group the columns of a set by the history they need, the longest last."""
+    groups: dict[tuple[int | None, int | None], set[str]] = {}
+    for column in feature_set.columns:
+        own = column if column.memory is not None else feature_set
+        bars = None if own.history_bars is None else max(own.history_bars, 1)
+        groups.setdefault((bars, own.history_days), set()).add(column.name)
+    far = float("inf")
+
+    def reach(key: tuple[int | None, int | None]) -> tuple[float, float]:
+        whole = key == (None, None)
+        return (far if whole else key[1] or 0.0), (far if whole else key[0] or 0.0)
+
+    if len(groups) < 2:
+        return tuple(History(bars=bars, days=days) for bars, days in groups) or (_WHOLE,)
+    return tuple(
+        History(bars=key[0], days=key[1], columns=frozenset(groups[key]))
+        for key in sorted(groups, key=reach)
+    )
+
+
 class LabelerSubject:
     """A labeler with its parameters."""
 
     def __init__(self, labeler: Labeler, params: Params, call: Call | None) -> None:
         self.name = f"labeler {labeler.name}"
-        self.memory = labeler.memory
+        self.kind = "labeler"
+        self.private = labeler.private
         self.warmup_bars = labeler.warmup_bars
         # "Bars before a decision": the decision's own bar comes on top.
         history = labeler.history_bars
-        self.history_bars = None if history is None else max(history, labeler.warmup_bars) + 1
+        bars = None if history is None else max(history, labeler.warmup_bars) + 1
+        self.histories: tuple[History, ...] = (History(bars=bars, days=None),)
+        self.recursive = _recursive(labeler.memory, labeler.columns, _FIELDS)
+        self.streams = False
         self._labeler = labeler
         self._params = dict(params)
-        self._call = call or direct(self.name)
+        self._call: Call = call or direct(self.name)
+        self.call = call
         self._columns = tuple(column.name for column in labeler.columns)
         self._names = (*_FIELDS, *self._columns)
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Whoever words the errors stays behind: it may hold on to the whole series.
+        return vars(self) | {"_call": None, "call": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._call = direct(self.name)
+
+    def roots(self) -> tuple[str, ...]:
+        """Return the labeler's own code; see :class:`Subject`."""
+        return roots_of([self._labeler.decide])
+
+    def stream(self, instrument: Instrument, timeframe: Timeframe) -> FeatureStream:
+        """Refuse: decisions have no stream."""
+        raise NotImplementedError
+
     def run(self, bars: Bars) -> Decisions:
         """Return the decisions of ``bars``; see :class:`Subject`."""
-        answer = self._call(self._labeler.decide, bars, dict(self._params))
+        return self.checked(self._call(self._labeler.decide, bars, dict(self._params)), bars)
+
+    def checked(self, answer: Any, bars: Bars) -> Decisions:
+        """Return an answer for ``bars`` if it has the form that is asked for."""
         if not isinstance(answer, Decisions):
             raise StrategyError(
                 f"{self.name} returned {type(answer).__name__}, expected Decisions",
@@ -134,17 +231,42 @@ class FeatureSubject:
 
     def __init__(self, feature_set: FeatureSet, call: Call | None) -> None:
         self.name = f"features {feature_set.name}"
-        self.memory = feature_set.memory
+        self.kind = "features"
+        self.private = False
         self.warmup_bars = feature_set.warmup_bars
-        history = feature_set.history_bars
-        self.history_bars = None if history is None else max(history, 1)
+        self.histories = _histories(feature_set)
+        self.recursive = _recursive(feature_set.memory, feature_set.columns)
+        self.streams = feature_set.stream is not None
         self._set = feature_set
-        self._call = call or direct(self.name)
+        self._call: Call = call or direct(self.name)
+        self.call = call
         self._names = tuple(column.name for column in feature_set.columns)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Whoever words the errors stays behind: it may hold on to the whole series.
+        return vars(self) | {"_call": None, "call": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._call = direct(self.name)
+
+    def roots(self) -> tuple[str, ...]:
+        """Return the set's own code; see :class:`Subject`."""
+        return roots_of(f for f in (self._set.batch, self._set.stream) if f is not None)
+
+    def stream(self, instrument: Instrument, timeframe: Timeframe) -> FeatureStream:
+        """Return a new stream of the set; see :class:`Subject`."""
+        if self._set.stream is None:
+            raise NotImplementedError
+        made: FeatureStream = self._call(self._set.stream, instrument, timeframe)
+        return made
 
     def run(self, bars: Bars) -> Float32:
         """Return the float32 matrix (T, F) of ``bars``; see :class:`Subject`."""
-        answer = self._call(self._set.batch, bars)
+        return self.checked(self._call(self._set.batch, bars), bars)
+
+    def checked(self, answer: Any, bars: Bars) -> Float32:
+        """Return an answer for ``bars`` if it has the form that is asked for."""
         expected = (len(bars), len(self._names))
         if not isinstance(answer, np.ndarray) or answer.dtype != np.float32:
             kind = answer.dtype if isinstance(answer, np.ndarray) else type(answer).__name__

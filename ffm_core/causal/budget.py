@@ -1,0 +1,163 @@
+"""What a single call of plug-in code may cost: wall-clock time and memory."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+from ffm_core.errors import StrategyError
+
+_STATM = "/proc/self/statm"  # sixth field: pages of data and stack
+_PAGE = resource.getpagesize()
+Placed = Callable[[list[traceback.FrameSummary]], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """Limits of one call of plug-in code.
+
+    Parameters
+    ----------
+    seconds : float
+        Wall-clock time of any call.
+    seconds_per_bar : float
+        Added for every bar of the series under test.
+    memory_bytes : int
+        What a call may take on top of what its process holds already. Enforced
+        where the system counts a process's own memory under ``/proc``.
+    """
+
+    seconds: float = 60.0
+    seconds_per_bar: float = 1e-3
+    memory_bytes: int = 4 * 2**30
+
+    def seconds_for(self, bars: int) -> float:
+        """Return the time a call may take when the series has ``bars`` bars."""
+        return self.seconds + self.seconds_per_bar * bars
+
+
+class OverBudget(BaseException):
+    """A call took too long or too much memory; 'except Exception' lets it pass.
+
+    Parameters
+    ----------
+    what : str
+        What was exceeded, in words.
+    line : str
+        Where in the plug-in, when known.
+    """
+
+    def __init__(self, what: str, line: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.line = line
+
+
+@contextmanager
+def limited(seconds: float, memory_bytes: int, placed: Placed | None = None) -> Iterator[None]:
+    """Hold the code inside to its budget.
+
+    Parameters
+    ----------
+    seconds : float
+        Python code that takes longer is interrupted. Only the main thread can be
+        interrupted; a compiled loop ends first.
+    memory_bytes : int
+        On top of what is held already.
+    placed : callable, optional
+        Finds the plug-in's own line in a stack.
+
+    Raises
+    ------
+    OverBudget
+        When either limit is exceeded.
+    """
+
+    def ring(_: int, frame: FrameType | None) -> None:
+        stack = traceback.extract_stack(frame)
+        raise OverBudget(f"it ran longer than {seconds:g} s", placed(stack) if placed else "")
+
+    alarm = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getitimer(signal.ITIMER_REAL)[0] == 0.0  # somebody else's alarm stays
+    )
+    before = signal.signal(signal.SIGALRM, ring) if alarm else None
+    try:
+        if alarm:
+            # Rung again and again, in case the first ring is swallowed.
+            signal.setitimer(signal.ITIMER_REAL, seconds, max(seconds, 1.0))
+        with _memory(memory_bytes):
+            yield
+    except Exception as error:
+        if not _ran_out(error):
+            raise
+        stack = list(traceback.extract_tb(error.__traceback__))
+        cause = error
+        while cause.__cause__ is not None and isinstance(cause.__cause__, Exception):
+            cause = cause.__cause__
+            stack += traceback.extract_tb(cause.__traceback__)
+        size = f"{memory_bytes / 2**30:.3g} GiB"
+        raise OverBudget(
+            f"it needed more than {size} of memory", placed(stack) if placed else ""
+        ) from error
+    finally:
+        if alarm:
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+            signal.signal(signal.SIGALRM, before)
+
+
+def over_budget(name: str, over: OverBudget) -> StrategyError:
+    """Return what is said where a call outside the falsifier exceeds its budget."""
+    return StrategyError(
+        f"{name}: {over.what}" + (f" ({over.line})" if over.line else ""),
+        fix=BUDGET_FIX,
+    )
+
+
+BUDGET_FIX = "wait for nothing, work in bounded memory, and in time proportional to the bars"
+
+
+@contextmanager
+def _memory(room: int) -> Iterator[None]:
+    try:
+        held = _held()
+        soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    except (OSError, ValueError, IndexError):  # no such count on this system
+        yield
+        return
+    limit = held + room
+    if hard != resource.RLIM_INFINITY:
+        limit = min(limit, hard)
+    if soft != resource.RLIM_INFINITY:
+        limit = min(limit, soft)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def _held() -> int:
+    place = os.open(_STATM, os.O_RDONLY)
+    try:
+        return int(os.read(place, 200).split()[5]) * _PAGE
+    finally:
+        os.close(place)
+
+
+def _ran_out(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, MemoryError):
+            return True
+        error = error.__cause__
+    return False
+
+
+__all__ = ["BUDGET_FIX", "Budget", "OverBudget", "limited", "over_budget"]

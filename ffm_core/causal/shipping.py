@@ -1,0 +1,119 @@
+"""Send plug-ins to a fresh interpreter, without what they have seen here.
+
+Functions that can be imported travel by name, so that the other side runs their
+module anew and finds none of the state that calls left in it here. Closures, and
+functions typed at a prompt, travel by value.
+"""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ffm_core.errors import StrategyError
+
+if TYPE_CHECKING:
+    from ffm_core.causal.subjects import Subject
+
+
+class Opener(Protocol):
+    """Opens the plug-ins under test, here and again in the worker; must pickle."""
+
+    def open(self) -> Sequence[Subject]:
+        """Return the subjects, always in the same order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Subjects held in memory."""
+
+    subjects: tuple[Subject, ...]
+
+    def open(self) -> Sequence[Subject]:
+        """Return the subjects."""
+        return self.subjects
+
+
+def ship(opener: Opener) -> bytes:
+    """Pickle an opener, closures and lambdas included.
+
+    Raises
+    ------
+    StrategyError
+        When something it holds cannot leave this process.
+    """
+    try:
+        payload: bytes = _cloudpickle().dumps(opener)
+    except Exception as error:
+        raise StrategyError(
+            f"it cannot be sent to a fresh process to be proven: {error}",
+            fix="keep open files, locks, threads and connections out of the plug-in's records",
+        ) from error
+    return payload
+
+
+def _cloudpickle() -> Any:
+    try:
+        import cloudpickle  # type: ignore[import-untyped, unused-ignore]
+    except ImportError:  # older joblib carries its own
+        from joblib.externals import cloudpickle
+    return cloudpickle
+
+
+def installed_roots() -> tuple[str, ...]:
+    """Return the folders that hold the interpreter, the libraries and this package."""
+    paths = sysconfig.get_paths()
+    folders = {paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")}
+    folders |= {sys.prefix, sys.base_prefix, str(Path(__file__).resolve().parents[1])}
+    return tuple(sorted({*folders, *(str(Path(folder).resolve()) for folder in folders)}))
+
+
+def loose_modules() -> dict[str, str]:
+    """Return name and file of the modules that came from outside the installed folders."""
+    roots = tuple(root + "/" for root in installed_roots())
+    found = {}
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if name != "__main__" and isinstance(file, str) and not file.startswith(roots):
+            found[name] = file
+    return found
+
+
+class LooseFinder:
+    """Imports modules by the files they had in the parent, where nothing else finds them.
+
+    Parameters
+    ----------
+    files : mapping of str to str
+        Module name to file.
+    """
+
+    def __init__(self, files: Mapping[str, str]) -> None:
+        self._files = dict(files)
+        self._packages = {name.rpartition(".")[0] for name in files if "." in name} | {
+            ".".join(name.split(".")[:i]) for name in files for i in range(1, name.count(".") + 1)
+        }
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return where a module is; see :class:`importlib.abc.MetaPathFinder`."""
+        file = self._files.get(name)
+        if file is not None:
+            return spec_from_file_location(name, file)
+        if name in self._packages:
+            spec = ModuleSpec(name, None, is_package=True)
+            spec.submodule_search_locations = []
+            return spec
+        return None
+
+
+__all__ = ["Given", "LooseFinder", "Opener", "installed_roots", "loose_modules", "ship"]

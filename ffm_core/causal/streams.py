@@ -1,0 +1,124 @@
+"""One streaming pass over every bar: the proof for features that come bar by bar.
+
+A stream has been given the bars up to now and no other, in a process that holds no
+other, so a batch that agrees with it at every bar reads nothing later at any bar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ffm_core.bars.table import Bars
+from ffm_core.errors import StrategyError
+from ffm_core.keyed import keyed
+from ffm_core.records import FeatureStream
+from ffm_core.types import Bool, Float32
+
+N_SNAPSHOTS = 50
+AFTER_RESTORE = 16  # bars that a restored stream runs beside the one it was taken from
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """Rows of consecutive bars from a stream.
+
+    Parameters
+    ----------
+    start : int
+        The first bar.
+    rows : float32 (n, F)
+        One row a bar.
+    broken : tuple of (int, int)
+        Bar and column at which a restored stream went another way.
+    """
+
+    start: int
+    rows: Float32
+    broken: tuple[tuple[int, int], ...] = ()
+
+
+class Proof:
+    """A stream that is fed once, from the first bar to the last.
+
+    Parameters
+    ----------
+    stream : FeatureStream
+        Before its first bar.
+    seed : int
+        Seed of the run; draws the bars at which a snapshot is taken.
+    name : str
+        Of the subject.
+    total : int
+        Bars there will be.
+    """
+
+    def __init__(self, stream: FeatureStream, seed: int, name: str, total: int) -> None:
+        rng = keyed(seed, "snapshots", name)
+        size = min(N_SNAPSHOTS, max(total - 1, 0))
+        self._stream = stream
+        self._marks = set(rng.choice(max(total - 1, 1), size=size, replace=False).tolist())
+        self._restored: list[_Restored] = []
+        self.fed = 0
+
+    def feed(self, bars: Bars, fresh: Callable[[], FeatureStream]) -> Stretch:
+        """Take the bars that follow; ``fresh`` makes streams that snapshots are put into."""
+        start, rows = self.fed, []
+        broken: list[tuple[int, int]] = []
+        update = self._stream.update
+        columns = (bars.ts_us, bars.open, bars.high, bars.low, bars.close, bars.volume)
+        for bar in zip(*(values.tolist() for values in columns), strict=True):
+            row = update(*bar)
+            rows.append(row)
+            for other in self._restored:
+                off = np.flatnonzero(~same_bits(np.asarray(row), other.update(bar)))
+                broken += [(self.fed, int(column)) for column in off[:1]]
+            if self._restored:
+                self._restored = [other for other in self._restored if other.left]
+            if self.fed in self._marks:
+                self._restored.append(_Restored(_restore(self._stream, fresh())))
+            self.fed += 1
+        table = np.array(rows, dtype=np.float32) if rows else np.empty((0, 0), np.float32)
+        _check(rows)
+        return Stretch(start=start, rows=table, broken=tuple(broken[:8]))
+
+
+@dataclass(slots=True)
+class _Restored:
+    stream: FeatureStream
+    left: int = field(default=AFTER_RESTORE)
+
+    def update(self, bar: tuple[float, ...]) -> Float32:
+        self.left -= 1
+        ts, *prices = bar
+        return np.asarray(self.stream.update(int(ts), *prices))
+
+
+def _restore(stream: FeatureStream, other: FeatureStream) -> FeatureStream:
+    state = stream.snapshot()
+    if not isinstance(state, bytes):
+        raise StrategyError(
+            f"snapshot() returned {type(state).__name__}, expected bytes",
+            fix="return the whole state as bytes, so that it can be stored and sent",
+        )
+    other.restore(state)
+    return other
+
+
+def _check(rows: list[Float32]) -> None:
+    if rows and (not isinstance(rows[0], np.ndarray) or rows[0].dtype != np.float32):
+        raise StrategyError(
+            "update() of the stream returns no float32 array",
+            fix="return a new float32 array (F,) for every bar",
+        )
+
+
+def same_bits(a: Float32, b: Float32) -> Bool:
+    """Return where two float32 arrays hold the same bits; any NaN equals any NaN."""
+    a, b = np.ascontiguousarray(a), np.ascontiguousarray(b)
+    return np.asarray((a.view(np.uint32) == b.view(np.uint32)) | (np.isnan(a) & np.isnan(b)))
+
+
+__all__ = ["Proof", "Stretch", "same_bits"]

@@ -1,0 +1,236 @@
+"""Notice files, sockets and processes that plug-in code opens while it is called.
+
+Only the worker watches: an audit hook cannot be taken back. What the interpreter,
+installed libraries and time-zone data open on their own account is no concern.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial, wraps
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from ffm_core.causal.shipping import installed_roots
+
+_NETWORK = {
+    "socket.connect": "connects to",
+    "socket.bind": "listens at",
+    "socket.sendto": "sends to",
+    "socket.getaddrinfo": "looks up",
+    "socket.gethostbyname": "looks up",
+    "urllib.Request": "requests",
+}
+_PROCESSES = {"subprocess.Popen": "starts", "os.system": "starts", "os.posix_spawn": "starts",
+              "os.exec": "becomes", "os.fork": "forks", "os.forkpty": "forks"}  # fmt: skip
+_HARMLESS = ("/usr/share/zoneinfo", "/proc/", "/sys/", "/dev/null", "/dev/urandom", "/dev/random",
+             "/etc/localtime", "/etc/timezone", "/etc/ld.so", "/usr/lib/locale")  # fmt: skip
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC
+# These read and write outside Python, where no audit event is raised.
+_UNSEEN = {
+    "polars": ("read_csv", "read_parquet", "read_ipc", "read_ipc_stream", "read_json",
+               "read_ndjson", "read_avro", "scan_csv", "scan_parquet", "scan_ipc", "scan_ndjson"),
+    "pyarrow.parquet": ("read_table", "read_pandas", "write_table"),
+    "pyarrow.csv": ("read_csv", "open_csv", "write_csv"),
+    "pyarrow.feather": ("read_table", "read_feather", "write_feather"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Something a plug-in opened.
+
+    Parameters
+    ----------
+    what : str
+        What it does, in words that can follow "it".
+    line : str
+        ``file.py:42: source`` of the plug-in.
+    """
+
+    what: str
+    line: str
+
+
+def roots_of(functions: Iterable[Callable[..., Any]]) -> tuple[str, ...]:
+    """Return folders and files whose code belongs to these functions' plug-in.
+
+    A package counts as a whole; of this one only the specimens of its test kit do,
+    because everything else in it is not under suspicion.
+    """
+    found: set[str] = set()
+    for function in _unwrapped(functions):
+        module = sys.modules.get(getattr(function, "__module__", "") or "")
+        code = getattr(function, "__code__", None)
+        file = getattr(module, "__file__", None) or getattr(code, "co_filename", None)
+        if not isinstance(file, str):
+            continue
+        name = getattr(module, "__name__", "")
+        top, _, rest = name.partition(".")
+        if top == "ffm_core" and not rest.startswith("testing"):
+            continue
+        package = getattr(sys.modules.get(top), "__path__", None) if rest else None
+        if top == "ffm_core" or package is None:
+            found.add(os.path.realpath(file))
+        else:
+            found.update(os.path.realpath(folder) + "/" for folder in package)
+    return tuple(sorted(found))
+
+
+def _unwrapped(functions: Iterable[Callable[..., Any]]) -> Iterator[Callable[..., Any]]:
+    for function in functions:
+        if isinstance(function, partial):
+            inner = (value for value in (*function.args, function.func) if callable(value))
+            yield from _unwrapped(inner)
+            continue
+        plain = inspect.unwrap(function)
+        yield getattr(plain, "__func__", plain)
+        if not inspect.isroutine(plain):
+            yield type(plain)
+
+
+class Watch:
+    """Collects what plug-ins open; one per process.
+
+    Parameters
+    ----------
+    allowed : iterable of str
+        Folders anybody may use: the cache of compiled kernels.
+    """
+
+    def __init__(self, allowed: Iterable[str] = ()) -> None:
+        self._installed = tuple(root + "/" for root in installed_roots())
+        self._allowed = (*_HARMLESS, *(os.path.realpath(path) for path in allowed if path))
+        self._roots: tuple[str, ...] = ()
+        self._found: dict[Access, None] = {}
+        self._on = False
+
+    def start(self) -> None:
+        """Begin to listen; there is no way back in this process."""
+        sys.addaudithook(self._heard)
+        for module, names in _UNSEEN.items():
+            self._wrap(module, names)
+
+    @contextmanager
+    def of(self, roots: tuple[str, ...]) -> Iterator[None]:
+        """Attribute what happens inside to the plug-in with these roots."""
+        before = self._on, self._roots
+        self._on, self._roots = True, roots
+        try:
+            yield
+        finally:
+            self._on, self._roots = before
+
+    def take(self) -> tuple[Access, ...]:
+        """Return what was found since the last time."""
+        found, self._found = tuple(self._found), {}
+        return found
+
+    def line(self, stack: Iterable[traceback.FrameSummary]) -> str:
+        """Return the innermost line of the plug-in in a stack, outermost frame first."""
+        own = [frame for frame in stack if self._is_own(os.path.realpath(frame.filename))]
+        return self._said(own[-1]) if own else ""
+
+    def _wrap(self, module: str, names: Iterable[str]) -> None:
+        try:
+            home = importlib.import_module(module) if module == "polars" else sys.modules[module]
+        except KeyError:  # not imported here; what a plug-in imports itself raises an event
+            return
+        for name in names:
+            plain = getattr(home, name, None)
+            if plain is not None:
+                setattr(home, name, self._told(plain, name))
+
+    def _told(self, plain: Callable[..., Any], name: str) -> Callable[..., Any]:
+        @wraps(plain)
+        def reader(*args: Any, **kwargs: Any) -> Any:
+            given = args[0] if args else next(iter(kwargs.values()), "")
+            if self._on and isinstance(given, str | os.PathLike):
+                self._note(f"opens the file {os.fspath(given)} ({name})")
+            return plain(*args, **kwargs)
+
+        return reader
+
+    def _heard(self, event: str, args: tuple[Any, ...]) -> None:
+        if not self._on:
+            return
+        if event == "open":
+            self._opened(*args)
+        elif event in _NETWORK:
+            self._note(f"{_NETWORK[event]} {_host(event, args)}")
+        elif event in _PROCESSES:
+            self._note(f"{_PROCESSES[event]} another process")
+        elif event == "sqlite3.connect":
+            self._note(f"opens the database {args[0]}")
+
+    def _opened(self, path: object, mode: object, flags: object) -> None:
+        if not isinstance(path, str | bytes | os.PathLike):
+            return  # a number: it was opened before
+        name = os.fsdecode(path)
+        if name.startswith(self._allowed) or "__pycache__" in name:
+            return
+        writes = any(sign in mode for sign in "wax+") if isinstance(mode, str) else (
+            isinstance(flags, int) and bool(flags & _WRITING)
+        )  # fmt: skip
+        whole = os.path.realpath(name)
+        if whole.startswith(self._allowed) or "/zoneinfo/" in whole or "/tzdata/" in whole:
+            return
+        if not writes and whole.startswith(self._installed) and not self._is_own(whole):
+            return
+        self._note(f"{'writes' if writes else 'opens'} the file {name}")
+
+    def _note(self, what: str) -> None:
+        frame = self._plug_in(sys._getframe(2))
+        if frame is None:
+            return
+        self._on = False  # reading the source line opens a file
+        try:
+            stack = traceback.StackSummary.extract([(frame, frame.f_lineno)])
+            found = Access(what, self._said(stack[0]))
+        finally:
+            self._on = True
+        self._found[found] = None
+
+    def _said(self, frame: traceback.FrameSummary) -> str:
+        return f"{Path(frame.filename).name}:{frame.lineno}: {frame.line or ''}".rstrip(": ")
+
+    def _plug_in(self, frame: FrameType | None) -> FrameType | None:
+        """Return the innermost frame of the plug-in; None where an import or library acts."""
+        while frame is not None:
+            file = frame.f_code.co_filename
+            if file.startswith("<frozen importlib"):
+                return None
+            whole = os.path.realpath(file)
+            if self._is_own(whole):
+                return frame
+            if "/numba/" in whole or "/llvmlite/" in whole:
+                return None
+            if not file.startswith("<") and not whole.startswith(self._installed):
+                return frame  # a helper that lies beside the plug-in
+            frame = frame.f_back
+        return None
+
+    def _is_own(self, path: str) -> bool:
+        return any(path == root or (root.endswith("/") and path.startswith(root))
+                   for root in self._roots)  # fmt: skip
+
+
+def _host(event: str, args: tuple[Any, ...]) -> str:
+    if event == "urllib.Request":
+        return str(args[0])
+    if event in ("socket.getaddrinfo", "socket.gethostbyname"):
+        return str(args[0])
+    address = args[1] if len(args) > 1 else ""
+    parts = address[:2] if isinstance(address, tuple) else (address,)
+    return ":".join(str(part) for part in parts)
+
+
+__all__ = ["Access", "Watch", "roots_of"]

@@ -1,0 +1,250 @@
+"""The worker: a fresh interpreter that learns a series bar by bar and answers from it.
+
+It starts with nothing, is handed bars in ascending order, and calls the plug-ins
+under test on what it has. Everything it does is asked for by :mod:`.link`; this
+module is the other end of that wire.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+
+from ffm_core.bars.instrument import Instrument
+from ffm_core.bars.table import Bars
+from ffm_core.bars.timeframe import Timeframe
+from ffm_core.causal.budget import Budget, OverBudget, limited
+from ffm_core.causal.held import Chunk, Held
+from ffm_core.causal.rows import Rows
+from ffm_core.causal.series import edited, fingerprint, mirrored, part
+from ffm_core.causal.shipping import LooseFinder
+from ffm_core.causal.streams import Proof, Stretch
+from ffm_core.causal.subjects import Subject
+from ffm_core.causal.watch import Access, Watch
+from ffm_core.errors import FFMError
+
+_LOOK_SECONDS = 1.0
+_SWITCH_SECONDS = 1e-5  # threads take turns this often, so that races show
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What a worker is told before it sees a bar."""
+
+    payload: bytes  # pickled opener
+    loose: Mapping[str, str]  # modules to import by file
+    instrument: Instrument
+    timeframe: Timeframe
+    total: int  # bars the series will have in the end; sets the time a call may take
+    budget: Budget
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer, with what plug-ins opened on the way."""
+
+    value: Any
+    accesses: tuple[Access, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """An exception of plug-in code, in a form that any process can read."""
+
+    kind: str
+    problem: str
+    fix: str
+    expected: bool  # a child of FFMError
+    trace: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exceeded:
+    """A call that went over its budget; ``memory`` tells which."""
+
+    what: str
+    line: str
+    accesses: tuple[Access, ...] = ()
+
+
+class Desk:
+    """Everything the parent may ask for; one public method per request."""
+
+    def __init__(self, setup: Setup, watch: Watch) -> None:
+        self._setup = setup
+        self._watch = watch
+        self._held = Held(setup.instrument, setup.timeframe)
+        self._subjects: list[Subject] = []
+        self._roots: list[tuple[str, ...]] = []
+        self._proofs: dict[int, Proof] = {}
+        self._twin: Bars | None = None
+        self._other: Bars | None = None
+        self._seconds = setup.budget.seconds_for(setup.total)
+
+    def open(self) -> int:
+        """Open the plug-ins; return how many there are."""
+        sys.meta_path.append(LooseFinder(self._setup.loose))
+        opener = pickle.loads(self._setup.payload)
+        self._subjects = list(opener.open())
+        self._roots = [subject.roots() for subject in self._subjects]
+        return len(self._subjects)
+
+    def extend(self, chunk: Chunk) -> None:
+        """Learn the bars that follow."""
+        self._held.extend(chunk)
+
+    def rows(self, index: int, start: int, stop: int, lo: int, hi: int) -> Rows:
+        """Answer for bars ``lo`` to ``hi`` from a series of bars ``start`` to ``stop``."""
+        answer = self._run(index, self._held.window(start, stop))
+        return self._subjects[index].rows(answer, lo, hi, start)
+
+    def watched_rows(self, index: int, stop: int, lo: int) -> tuple[str | None, Rows]:
+        """Answer for a whole prefix, and name the column that the call edited."""
+        given = self._held.window(0, stop)
+        before = fingerprint(given)
+        answer = self._run(index, given)
+        return edited(given, before), self._subjects[index].rows(answer, lo, stop)
+
+    def changed(self, index: int, change: Any, until: int | None, lo: int, hi: int) -> Rows:
+        """Answer for a series whose later bars are changed."""
+        subject = self._subjects[index]
+        bars = change.apply(self._held.bars, subject.name, self._setup.seed, until, self._other)
+        return subject.rows(self._run(index, bars), lo, hi, change.start)
+
+    def lend(self, other: Bars) -> None:
+        """Take bars of another instrument, whose future may be spliced in."""
+        self._other = other
+
+    def twin(self, index: int, cut: int | None) -> tuple[int, Rows]:
+        """Answer for the mirrored series up to ``cut``; return the first bar, too."""
+        if self._twin is None:
+            self._twin = mirrored(self._held.bars)
+        subject = self._subjects[index]
+        stop = len(self._twin) if cut is None else cut
+        answer = self._run(index, part(self._twin, 0, stop))
+        lo = subject.reach(answer, stop) if cut is not None else 0
+        return lo, subject.rows(answer, lo, stop).copy()
+
+    def stream(self, index: int) -> Stretch:
+        """Feed a stream the bars that arrived since the last time."""
+        subject = self._subjects[index]
+        proof = self._proofs.get(index)
+        if proof is None:
+            setup = self._setup
+            with self._guarded(index):
+                made = subject.stream(setup.instrument, setup.timeframe)
+            proof = self._proofs[index] = Proof(made, setup.seed, subject.name, setup.total)
+        bars = self._held.window(proof.fed, self._held.known)
+        with self._guarded(index):
+            return proof.feed(
+                bars, lambda: subject.stream(self._setup.instrument, self._setup.timeframe)
+            )
+
+    def blame(self, index: int, question: Any) -> Any:
+        """Run a tracing function on a subject; see :mod:`.locate`."""
+        with self._guarded(index):
+            return question.answer(self._subjects[index], self._held.bars, self._setup.seed)
+
+    def _run(self, index: int, bars: Bars) -> Any:
+        with self._guarded(index):
+            return self._subjects[index].run(bars)
+
+    def _guarded(self, index: int) -> Any:
+        return _Guard(self._watch, self._roots[index], self._seconds, self._setup.budget)
+
+
+class _Guard:
+    """Watch and budget around one call."""
+
+    def __init__(
+        self, watch: Watch, roots: tuple[str, ...], seconds: float, budget: Budget
+    ) -> None:
+        self._limits = limited(seconds, budget.memory_bytes, watch.line)
+        self._watching = watch.of(roots)
+
+    def __enter__(self) -> None:
+        self._watching.__enter__()
+        self._limits.__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        try:
+            self._limits.__exit__(*error)
+        finally:
+            self._watching.__exit__(None, None, None)
+
+
+def main(descriptor: int, parent: int) -> None:
+    """Serve requests from the other end of a socket until it closes."""
+    _die_with(parent)
+    wire = Connection(descriptor)
+    warnings.simplefilter("ignore")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    np.seterr(all="warn")
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    watch = Watch(allowed=(os.environ.get("NUMBA_CACHE_DIR", ""),))
+    try:
+        setup: Setup = pickle.loads(wire.recv_bytes())
+        desk = Desk(setup, watch)
+        watch.start()
+        while True:
+            news, name, args = pickle.loads(wire.recv_bytes())
+            for chunk in news:
+                desk.extend(chunk)
+            reply = _serve(getattr(desk, name), args, watch)
+            wire.send_bytes(pickle.dumps(reply, pickle.HIGHEST_PROTOCOL))
+    except (EOFError, OSError):
+        pass
+    os._exit(0)  # threads of plug-ins must not keep it
+
+
+def _serve(method: Callable[..., Any], args: tuple[Any, ...], watch: Watch) -> object:
+    try:
+        value = method(*args)
+    except OverBudget as over:
+        return Exceeded(over.what, over.line, watch.take())
+    except (Exception, SystemExit) as error:
+        return _raised(error)
+    return Reply(value, watch.take())
+
+
+def _raised(error: BaseException) -> Raised:
+    expected = isinstance(error, FFMError)
+    return Raised(
+        kind=type(error).__name__,
+        problem=error.problem if isinstance(error, FFMError) else str(error),
+        fix=error.fix if isinstance(error, FFMError) else "",
+        expected=expected,
+        trace="".join(traceback.format_exception(error)),
+    )
+
+
+def _die_with(parent: int) -> None:
+    """End this process when ``parent`` is gone, however it went."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:
+        os._exit(1)
+
+    def look() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=look, daemon=True).start()
+
+
+__all__ = ["Desk", "Exceeded", "Raised", "Reply", "Setup", "main"]
