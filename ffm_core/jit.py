@@ -32,3 +32,13 @@ def kernel(function: F) -> F:
     except RuntimeError:  # numba finds no folder for its cache
         compiled = numba.njit(**options)(function)
     return compiled
+
+
+def inlined(function: F) -> F:
+    """Compile ``function`` into each kernel that calls it, not by itself.
+
+    For the parts of a large kernel: a call that passes several arrays costs more than
+    many a part does, and a part that is written out once need not be compiled twice.
+    """
+    compiled: F = numba.njit(nogil=True, error_model="numpy", inline="always")(function)
+    return compiled

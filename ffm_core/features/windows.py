@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 
-from ffm_core.jit import kernel
+from ffm_core.jit import inlined, kernel
 from ffm_core.types import Float64
 
 ROWS = 32  # bars in the ring; no window of blocks looks up a row further back
@@ -22,7 +22,7 @@ LEVELS = 5  # sums over 1, 2, 4, 8, 16 values
 SPREADS = 4  # squared deviations within 2, 4, 8, 16 values
 
 
-@kernel
+@inlined
 def row(bar: int, back: int, width: int) -> int:
     """Return where in the ring the row of ``back`` bars before ``bar`` begins."""
     return ((bar - back) & 31) * width

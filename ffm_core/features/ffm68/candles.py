@@ -6,7 +6,7 @@ import numpy as np
 
 from ffm_core.features.ffm68.layout import BOTTOM, CLOSE, COLOUR, PEAK, TOP, TROUGH, WIDTH
 from ffm_core.features.windows import ratio, row, sign
-from ffm_core.jit import kernel
+from ffm_core.jit import inlined, kernel
 from ffm_core.types import Float32, Float64, Int64
 
 _BEFORE = 5  # bodies before the current one that it may engulf
@@ -14,7 +14,7 @@ _SAME = 5  # bars whose colours are compared, the current one among them
 _SWING = 20  # closes of the speed ratio
 
 
-@kernel
+@inlined
 def write_candles(
     o: float,
     h: float,
@@ -44,7 +44,7 @@ def write_candles(
     out[at + 3] = agreement if bar >= _SAME - 1 else np.nan
 
 
-@kernel
+@inlined
 def _speed(c: float, f: Float64, i: Int64, bar: int) -> float:
     """Follow first peak and first trough of the last 20 closes; return column 54."""
     first = bar - (_SWING - 1)

@@ -6,16 +6,14 @@ from ffm_core.features.clock import remembered_wall_us
 from ffm_core.features.ffm68.candles import write_candles
 from ffm_core.features.ffm68.layout import (
     BAR_US,
-    DAY,
-    DAY_I,
     EXCHANGE_CLOCK,
     EXCHANGE_TABLE,
     EXPIRY,
-    FOUR_HOURS,
-    FOUR_HOURS_I,
-    HOUR,
-    HOUR_I,
     LENGTH_US,
+    LONGER,
+    LONGER_I,
+    LONGER_I_SIZE,
+    LONGER_SIZE,
     SEEN,
     SHIFT_US,
 )
@@ -31,7 +29,7 @@ from ffm_core.features.ffm68.recent import (
     write_volume,
 )
 from ffm_core.features.windows import ratio
-from ffm_core.jit import kernel
+from ffm_core.jit import inlined, kernel
 from ffm_core.types import Float32, Float64, Int64
 
 
@@ -71,16 +69,13 @@ def step(
     write_flow(share, short, momentum, f, bar, out, at + 64)
 
 
-@kernel
+@inlined
 def _follow_all(
     clock: int, o: float, h: float, low: float, c: float, f: Float64, i: Int64, n: Int64
 ) -> None:
-    size = n[BAR_US]
-    follow(clock, o, h, low, c, f, HOUR, i, HOUR_I, n[LENGTH_US], size, n[EXPIRY])
-    follow(
-        clock, o, h, low, c, f, FOUR_HOURS, i, FOUR_HOURS_I, n[LENGTH_US + 1], size, n[EXPIRY + 1]
-    )
-    follow(clock, o, h, low, c, f, DAY, i, DAY_I, n[LENGTH_US + 2], size, n[EXPIRY + 2])
+    for k in range(3):
+        own, state = LONGER + k * LONGER_SIZE, LONGER_I + k * LONGER_I_SIZE
+        follow(clock, o, h, low, c, f, own, i, state, n[LENGTH_US + k], n[BAR_US], n[EXPIRY + k])
 
 
 @kernel
@@ -99,5 +94,7 @@ def run(
     at: int,
 ) -> None:
     """Take an array of bars; see :class:`~ffm_core.features.steps.Program`."""
+    width = out.shape[1]
+    flat = out.reshape(out.size)  # one view for all rows: a view of each row costs time
     for t in range(len(ts)):
-        step(ts[t], o[t], h[t], l[t], c[t], v[t], f, i, k, n, out[t], at)
+        step(ts[t], o[t], h[t], l[t], c[t], v[t], f, i, k, n, flat, t * width + at)

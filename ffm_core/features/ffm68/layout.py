@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ffm_core.bars.instrument import Instrument
@@ -12,49 +14,51 @@ from ffm_core.features.ffm68.sessions import NOMINAL_US, SESSION_ZONE
 from ffm_core.features.steps import State
 from ffm_core.features.windows import LEVELS, ROWS, SPREADS
 
-# One row of the ring: the sums of six series, the spreads of two of them, extremes.
-TRUE_RANGE, RANGE, VOLUME, SIGNED, MOVE, RETURN, ATR = range(0, 7 * LEVELS, LEVELS)
-ATR_32 = ATR + LEVELS  # the ATR's sum over 32, for its window of 50
-RETURN_SPREAD = ATR_32 + 1
-ATR_SPREAD = RETURN_SPREAD + SPREADS
-ATR_SPREAD_32 = ATR_SPREAD + SPREADS
-HIGH = ATR_SPREAD_32 + 1
-LOW = HIGH + LEVELS
-CLOSE, TOP, BOTTOM, COLOUR, MOMENTUM = range(LOW + LEVELS, LOW + LEVELS + 5)
-WIDTH = 64  # a power of two above the columns in use
+
+def _places(first: int, *sizes: int) -> tuple[Any, ...]:
+    """Return where blocks of these sizes begin, and where the last one ends.
+
+    As numpy integers: a kernel is compiled anew for each Python constant it is called
+    with, and there are dozens of places.
+    """
+    return tuple(np.int64(first + sum(sizes[:k])) for k in range(len(sizes) + 1))
+
+
+# One row of the ring: the sums of seven series, the spreads of two of them, extremes.
+(
+    TRUE_RANGE, RANGE, VOLUME, SIGNED, MOVE, RETURN, ATR, ATR_32,
+    RETURN_SPREAD, ATR_SPREAD, ATR_SPREAD_32, HIGH, LOW, CLOSE, TOP, BOTTOM, COLOUR, MOMENTUM,
+    _USED,
+) = _places(0, *[LEVELS] * 7, 1, SPREADS, SPREADS, 1, LEVELS, LEVELS, 1, 1, 1, 1, 1)  # fmt: skip
+_, WIDTH = _places(0, 64)  # a power of two, at least _USED
 
 # Behind the ring: session and trading date, swings, then three longer bars.
-OPENED, TALLEST, DEEPEST, RANGES_SO_FAR, TRADED, TRADED_VOLUME = range(
-    ROWS * WIDTH, ROWS * WIDTH + 6
-)
-SWING_HIGH, SWING_HIGH_BEFORE, SWING_LOW, SWING_LOW_BEFORE = range(
-    TRADED_VOLUME + 1, TRADED_VOLUME + 5
-)
-LONGER = SWING_LOW_BEFORE + 1
+(
+    OPENED, TALLEST, DEEPEST, RANGES_SO_FAR, TRADED, TRADED_VOLUME,
+    SWING_HIGH, SWING_HIGH_BEFORE, SWING_LOW, SWING_LOW_BEFORE, LONGER,
+) = _places(ROWS * WIDTH, *[1] * 10)  # fmt: skip
+
 # Of a longer bar: the running one, extremes of the last complete one, the last four
 # complete closes, magnitudes of the sweeps, 14 true ranges.
-OPEN_, HIGH_, LOW_, CLOSE_, LAST_HIGH, LAST_LOW, LAST_CLOSE = range(7)
-BULL_SIZE, BEAR_SIZE, RANGES = 11, 12, 13
 MEAN_RANGE_BARS = 14
-LONGER_SIZE = RANGES + MEAN_RANGE_BARS
-HOUR, FOUR_HOURS, DAY = LONGER, LONGER + LONGER_SIZE, LONGER + 2 * LONGER_SIZE
-F_SIZE = LONGER + 3 * LONGER_SIZE
+(
+    OPEN_, HIGH_, LOW_, CLOSE_, LAST_HIGH, LAST_LOW, LAST_CLOSE, BULL_SIZE, BEAR_SIZE, RANGES,
+    LONGER_SIZE,
+) = _places(0, 1, 1, 1, 1, 1, 1, 4, 1, 1, MEAN_RANGE_BARS)  # fmt: skip
+HOUR, FOUR_HOURS, DAY, F_SIZE = _places(LONGER, LONGER_SIZE, LONGER_SIZE, LONGER_SIZE)
 
 # Integers: bars seen, bars of the last peak and trough, session and date, two clocks.
-SEEN, PEAK, TROUGH, SESSION, SESSION_BARS, DATE_US, EXCHANGE_CLOCK, SESSION_CLOCK = (
-    0, 1, 2, 3, 4, 5, 6, 9,
-)  # fmt: skip
-LONGER_I = 12
+(
+    SEEN, PEAK, TROUGH, SESSION, SESSION_BARS, DATE_US, EXCHANGE_CLOCK, SESSION_CLOCK, LONGER_I,
+) = _places(0, 1, 1, 1, 1, 1, 1, 3, 3)  # fmt: skip
 # Of a longer bar: its start, whether it runs, complete ones, rows a sweep lives on.
-START, RUNNING, COMPLETE, BULL_ROWS, BEAR_ROWS = range(5)
-HOUR_I, FOUR_HOURS_I, DAY_I = LONGER_I, LONGER_I + 5, LONGER_I + 10
-I_SIZE = LONGER_I + 15
+START, RUNNING, COMPLETE, BULL_ROWS, BEAR_ROWS, LONGER_I_SIZE = _places(0, 1, 1, 1, 1, 1)
+HOUR_I, FOUR_HOURS_I, DAY_I, I_SIZE = _places(LONGER_I, *[LONGER_I_SIZE] * 3)
 
 # Constants: bar length; lengths and rows of expiry of the longer bars; the clocks.
-BAR_US, LENGTH_US, EXPIRY, SHIFT_US, EXCHANGE_TABLE, SESSION_TABLE, HAS_SESSIONS = (
-    0, 1, 4, 7, 8, 9, 10,
-)  # fmt: skip
-TABLES = 11
+BAR_US, LENGTH_US, EXPIRY, SHIFT_US, EXCHANGE_TABLE, SESSION_TABLE, HAS_SESSIONS, TABLES = _places(
+    0, 1, 3, 3, 1, 1, 1, 1
+)
 
 _SHORTEST_S = 60
 

@@ -28,13 +28,13 @@ from ffm_core.features.ffm68.layout import (
 )
 from ffm_core.features.ffm68.sessions import OFF, session_at
 from ffm_core.features.windows import higher, lower, ratio, row
-from ffm_core.jit import kernel
+from ffm_core.jit import inlined, kernel
 from ffm_core.types import Float32, Float64, Int64
 
 _REACH = 10  # bars on each side of a swing
 
 
-@kernel
+@inlined
 def write_vwap(
     clock: int,
     h: float,
@@ -61,7 +61,7 @@ def write_vwap(
     return begins
 
 
-@kernel
+@inlined
 def write_session(
     ts: int,
     o: float,
@@ -103,7 +103,7 @@ def write_session(
     out[size_at] = ratio((h - low) * i[SESSION_BARS], f[RANGES_SO_FAR], 1.0)
 
 
-@kernel
+@inlined
 def write_structure(c: float, per_atr: float, f: Float64, bar: int, out: Float32, at: int) -> None:
     """Write columns 34 to 42."""
     high10, low10 = f[row(bar, 0, WIDTH) + HIGH + 4], f[row(bar, 0, WIDTH) + LOW + 4]

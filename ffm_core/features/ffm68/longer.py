@@ -29,7 +29,7 @@ from ffm_core.features.ffm68.layout import (
     START,
 )
 from ffm_core.features.windows import clip, ratio, sign
-from ffm_core.jit import kernel
+from ffm_core.jit import inlined, kernel
 from ffm_core.types import Float32, Float64, Int64
 
 
@@ -139,7 +139,7 @@ def _write_sweeps(
     return balance, bull, bear
 
 
-@kernel
+@inlined
 def write_sweeps(f: Float64, i: Int64, n: Int64, out: Float32, at: int) -> None:
     """Write columns 43 to 52."""
     hour = _write_sweeps(f, HOUR, i, HOUR_I, n[EXPIRY], out, at)
@@ -149,7 +149,7 @@ def write_sweeps(f: Float64, i: Int64, n: Int64, out: Float32, at: int) -> None:
     out[at + 9] = ratio(bull - bear, bull + bear, 0.0)
 
 
-@kernel
+@inlined
 def write_context(c: float, per_atr: float, f: Float64, i: Int64, out: Float32, at: int) -> None:
     """Write columns 58 to 64."""
     hour = (c - f[HOUR + OPEN_]) * per_atr

@@ -40,7 +40,7 @@ from ffm_core.features.windows import (
     sum14,
     sum20,
 )
-from ffm_core.jit import kernel
+from ffm_core.jit import inlined, kernel
 from ffm_core.types import Float32, Float64
 
 _EQUAL = 1e-9  # values nearer to one another than this share of their mean are equal
@@ -53,7 +53,7 @@ def inverse(atr: float) -> float:
     return 0.0 if atr <= _TINY else 1.0 / atr
 
 
-@kernel
+@inlined
 def remember(h: float, low: float, c: float, v: float, p: float, f: Float64, bar: int) -> float:
     """Write the bar into the ring and return its ATR; ``p`` is the place of the close."""
     before = f[row(bar, 1, WIDTH) + CLOSE]
@@ -86,7 +86,7 @@ def _remember_atr(atr: float, f: Float64, bar: int) -> None:
     f[now + ATR_SPREAD_32] = inside + (newer - older) * (newer - older) / 32
 
 
-@kernel
+@inlined
 def write_anatomy(
     o: float, h: float, low: float, c: float, per_atr: float, out: Float32, at: int
 ) -> float:
@@ -105,7 +105,7 @@ def write_anatomy(
     return share
 
 
-@kernel
+@inlined
 def write_returns(
     o: float, c: float, per_atr: float, f: Float64, bar: int, out: Float32, at: int
 ) -> float:
@@ -123,7 +123,7 @@ def write_returns(
     return float(momentum)
 
 
-@kernel
+@inlined
 def write_volume(v: float, p: float, f: Float64, bar: int, out: Float32, at: int) -> float:
     """Write columns 17 to 22 and return the volume against its mean of 5."""
     short = ratio(v * 5, sum5(f, bar, WIDTH, VOLUME), 1.0)
@@ -138,7 +138,7 @@ def write_volume(v: float, p: float, f: Float64, bar: int, out: Float32, at: int
     return short
 
 
-@kernel
+@inlined
 def write_volatility(span: float, atr: float, f: Float64, bar: int, out: Float32, at: int) -> None:
     """Write columns 23 to 28."""
     now, then, long_ago = row(bar, 0, WIDTH), row(bar, 2, WIDTH), row(bar, 18, WIDTH)
@@ -154,7 +154,7 @@ def write_volatility(span: float, atr: float, f: Float64, bar: int, out: Float32
     out[at + 5] = sd20(f, bar, WIDTH, RETURN, RETURN_SPREAD)
 
 
-@kernel
+@inlined
 def write_flow(
     share: float, short: float, momentum: float, f: Float64, bar: int, out: Float32, at: int
 ) -> None:
