@@ -47,14 +47,16 @@ def derive(bars: Bars) -> pd.DataFrame:
 
 
 def trading_clock(bars: Bars) -> np.ndarray:
-    """Local time since 1970 in µs, moved so that midnight is the session's open."""
+    """Local time since 1970 in µs; an evening open is moved to midnight."""
     instrument = bars.instrument
     stamps = pd.to_datetime(bars.ts_us, unit="us", utc=True)
     if instrument.calendar == "24/7":
         return stamps.tz_localize(None).as_unit("us").asi8
-    hours, minutes = instrument.session_open.split(":")
     local = stamps.tz_convert(instrument.timezone).tz_localize(None).as_unit("us").asi8
-    return local - (int(hours) * 60 + int(minutes)) * MINUTE_US
+    if instrument.session_open < instrument.session_close:
+        return local
+    hours, minutes = instrument.session_open.split(":")
+    return local + DAY_US - (int(hours) * 60 + int(minutes)) * MINUTE_US
 
 
 def over(value: pd.Series, scale: pd.Series) -> pd.Series:

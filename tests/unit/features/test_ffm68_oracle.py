@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from dataclasses import replace
+from datetime import time
 from functools import partial
 
 import numpy as np
@@ -68,6 +70,16 @@ def as_proxy(bars):
     return Bars(bars.frame.filter((hour >= 4) & (hour < 20)), lookup("QQQ"), bars.timeframe)
 
 
+def in_chicago(bars):
+    """Bars from 08:30 to 15:00 of a contract whose session opens off the hour."""
+    wall = pl.col("ts").dt.convert_time_zone("America/Chicago").dt.time()
+    row = replace(
+        lookup("ES"), timezone="America/Chicago", session_open="08:30", session_close="15:00"
+    )
+    inside = (wall >= time(8, 30)) & (wall < time(15))
+    return Bars(bars.frame.filter(inside), row, bars.timeframe)
+
+
 def around_the_clock(rows, seconds):
     rng = np.random.default_rng(8)
     close = np.round(30_000 * np.exp(np.cumsum(rng.normal(0, 0.004, rows))), 1)
@@ -93,6 +105,7 @@ CASES = {
     "1m": partial(market, "B", seed=4, months=1, timeframe="1m"),
     "15m": partial(market, "A", seed=5, months=6, timeframe="15m"),
     "15m-proxy": lambda: as_proxy(market("A", seed=6, months=8, timeframe="15m")),
+    "5m-chicago": lambda: in_chicago(market("B", seed=15, months=8, timeframe="5m")),
     "30m-holes": lambda: holes(market("A", seed=7, months=12, timeframe="30m"), 8),
     "1h": partial(market, "B", seed=9, months=13, timeframe="1h"),
     "1h-always": lambda: around_the_clock(4_000, 3_600),
