@@ -85,15 +85,17 @@ _RANGES = (
 )
 
 _SWINGS = (
-    _per_atr(
+    _event(
         name="st_dist_sw_high",
+        unit="ATR",
         description="last swing high above the close",
         formula="(SH − C) / T, within ±20",
         missing=f"NaN where T is 0; {_NO_SWING}",
         warmup_bars=14,
     ),
-    _per_atr(
+    _event(
         name="st_dist_sw_low",
+        unit="ATR",
         description="last swing low below the close",
         formula="(C − SL) / T, within ±20",
         missing=f"NaN where T is 0; {_NO_SWING}",
@@ -109,8 +111,9 @@ _SWINGS = (
         missing=_NO_SWING,
         warmup_bars=7,
     ),
-    _per_atr(
+    _event(
         name="st_leg_atr",
+        unit="ATR",
         signed=True,
         description="size of the last leg between swings, positive for a rise",
         formula="(SH − SL) / T, negative if SL is the later; 0 if one bar is both",
@@ -225,8 +228,9 @@ _BARS = (
         history_bars=2,
     ),
     *(
-        _per_atr(
+        _event(
             name=f"st_fvg_{word}",
+            unit="ATR",
             description=f"nearest unfilled {word}ish fair value gap {where}",
             formula=formula + ", at most 5; 0 inside the gap; 5 without one",
             source=_ICT,

@@ -22,8 +22,20 @@ NEW_YORK, UTC = ZoneInfo("America/New_York"), dt.UTC
 EPOCH = dt.date(1970, 1, 1)
 
 # Days in 2022 on which U.S. exchanges are shut, as they published them.
-SHUT = ["2022-01-17", "2022-02-21", "2022-04-15", "2022-05-30", "2022-06-20", "2022-07-04",
-        "2022-09-05", "2022-11-24", "2022-12-26", "2023-01-02", "2023-01-16", "2023-02-20"]  # fmt: skip
+SHUT = [
+    "2022-01-17",
+    "2022-02-21",
+    "2022-04-15",
+    "2022-05-30",
+    "2022-06-20",
+    "2022-07-04",
+    "2022-09-05",
+    "2022-11-24",
+    "2022-12-26",
+    "2023-01-02",
+    "2023-01-16",
+    "2023-02-20",
+]
 
 
 def bars_at(stamps, symbol="ES", timeframe="5m"):
@@ -51,29 +63,15 @@ def one(text, symbol="ES", timeframe="5m", zone=NEW_YORK):
     return rows([local(text, zone)], symbol, timeframe)[0]
 
 
+ORDER = """
+    tm_tod_sin tm_tod_cos tm_dow_sin tm_dow_cos tm_dom tm_moy_sin tm_moy_cos tm_is_rth
+    tm_since_rth_open tm_to_rth_close tm_asia tm_europe tm_us tm_first_hour tm_last_hour
+    tm_days_to_exp tm_roll_week tm_month_end tm_gap_min tm_day_frac
+"""
+
+
 def test_the_names_are_the_twenty_in_order():
-    assert NAMES == [
-        "tm_tod_sin",
-        "tm_tod_cos",
-        "tm_dow_sin",
-        "tm_dow_cos",
-        "tm_dom",
-        "tm_moy_sin",
-        "tm_moy_cos",
-        "tm_is_rth",
-        "tm_since_rth_open",
-        "tm_to_rth_close",
-        "tm_asia",
-        "tm_europe",
-        "tm_us",
-        "tm_first_hour",
-        "tm_last_hour",
-        "tm_days_to_exp",
-        "tm_roll_week",
-        "tm_month_end",
-        "tm_gap_min",
-        "tm_day_frac",
-    ]
+    assert ORDER.split() == NAMES
 
 
 @pytest.fixture(scope="module")
