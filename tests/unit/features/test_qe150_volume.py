@@ -17,13 +17,33 @@ from ffm_core.features.qe150.volume import VOLUME
 from ffm_core.features.steps import run_programs
 
 NAMES = [column.name for column in VOLUME.columns]
-WARMUP = dict(
-    vo_rel_10=10, vo_rel_20=20, vo_rel_50=50, vo_z_20=20, vo_roc_5=10, vo_trend_5_20=20,
-    vo_rank_100=100, vo_obv_slope_20=20, vo_cmf_20=20, vo_mfi_14=15, vo_force_13=20,
-    vo_vwap20_dist=20, vo_vwap_sess_dist=14, vo_vwap20_slope=25, vo_up_frac_20=20, vo_signed_1=20,
-    vo_delta_10=10, vo_pv_corr_20=21, vo_absorb=20, vo_climax=20, vo_dry=20, vo_amihud_20=21,
-    vo_eom_14=34, vo_tod_rel=20, vo_day_cum_frac=20,
-)  # fmt: skip
+WARMUP = {
+    "vo_rel_10": 10,
+    "vo_rel_20": 20,
+    "vo_rel_50": 50,
+    "vo_z_20": 20,
+    "vo_roc_5": 10,
+    "vo_trend_5_20": 20,
+    "vo_rank_100": 100,
+    "vo_obv_slope_20": 20,
+    "vo_cmf_20": 20,
+    "vo_mfi_14": 15,
+    "vo_force_13": 20,
+    "vo_vwap20_dist": 20,
+    "vo_vwap_sess_dist": 14,
+    "vo_vwap20_slope": 25,
+    "vo_up_frac_20": 20,
+    "vo_signed_1": 20,
+    "vo_delta_10": 10,
+    "vo_pv_corr_20": 21,
+    "vo_absorb": 20,
+    "vo_climax": 20,
+    "vo_dry": 20,
+    "vo_amihud_20": 21,
+    "vo_eom_14": 34,
+    "vo_tod_rel": 20,
+    "vo_day_cum_frac": 20,
+}
 
 
 def table(bars: Bars) -> pd.DataFrame:
