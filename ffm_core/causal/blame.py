@@ -13,10 +13,10 @@ import ast
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
 
-from ffm_core.bars.table import Bars
 from ffm_core.causal.contrast import Contrast, Guilty
-from ffm_core.causal.sources import Source, Sources, Statement, codes_of
+from ffm_core.causal.sources import Source, Sources, Statement
 from ffm_core.causal.suspects import KINDS, Suspect, suspects
 from ffm_core.causal.tracing import Recorder
 
@@ -48,10 +48,19 @@ class Blame:
         return f"{self.file}:{self.line}: {self.code}"
 
 
+class Sized(Protocol):
+    """Bars, or rows of another kind."""
+
+    def __len__(self) -> int: ...
+
+
+T = TypeVar("T", bound=Sized)
+
+
 def blame(
-    run: Callable[[Bars], object],
-    full: Bars,
-    part: Bars,
+    run: Callable[[T], object],
+    full: T,
+    part: T,
     lo: int,
     hi: int,
     *,
@@ -65,7 +74,8 @@ def blame(
     run : callable
         ``run(bars)`` calls the plug-in; its files are found by unwrapping it.
     full : Bars
-        The whole series, or one whose later bars are changed.
+        The whole series, or one whose later bars are changed. Rows of a view, or
+        anything else of some length, will do.
     part : Bars
         The series that ends early, or the unchanged one; bars ``lo`` to ``hi``
         are the same in both.
@@ -94,6 +104,52 @@ def blame(
         return None if found is None else _Finder(sources).name(found)
     except Exception:  # a message without a line is better than none
         return None
+
+
+def origin(
+    run: Callable[[T], object],
+    full: T,
+    row: int,
+    value: float,
+    *,
+    files: Collection[Path] | None = None,
+) -> Blame | None:
+    """Return the first line after which a value stands at a row.
+
+    Parameters
+    ----------
+    run, files
+        As in :func:`blame`.
+    full : Bars
+        What the plug-in is called with.
+    row : int
+        Bar, or entry bar of an order, that has the value.
+    value : float
+        A wrong answer, telling enough that other lines hardly hold it by chance.
+
+    Returns
+    -------
+    Blame or None
+        Where the answer is given when no line holds the value before; None when
+        nothing can be said.
+    """
+    try:
+        sources = Sources(run, files)
+        recorder = Recorder(sources, len(full), row, row + 1)
+        recorder.run(run, full)
+        steps = recorder.steps
+        holding = (s for s in steps if any(_holds(values, value) for values in s.rows.values()))
+        first = next(holding, None) or next((s for s in reversed(steps) if s.leaves), None)
+        return None if first is None else _Finder(sources).name(Guilty(first, frozenset(), {}))
+    except Exception:
+        return None
+
+
+def _holds(values: np.ndarray[Any, Any], value: float) -> bool:
+    if values.dtype.kind not in "iuf" or values.size > 4:
+        return False
+    same = np.isclose(values.astype(np.float64), value, rtol=1e-6, atol=0.0, equal_nan=True)
+    return bool(same.any())
 
 
 def accuse(function: object, check: str, *, files: Collection[Path] | None = None) -> Blame | None:
@@ -267,4 +323,4 @@ def _makes_no_numbers(statement: Statement) -> bool:
     return False
 
 
-__all__ = ["Blame", "accuse", "blame", "codes_of", "suspects"]
+__all__ = ["Blame", "accuse", "blame", "origin", "suspects"]

@@ -6,11 +6,10 @@ import ast
 import linecache
 import tokenize
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from types import CodeType, FunctionType, MethodType
-from typing import Any
 
 import ffm_core
 
@@ -198,7 +197,7 @@ class Sources:
 
 
 def codes_of(function: object) -> Iterator[CodeType]:
-    """Yield the code behind a callable: wrapped, bound, partial, or held by a closure."""
+    """Yield the code behind a callable, a record or a tuple: bound, partial, held by a closure."""
     seen: set[int] = set()
     waiting: list[tuple[object, int]] = [(function, 0)]
     while waiting and len(seen) < 200:
@@ -228,6 +227,11 @@ def _inside(item: object) -> Iterator[object]:
         for name in _ENTRIES:
             yield getattr(item, name, None)
         yield vars(type(item)).get("__call__")
+        if isinstance(item, tuple):
+            yield from item
+        elif is_dataclass(item):
+            held = (getattr(item, one.name) for one in fields(item))
+            yield from (value for value in held if callable(value))
     for name in ("__wrapped__", "py_func"):
         yield getattr(item, name, None)
 
@@ -256,9 +260,4 @@ def _within(path: Path, files: Collection[Path]) -> bool:
     return any(path == file or file in path.parents for file in files)
 
 
-def entry_of(function: object) -> Any:
-    """Return the first function of a plug-in behind a callable, or None."""
-    return next(iter(Sources(function).entries), None)
-
-
-__all__ = ["Loop", "Source", "Sources", "Statement", "codes_of", "entry_of"]
+__all__ = ["Loop", "Source", "Sources", "Statement", "codes_of"]

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from itertools import islice
 from types import CodeType, FrameType
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import polars as pl
@@ -27,6 +27,7 @@ _FEW = 32  # visits of a line, or calls of a function, that are recorded whereve
 _SMALL = 4_096  # numbers in a value that is kept whole
 _PARTS = 64  # members of a tuple, list or dict that are looked into
 
+T = TypeVar("T")
 Values: TypeAlias = dict[str, np.ndarray[Any, Any]]
 Place: TypeAlias = tuple[CodeType, int, int, int, int, bool]
 
@@ -87,10 +88,11 @@ class Recorder:
         self.n_bars, self.lo, self.hi = n_bars, max(lo, 0), min(hi, n_bars)
         self.steps: list[Step] = []
         self.events = 0
+        self.open: dict[FrameType, _Watch] = {}
         self._calls: dict[CodeType, int] = {}
         self._inside = 0  # frames whose loop is at the bars in question
 
-    def run(self, function: Callable[[Bars], object], bars: Bars) -> object:
+    def run(self, function: Callable[[T], object], bars: T) -> object:
         """Call ``function(bars)``; the trace function that was set is set again."""
         before = sys.gettrace()
         sys.settrace(self._enter)
@@ -115,7 +117,11 @@ class Recorder:
         self._calls[code] = call + 1
         if call >= _FEW and not self._inside and not self._asks(frame):
             return None
-        return _Watch(self, frame, call).trace
+        watch = self.open[frame] = _Watch(self, frame, call)
+        caller = self.open.get(frame.f_back) if frame.f_back is not None else None
+        if caller is not None:
+            caller.passes(code.co_name, watch.given)
+        return watch.trace
 
     def _asks(self, frame: FrameType) -> bool:
         """Whether a function called once a bar is called for one of the bars in question."""
@@ -146,7 +152,8 @@ class _Watch:
         self._last: dict[str, Any] = {}
         self._rows: Values = {}
         self._plain: Values = {}
-        self._changes(frame)  # arguments are the caller's doing
+        self._passed = 0
+        self.given = self._changes(frame)[0]  # arguments are the caller's doing
 
     def trace(self, frame: FrameType, event: str, arg: Any) -> Any:
         recorder = self._recorder
@@ -160,7 +167,19 @@ class _Watch:
             if self._line:
                 self._record(frame, leaves=True, returned=arg)
             self._activate(False)
+            recorder.open.pop(frame, None)
         return self.trace
+
+    def passes(self, name: str, given: Values) -> None:
+        """Record what this function passes to another one, as if it had kept it."""
+        if not given or not self._wanted:
+            return
+        self._passed -= 1
+        rows = {f"{name}({key})": values for key, values in given.items()}
+        inside = self._turn >= 0 and self._line in self._loops
+        turn = self._turn if inside else -1
+        step = Step(self._code, self._call, self._line, turn, self._passed, False, False, rows)
+        self._recorder.steps.append(step)
 
     def _arrive(self, frame: FrameType) -> None:
         line = self._line = frame.f_lineno
@@ -170,11 +189,12 @@ class _Watch:
             if self._turn >= 0:
                 self._turn = -1
                 self._activate(False)
-            self._wanted = True
+            self._wanted, self._passed = True, 0
             return
         if line == loop.first_line:
             self._turn = _turn(frame, loop, visits)
             self._repeats.clear()
+            self._passed = 0
             recorder = self._recorder
             self._activate(recorder.lo - 1 <= self._turn <= recorder.hi)
         self._repeats[line] = self._repeats.get(line, 0) + 1
@@ -243,6 +263,8 @@ def _stays(value: object) -> bool:
         return not value.flags.writeable
     if isinstance(value, pl.DataFrame | pl.Series):
         return True  # changed in place by few, and then a line later by name
+    if _is_record(value):
+        return bool(value.__dataclass_params__.frozen)  # type: ignore[attr-defined]
     return not isinstance(value, list | dict | tuple) and not hasattr(value, "__dict__")
 
 
@@ -257,9 +279,17 @@ def _indices(values: dict[str, Any], recorder: Recorder) -> dict[int, np.ndarray
     """Return, by length, arrays that list bars in ascending order."""
     found: dict[int, np.ndarray[Any, Any]] = {}
     for value in values.values():
-        if isinstance(value, np.ndarray) and _lists_bars(value, recorder.n_bars):
-            found.setdefault(len(value), value)
+        held = (value,)
+        if _is_record(value):
+            held = tuple(getattr(value, one.name) for one in fields(value))
+        for array in held:
+            if isinstance(array, np.ndarray) and _lists_bars(array, recorder.n_bars):
+                found.setdefault(len(array), array)
     return found
+
+
+def _is_record(value: object) -> bool:
+    return is_dataclass(value) and not isinstance(value, type | Bars)
 
 
 def _lists_bars(value: np.ndarray[Any, Any], n_bars: int) -> bool:
@@ -304,6 +334,9 @@ def _members(name: str, value: Any, recorder: Recorder, depth: int) -> Iterator[
         if depth and len(value) <= _PARTS:
             for i, member in enumerate(value):
                 yield from _members(f"{name}[{i}]", member, recorder, depth - 1)
+    elif depth and _is_record(value):
+        for one in fields(value):
+            yield from _members(f"{name}.{one.name}", getattr(value, one.name), recorder, depth - 1)
     elif depth and recorder.sources.made(value):
         for key, member in islice(vars(value).items(), _PARTS):
             yield from _members(f"{name}.{key}", member, recorder, 0)
