@@ -10,7 +10,7 @@ import json
 import subprocess
 import sys
 
-NAMES = ("kernels", "features", "ruler", "io", "heads", "startup", "walkforward")
+NAMES = ("kernels", "features", "targets", "ruler", "io", "heads", "startup", "walkforward")
 
 
 def main() -> int:

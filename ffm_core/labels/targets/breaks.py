@@ -18,11 +18,14 @@ from typing import Any
 import numpy as np
 
 from ffm_core.bars.table import Bars
+from ffm_core.jit import kernel
 from ffm_core.labels.outcomes import rolls
 from ffm_core.records import Target, TargetValues
-from ffm_core.types import Bool, Float64, Int64
+from ffm_core.types import Bool, Float32, Float64, Int64
 
 GAP_BARS = 20  # the longest window of the context targets: a gap longer than the window
+
+_ONE_PIECE = np.empty(0, dtype=np.int64)
 
 
 def broken(bars: Bars) -> Int64:
@@ -35,16 +38,6 @@ def broken(bars: Bars) -> Int64:
         gap = np.diff(bars.ts_us) > (GAP_BARS + 1) * bars.timeframe.us
         count[1:] += np.cumsum(gap)
     return count
-
-
-def whole_ahead(count: Int64 | None, bars: int, horizon: int) -> Bool:
-    """Mark the bars whose next ``horizon`` bars exist and are in one piece, (T,)."""
-    out = np.zeros(bars, dtype=np.bool_)
-    if bars > horizon:
-        out[: bars - horizon] = (
-            True if count is None else count[horizon:] == count[: bars - horizon]
-        )
-    return out
 
 
 def whole_behind(count: Int64 | None, bars: int, window: int) -> Bool:
@@ -65,15 +58,38 @@ def ahead(values: Float64, bars_ahead: int) -> Float64:
     return out
 
 
-def told(value: Float64, end_bar: Int64 | int) -> TargetValues:
-    """Return read-only target values; ``end_bar`` is a bar per row, or bars ahead of it."""
-    if isinstance(end_bar, int):
-        end_bar = np.arange(len(value), dtype=np.int64) + end_bar
-    end = np.where(np.isnan(value), np.int64(-1), end_bar)
-    narrow = value.astype(np.float32)
-    for array in (narrow, end):
-        array.setflags(write=False)
-    return TargetValues(value=narrow, end_bar=end)
+def told(value: Float64, end_bar: Int64) -> TargetValues:
+    """Return read-only target values; rows without a value have no end bar."""
+    return _read_only(value.astype(np.float32), np.where(np.isnan(value), np.int64(-1), end_bar))
+
+
+def told_at(value: Float64, horizon: int, pieces: Int64 | None = None) -> TargetValues:
+    """Return target values that all read ``horizon`` bars ahead.
+
+    A row whose next ``horizon`` bars are not all there, or with ``pieces`` (from
+    :func:`broken`) not in one piece, has no value.
+    """
+    return _read_only(*_told_at(value, _ONE_PIECE if pieces is None else pieces, horizon))
+
+
+@kernel
+def _told_at(value: Float64, pieces: Int64, horizon: int) -> tuple[Float32, Int64]:
+    bars = len(value)
+    out = np.full(bars, np.nan, dtype=np.float32)
+    end = np.full(bars, -1, dtype=np.int64)
+    for t in range(bars - horizon):
+        if len(pieces) > 0 and pieces[t] != pieces[t + horizon]:
+            continue
+        if value[t] == value[t]:
+            out[t] = value[t]
+            end[t] = t + horizon
+    return out, end
+
+
+def _read_only(value: Float32, end_bar: Int64) -> TargetValues:
+    value.setflags(write=False)
+    end_bar.setflags(write=False)
+    return TargetValues(value=value, end_bar=end_bar)
 
 
 def make(name: str, compute: Callable[[Bars], TargetValues], **about: Any) -> Target:

@@ -16,7 +16,7 @@ import numpy as np
 from ffm_core.bars.primitives import frozen, swing_highs, swing_lows
 from ffm_core.bars.table import Bars
 from ffm_core.labels.outcomes import rolls
-from ffm_core.labels.targets.breaks import ahead, broken, make, told, whole_ahead, whole_behind
+from ffm_core.labels.targets.breaks import ahead, broken, make, told_at, whole_behind
 from ffm_core.labels.targets.structure import first_break
 from ffm_core.labels.targets.windows import (
     rolling_extremes,
@@ -95,8 +95,7 @@ class Closes:
 
     def told(self, value: Float64, horizon: int) -> TargetValues:
         """Return the values whose next ``horizon`` bars exist and are in one piece."""
-        whole = whole_ahead(self._pieces, self.bars, horizon)
-        return told(np.where(whole, value, np.nan), horizon)
+        return told_at(value, horizon, self._pieces)
 
 
 def _fwd_return(x: Closes) -> TargetValues:

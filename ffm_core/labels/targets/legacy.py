@@ -11,7 +11,7 @@ import numpy as np
 
 from ffm_core.bars.primitives import frozen
 from ffm_core.bars.table import Bars
-from ffm_core.labels.targets.breaks import ahead, make, told
+from ffm_core.labels.targets.breaks import ahead, make, told_at
 from ffm_core.labels.targets.windows import (
     rolling_extremes,
     rolling_median,
@@ -52,7 +52,7 @@ def _regime(bars: Bars) -> TargetValues:
     value[calm & (move < -far)] = 1.0
     value[calm & (np.abs(move) < 0.6 * far)] = 2.0
     value[~np.isfinite(move + sd + wild + far)] = np.nan
-    return told(value, _SLOW)
+    return told_at(value, _SLOW)
 
 
 def _volatility(bars: Bars) -> TargetValues:
@@ -61,7 +61,7 @@ def _volatility(bars: Bars) -> TargetValues:
     rank = (less + (equal + 1) / 2.0) / np.maximum(known, 1)
     value = np.digitize(rank, _VOLATILITY_EDGES).astype(np.float64)
     value[np.isnan(sd) | (known < _RANKED_LEAST)] = np.nan
-    return told(value, _FAST)
+    return told_at(value, _FAST)
 
 
 def _structure(bars: Bars) -> TargetValues:
@@ -72,7 +72,7 @@ def _structure(bars: Bars) -> TargetValues:
     value[(next_top > top) & (next_bottom > bottom)] = 0.0
     value[(next_top < top) & (next_bottom < bottom)] = 1.0
     value[np.isnan(top) | np.isnan(next_top)] = np.nan
-    return told(value, _SLOW)
+    return told_at(value, _SLOW)
 
 
 def _range(bars: Bars) -> TargetValues:
@@ -83,7 +83,7 @@ def _range(bars: Bars) -> TargetValues:
     place = np.clip((ahead(close, _FAST) - bottom) / width, 0.0, 1.0)
     value = np.digitize(place, _RANGE_EDGES).astype(np.float64)
     value[np.isnan(place)] = np.nan
-    return told(value, _FAST)
+    return told_at(value, _FAST)
 
 
 _SOURCE = "label sets of the reference's first encoder"

@@ -43,14 +43,21 @@ def rolling_sd(values: Float64, window: int) -> Float64:
     """
     bars = len(values)
     out = np.full(bars, np.nan)
+    even = window // 2 * 2  # two sums at a time: an addition waits for the one before it
     for t in range(window - 1, bars):
-        total = 0.0
-        for k in range(t - window + 1, t + 1):
+        first = t - window + 1
+        total = values[t] if even < window else 0.0
+        other = 0.0
+        for k in range(first, first + even, 2):
             total += values[k]
-        mean = total / window
-        square = 0.0
-        for k in range(t - window + 1, t + 1):
+            other += values[k + 1]
+        mean = (total + other) / window
+        square = (values[t] - mean) * (values[t] - mean) if even < window else 0.0
+        other = 0.0
+        for k in range(first, first + even, 2):
             square += (values[k] - mean) * (values[k] - mean)
+            other += (values[k + 1] - mean) * (values[k + 1] - mean)
+        square += other
         sd = np.sqrt(square / (window - 1))
         out[t] = 0.0 if sd <= NO_SPREAD else sd
     return out
@@ -193,16 +200,19 @@ def rolling_rank(values: Float64, probe: Float64, window: int) -> tuple[Int32, I
         How many are strictly smaller, how many equal, and how many there are.
     """
     bars = len(values)
-    less = np.zeros(bars, dtype=np.int32)
-    equal = np.zeros(bars, dtype=np.int32)
-    known = np.zeros(bars, dtype=np.int32)
+    less = np.empty(bars, dtype=np.int32)
+    equal = np.empty(bars, dtype=np.int32)
+    known = np.empty(bars, dtype=np.int32)
+    there = 0
     for t in range(bars):
         x = probe[t]
-        smaller = same = there = 0
-        for k in range(max(0, t - window + 1), t + 1):
-            smaller += values[k] < x
-            same += values[k] == x
-            there += values[k] == values[k]
+        smaller = same = np.int32(0)  # half the width of int64, twice the lanes
+        for value in values[max(0, t - window + 1) : t + 1]:
+            smaller += np.int32(value < x)
+            same += np.int32(value == x)
+        there += values[t] == values[t]
+        if t >= window:
+            there -= values[t - window] == values[t - window]
         less[t] = smaller
         equal[t] = same
         known[t] = there

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from ffm_core.bars.primitives import frozen
 from ffm_core.labels.targets import context_values, target
 from ffm_core.labels.targets.breaks import GAP_BARS, broken
 from ffm_core.labels.targets.context import NAMES
@@ -340,7 +341,7 @@ def test_a_target_keeps_its_trend_until_the_next_pivot_is_confirmed(make_bars):
 @pytest.mark.parametrize("window", [10, 20, 200])
 def test_a_spread_is_not_lost_beside_a_large_mean(window):
     rng = np.random.default_rng(9)
-    values = 1e6 + rng.normal(0, 1e-3, 600)
+    values = frozen(1e6 + rng.normal(0, 1e-3, 600))
     expected = [np.std(values[t - window + 1 : t + 1], ddof=1) for t in range(window - 1, 600)]
     for found in (rolling_sd(values, window), rolling_sd_of_known(values, window, window)):
         np.testing.assert_allclose(found[window - 1 :], expected, rtol=1e-6)
@@ -351,6 +352,7 @@ def test_windows_leave_out_what_is_missing(seed):
     rng = np.random.default_rng(seed)
     values = rng.integers(0, 30, 400) / 7.0  # many ties
     values[rng.random(400) < 0.2] = np.nan
+    values = frozen(values)
     window, least = int(rng.integers(20, 90)), 12
     sd, median = rolling_sd_of_known(values, window, least), rolling_median(values, window, least)
     less, equal, known = rolling_rank(values, values, window)
