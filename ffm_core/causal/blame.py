@@ -13,7 +13,9 @@ import ast
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
 
 from ffm_core.causal.contrast import Contrast, Guilty
 from ffm_core.causal.sources import Source, Sources, Statement
