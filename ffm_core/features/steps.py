@@ -148,8 +148,10 @@ class StepStream:
     ) -> Float32:
         """Take the next closed bar and return its row, float32 (F,)."""
         out = np.empty(self._width, dtype=np.float32)
+        # A whole number as price would be another type, and compile every step anew.
+        bar = (int(ts_us), float(open), float(high), float(low), float(close), float(volume))
         for step, f, i, k, n, at in self._steps:
-            step(ts_us, open, high, low, close, volume, f, i, k, n, out, at)
+            step(*bar, f, i, k, n, out, at)
         return out
 
     def snapshot(self) -> bytes:

@@ -143,7 +143,7 @@ _VOLUME = (
 _VOLATILITY = (
     _column(
         "vty_atr_zscore", "SD", "(A − mean(A,50))/sd(A,50)", "ATR against its last 50 values",
-        62, 64, "NaN for 62 bars; 0 when all 50 are equal",
+        62, 64, "NaN for 62 bars; 0 when all 50 are equal, sd(A,50) ≤ 1e-9·mean(A,50)",
     ),
     _column(
         "vty_range_ratio_5", "ratio", "rng/mean(rng,5)", "range against 5 bars",
@@ -211,7 +211,8 @@ _FLOW = (
     ),
     _column(
         "vol_momentum_align", "ratio", "clip(sign(ret_momentum_5)·(vol_ratio_5 − 1), −3, 3)",
-        "excess volume in the direction of momentum", 17, 19, "NaN for 17 bars", signed=True,
+        "excess volume in the direction of momentum", 17, 19,
+        "NaN for 17 bars; 0 while |ret_momentum_5| ≤ 1e-9", signed=True,
     ),
 )  # fmt: skip
 
