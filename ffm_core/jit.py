@@ -15,6 +15,7 @@ from ffm_core.paths import ffm_home
 os.environ.setdefault("NUMBA_CACHE_DIR", str(ffm_home() / "numba"))
 
 import numba
+from numba.extending import register_jitable
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -42,3 +43,14 @@ def inlined(function: F) -> F:
     """
     compiled: F = numba.njit(nogil=True, error_model="numpy", inline="always")(function)
     return compiled
+
+
+def helper(function: F) -> F:
+    """Let kernels call ``function`` with constants and yet compile it only once.
+
+    A :func:`kernel` that calls another one has it compiled anew for every whole
+    number written into the call; a helper is compiled for the types alone. From
+    Python it stays the plain function.
+    """
+    made: F = register_jitable(nogil=True, error_model="numpy")(function)
+    return made

@@ -20,7 +20,7 @@ import math
 
 import numpy as np
 
-from ffm_core.jit import kernel
+from ffm_core.jit import helper
 from ffm_core.types import Float64
 
 SMALL = 1e-12  # a denominator no larger than this is none
@@ -51,7 +51,7 @@ def smoother_history(seed_bars: int, alpha: float) -> int:
     return seed_bars + math.ceil(math.log(1e-16) / math.log(1.0 - alpha))
 
 
-@kernel
+@helper
 def guarded(a: float, b: float, default: float) -> float:
     """Return ``a / b``, or ``default`` where ``|b|`` is 1e-12 or less; NaN stays NaN."""
     if abs(b) <= SMALL:
@@ -59,13 +59,13 @@ def guarded(a: float, b: float, default: float) -> float:
     return a / b
 
 
-@kernel
+@helper
 def log_ratio(a: float, b: float) -> float:
     """Return ``ln(a / b)``; NaN unless both are positive."""
     return np.log(a / b) if a > 0.0 and b > 0.0 else np.nan
 
 
-@kernel
+@helper
 def clip(value: float, low: float, high: float) -> float:
     """Return ``value`` within ``[low, high]``; NaN stays NaN."""
     if value < low:
@@ -73,7 +73,7 @@ def clip(value: float, low: float, high: float) -> float:
     return high if value > high else value
 
 
-@kernel
+@helper
 def push(f: Float64, at: int, size: int, bar: int, value: float) -> int:
     """Write the value of bar number ``bar`` (from 0) into the ring at ``at``.
 
@@ -85,7 +85,7 @@ def push(f: Float64, at: int, size: int, bar: int, value: float) -> int:
     return cell + size + 1
 
 
-@kernel
+@helper
 def window_sum(f: Float64, stop: int, n: int) -> float:
     """Return the sum of the last ``n`` values."""
     a, b, c, d = 0.0, 0.0, 0.0, 0.0
@@ -102,7 +102,7 @@ def window_sum(f: Float64, stop: int, n: int) -> float:
     return float((a + b) + (c + d))
 
 
-@kernel
+@helper
 def window_mean(f: Float64, stop: int, n: int) -> float:
     """Return the mean of the last ``n`` values; exactly the value where all are equal."""
     origin = f[stop - n]
@@ -120,7 +120,7 @@ def window_mean(f: Float64, stop: int, n: int) -> float:
     return float(origin + ((a + b) + (c + d)) / n)
 
 
-@kernel
+@helper
 def window_sd(f: Float64, stop: int, n: int, mean: float) -> float:
     """Return the sample SD (n − 1) of the last ``n`` values around their ``mean``."""
     a, b, c, d = 0.0, 0.0, 0.0, 0.0
@@ -137,7 +137,7 @@ def window_sd(f: Float64, stop: int, n: int, mean: float) -> float:
     return float(np.sqrt(((a + b) + (c + d)) / (n - 1)))
 
 
-@kernel
+@helper
 def window_max(f: Float64, stop: int, n: int) -> float:
     """Return the largest of the last ``n`` values; NaN if one of them is NaN."""
     top = f[stop - n]
@@ -149,7 +149,7 @@ def window_max(f: Float64, stop: int, n: int) -> float:
     return float(top)
 
 
-@kernel
+@helper
 def window_min(f: Float64, stop: int, n: int) -> float:
     """Return the smallest of the last ``n`` values; NaN if one of them is NaN."""
     bottom = f[stop - n]
@@ -161,7 +161,7 @@ def window_min(f: Float64, stop: int, n: int) -> float:
     return float(bottom)
 
 
-@kernel
+@helper
 def window_rank(f: Float64, stop: int, n: int) -> float:
     """Return the share of the last ``n`` values that do not exceed the newest one.
 
@@ -177,7 +177,7 @@ def window_rank(f: Float64, stop: int, n: int) -> float:
     return below / n
 
 
-@kernel
+@helper
 def ema(f: Float64, at: int, n: int, value: float) -> float:
     """Take one value; return the EMA (α = 2/(n+1)) seeded with the mean of the first ``n``.
 
@@ -187,13 +187,13 @@ def ema(f: Float64, at: int, n: int, value: float) -> float:
     return smooth(f, at, n, 2.0 / (n + 1), value)
 
 
-@kernel
+@helper
 def wilder(f: Float64, at: int, n: int, value: float) -> float:
     """Take one value; return Wilder's average (α = 1/n), as :func:`ema` otherwise."""
     return smooth(f, at, n, 1.0 / n, value)
 
 
-@kernel
+@helper
 def smooth(f: Float64, at: int, n: int, alpha: float, value: float) -> float:
     """Take one value; return the average with weight ``alpha`` on it, as :func:`ema` otherwise."""
     if value != value:
@@ -209,7 +209,7 @@ def smooth(f: Float64, at: int, n: int, alpha: float, value: float) -> float:
     return float(f[at])
 
 
-@kernel
+@helper
 def true_range(high: float, low: float, previous_close: float) -> float:
     """Return the true range; high − low where ``previous_close`` is NaN (the first bar)."""
     if previous_close != previous_close:
