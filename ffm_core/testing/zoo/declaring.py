@@ -97,7 +97,7 @@ def slow(bars: Bars) -> Float32:
 FAULTS = (
     fault("infinite", "a division by nothing", over_body, warmup_bars=0, history_bars=1),
     fault("short-warm-up", "a mean of 200 under a warm-up of 20", slow_mean, warmup_bars=20,
-          history_bars=200),
+          history_bars=21),
     fault("short-history", "a high of 100 under a history of 50", long_range, warmup_bars=99,
           history_bars=50),
     fault("recursion-called-finite", "an average without end under a history of 100", average,

@@ -113,12 +113,6 @@ def rests(bars: Bars, params: Params) -> Decisions:
     return plain.take(np.arange(len(plain)) % (len(_LAST) + 1) == 0)  # fault: labeler-state
 
 
-def lives_longer(bars: Bars, params: Params) -> Decisions:
-    """Give trades more time than the labeler declares."""
-    plain = _plain(bars)
-    return replace(plain, horizon_bars=np.full(len(plain), 400, np.int32))  # fault: labeler-horizon
-
-
 def before_a_jump(bars: Bars, params: Params) -> Decisions:
     """Stay out when a great jump follows."""
     plain = _plain(bars)
@@ -173,5 +167,4 @@ FAULTS = (
     _fault("counted-decisions", "every third decision since the start", numbered),
     _fault("labeler-clock", "datetime.now in a labeler", on_weekdays),
     _fault("labeler-state", "a list that grows between calls", rests, forget=_LAST.clear),
-    _fault("labeler-horizon", "a horizon beyond the declared one", lives_longer),
 )

@@ -85,12 +85,13 @@ class ReusingStream(MeanStream):
 
 
 class SharingStream(MeanStream):
-    """Shares one window among all streams of the process."""
+    """Shares one window among all streams of the process; a new one empties it."""
 
     shared: ClassVar[deque[float]] = deque(maxlen=_SPAN)
 
     def __init__(self, instrument: Instrument, timeframe: Timeframe) -> None:
         super().__init__(instrument, timeframe)
+        self.shared.clear()
         self._closes = self.shared  # fault: shared-window
 
 

@@ -1,0 +1,54 @@
+"""Every detector keeps the kills that are written down; honest plug-ins raise no alarm."""
+
+from __future__ import annotations
+
+import pytest
+
+from ffm_core.testing.zoo import CLEAN, FAULTS
+from ffm_core.testing.zoo.kills import KILLS
+from ffm_core.testing.zoo.matrix import DETECTORS, SERIES_DETECTORS, certificates, failures
+
+SERIES = [fault for fault in FAULTS if fault.kind in ("features", "labeler")]
+OTHERS = [fault for fault in FAULTS if fault.kind not in ("features", "labeler")]
+CLEAN_SERIES = [one for one in CLEAN if one.kind in ("features", "labeler")]
+CLEAN_OTHERS = [one for one in CLEAN if one.kind not in ("features", "labeler")]
+
+
+def test_every_fault_is_killed_by_a_named_detector():
+    assert set(KILLS) == {fault.name for fault in FAULTS}
+    for fault in FAULTS:
+        assert fault.kills, fault.name
+        assert set(fault.kills) <= set(DETECTORS), fault.name
+
+
+def test_every_detector_has_a_fault_that_it_kills():
+    assert {detector for fault in FAULTS for detector in fault.kills} == set(DETECTORS)
+
+
+@pytest.mark.parametrize("detector", sorted(SERIES_DETECTORS))
+def test_a_detector_alone_keeps_its_kills(detector):
+    its = [fault for fault in SERIES if detector in fault.kills]
+    found = certificates(its, (detector,))
+    lost = [
+        fault.name
+        for fault in its
+        if detector not in {failure.check for failure in found[fault.name].failures}
+    ]
+    assert lost == []
+
+
+@pytest.mark.parametrize("fault", OTHERS, ids=lambda fault: fault.name)
+def test_what_judges_exits_targets_and_learners_keeps_its_kills(fault):
+    assert set(fault.kills) <= {failure.check for failure in failures(fault)}
+
+
+def test_no_detector_objects_to_honest_features_and_labelers():
+    found = certificates(CLEAN_SERIES)
+    alarms = {name: c.failures for name, c in found.items() if c.status != "clean"}
+    assert alarms == {}
+    assert all(certificate.cuts > 300 for certificate in found.values())
+
+
+@pytest.mark.parametrize("honest", CLEAN_OTHERS, ids=lambda honest: honest.name)
+def test_nothing_objects_to_honest_exits_targets_and_learners(honest):
+    assert failures(honest) == ()
