@@ -189,7 +189,7 @@ class Contrast:
             one, two = a.plain.get(name), b.plain.get(name)
             if one is None or two is None:
                 continue
-            if _differ(one, two):
+            if one.shape == two.shape and _differ(one, two):
                 self._numbers[frame, name] = b.made[name]
             else:
                 self._numbers.pop((frame, name), None)

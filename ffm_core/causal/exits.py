@@ -10,13 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ffm_core.bars.table import Bars
+from ffm_core.causal.blame import Blame
 from ffm_core.causal.cuts import detection_bound, edges
-from ffm_core.causal.fills import COMPARED, LEAD_BARS, PURITY_FIX, Trial, complete, sound, take
+from ffm_core.causal.fills import (
+    COMPARED,
+    LEAD_BARS,
+    PURITY_FIX,
+    Asked,
+    Trial,
+    complete,
+    sound,
+    take,
+)
 from ffm_core.causal.notes import Call, first_later, stamp_at, unlike
 from ffm_core.causal.series import MUTATIONS, edited, fingerprint, mirrored, part, with_future
 from ffm_core.labels.kernels import DATA_END
@@ -85,12 +96,13 @@ def falsify_exit_policy(
         return trial.notes.certificate(1.0)
     drawn = 0
     if _pure(trial) and complete(trial):
-        sound(trial)
         _alone(trial)
-        drawn = _withhold(trial, max_cuts)
-        if not trial.notes.found("horizon"):
-            _change(trial)
-            _remember(trial)
+        if not trial.notes.found("rows"):  # later bars bring other orders
+            drawn = _withhold(trial, max_cuts)
+            if not trial.notes.found("horizon"):
+                _change(trial)
+                _remember(trial)
+        sound(trial)
         _later(trial)
     bound = detection_bound(drawn)
     return trial.notes.certificate(min(bound, 1.0 / drawn) if drawn == len(trial) else bound)
@@ -110,7 +122,7 @@ def _pure(trial: Trial) -> bool:
         column = edited(given, before) or edited(bars, before)
         if column is not None:
             message = "it edits the bars it is given"
-            notes.add("purity", message, column=column, fix=PURITY_FIX)
+            notes.add("purity", message, column=column, fix=PURITY_FIX, line=trial.read)
         if answer is None:
             return False
         answers.append(answer)
@@ -118,7 +130,7 @@ def _pure(trial: Trial) -> bool:
     for name in COMPARED:
         if _apart(answers[0], answers[1], name).any():
             message = "two calls on the same orders disagree"
-            notes.add("purity", message, column=name, fix=PURITY_FIX)
+            notes.add("purity", message, column=name, fix=PURITY_FIX, line=trial.read)
     return not notes.found()
 
 
@@ -129,7 +141,7 @@ def _later(trial: Trial) -> None:
         if again is not None and _apart(trial.full, again, name).any():
             trial.notes.keep(("completeness", "values", "purity"))
             message = "a later call on the same orders disagrees"
-            trial.notes.add("purity", message, column=name, fix=PURITY_FIX)
+            trial.notes.add("purity", message, column=name, fix=PURITY_FIX, line=trial.read)
 
 
 def _apart(a: Fills, b: Fills, name: str) -> Bool:
@@ -154,7 +166,12 @@ def _alone(trial: Trial) -> None:
             if wrong.any():
                 row = int(rows[np.argmax(wrong)])
                 text = f"its {name} changes when other orders are left out or reordered"
-                _note(trial, "rows", _Moved(name, row, text), fix=_ALONE_FIX)
+                _note(
+                    trial,
+                    "rows",
+                    _Moved(name, row, text, partial(_crowd, trial, rows, row)),
+                    fix=_ALONE_FIX,
+                )
                 trial.whole = True
                 break
 
@@ -186,11 +203,12 @@ def _places(trial: Trial, rng: np.random.Generator) -> list[int]:
 
 
 class _Moved(NamedTuple):
-    """The first fill that later bars move."""
+    """The first fill that later bars or other orders move."""
 
     column: str
     row: int
     text: str
+    line: Callable[[], Blame | None]
 
 
 def _cut(trial: Trial, cut: int, rows: Int64) -> bool:
@@ -231,7 +249,10 @@ def _withheld(trial: Trial, cut: int, rows: Int64, start: int) -> _Moved | None:
         if len(bad):
             words = _word(name, new[bad[0]]), _word(name, old[bad[0]])
             text = f"its {name} is {words[0]} {known} and {words[1]} in the full series"
-            return _Moved(name, int(rows[bad[0]]), text)
+            row = int(rows[bad[0]])
+            if answer.reason[bad[0]] == DATA_END:  # it is over later than it says
+                return _Moved(name, row, text, partial(trial.made, row, "exit_bar"))
+            return _Moved(name, row, text, partial(_parting, trial, cut, row))
     ends = answer.exit_bar + start
     closed = np.flatnonzero(~over & ~((ends == cut - 1) & (answer.reason == DATA_END)))
     if len(closed):
@@ -240,8 +261,26 @@ def _withheld(trial: Trial, cut: int, rows: Int64, start: int) -> _Moved | None:
             f"it ends at bar {ends[i]} ({_word('reason', answer.reason[i])}) {known} and is open "
             f"until bar {trial.full.exit_bar[rows[i]]} in the full series"
         )
-        return _Moved("exit_bar", int(rows[i]), text)
+        row = int(rows[i])
+        return _Moved("exit_bar", row, text, partial(_parting, trial, cut, row))
     return None
+
+
+def _parting(trial: Trial, cut: int, row: int) -> Blame | None:
+    """Return the line where an order's fill parts from the one that knows later bars."""
+    rows, stop = np.array([row]), min(len(trial.bars), cut + _FUTURE_BARS)
+    one, other = (
+        Asked(part(trial.bars, 0, end), trial.of_window(rows, 0, end)) for end in (stop, cut)
+    )
+    return trial.parted(one, other, int(trial.orders.entry_bar[row]))
+
+
+def _crowd(trial: Trial, rows: Int64, row: int) -> Blame | None:
+    """Return the line where an order's fill parts from the one among all orders."""
+    one, other = (
+        Asked(trial.bars, orders) for orders in (trial.orders, take(trial.orders, np.sort(rows)))
+    )
+    return trial.parted(one, other, int(trial.orders.entry_bar[row]))
 
 
 def _shifted(answer: Fills, name: str, start: int) -> Any:
@@ -268,6 +307,7 @@ def _note(trial: Trial, check: str, moved: _Moved, *, fix: str, future: int | No
         stamp=stamp_at(trial.bars, bar),
         first_future_bar=future,
         fix=fix,
+        line=moved.line,
     )
 
 
@@ -335,7 +375,9 @@ def _swayed(trial: Trial, cut: int, rows: Int64, start: int, kind: Any) -> _Move
                 f"its {name} moves from {_word(name, old[i])} to {_word(name, new[i])} when bars "
                 f"from {cut} on are changed ({kind})"
             )
-            return _Moved(name, int(rows[i]), text)
+            bar = int(orders.entry_bar[i])
+            one, other = Asked(bars, orders), Asked(part(trial.bars, start, stop), orders)
+            return _Moved(name, int(rows[i]), text, partial(trial.parted, one, other, bar))
     return None
 
 
@@ -382,6 +424,7 @@ def _remember(trial: Trial) -> None:
                 f"{cut - 1} is the last one known: it remembers bars from earlier calls",
                 bar=bar,
                 fix=PURITY_FIX,
+                line=trial.read,
             )
             return
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 
 from ffm_core.bars.table import Bars
+from ffm_core.causal.blame import Blame, accuse, blame, origin
 from ffm_core.causal.notes import Call, Notes, caller, stamp_at, unlike
 from ffm_core.errors import StrategyError
 from ffm_core.keyed import keyed
@@ -19,6 +21,17 @@ COMPARED = ("exit_bar", "exit_price", "reason", "mfe_r", "mae_r", "r_gross")
 LEAD_BARS = 256  # bars before an entry that are shown first; if they do not do, all are
 PURITY_FIX = "return new arrays, keep nothing between calls and draw from no global generator"
 _TOGETHER = 48  # orders asked for at one cut
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a policy is called with."""
+
+    bars: Bars
+    orders: Orders
+
+    def __len__(self) -> int:
+        return len(self.bars)
 
 
 class Trial:
@@ -60,7 +73,7 @@ class Trial:
         for name, copy in copies.items():
             if copy is not None and unlike(np.asarray(given[name]), copy).any():
                 message = f"it edits orders.{name}, which it is given"
-                self.notes.add("purity", message, column=name, fix=PURITY_FIX)
+                self.notes.add("purity", message, column=name, fix=PURITY_FIX, line=self.read)
         return self._checked(answer, len(orders.entry_bar))
 
     def _checked(self, answer: Any, n: int) -> Fills | None:
@@ -90,6 +103,26 @@ class Trial:
             entry_bar=self.orders.entry_bar[rows] - start,
             flat=None if flat is None else flat[start:stop],
         )
+
+    def read(self) -> Blame | None:
+        """Return a line that looks impure."""
+        return accuse(self.policy.simulate, "purity")
+
+    def made(self, row: int, column: str) -> Blame | None:
+        """Return the line after which an order's wrong answer first stands."""
+        value = float(getattr(self.full, column)[row])
+        given = Asked(self.bars, self.orders)
+        return origin(self.simulate, given, int(self.orders.entry_bar[row]), value)
+
+    def parted(self, one: Asked, other: Asked, bar: int) -> Blame | None:
+        """Return the line where two calls part, for the order entered at ``bar`` of both."""
+        return blame(self.simulate, one, other, bar, bar + 1)
+
+    @property
+    def simulate(self) -> Callable[[Asked], Any]:
+        """The policy as a function of bars and orders together."""
+        function, params = self.policy.simulate, self.params
+        return lambda asked: function(asked.bars, asked.orders, dict(params))
 
     def near(self, cut: int, first: int | None = None) -> Int64:
         """Return orders entered before a cut that ended shortly before it, or later."""
@@ -169,7 +202,7 @@ _FAULTS = {
 
 
 def complete(trial: Trial) -> bool:
-    """Note orders without an answer; return whether all have exit bars to build on."""
+    """Note orders without an answer; return whether the others can be built on."""
     full, orders = trial.full, trial.orders
     total = len(trial.bars)
     outside = (full.exit_bar < orders.entry_bar) | (full.exit_bar >= total)
@@ -178,11 +211,11 @@ def complete(trial: Trial) -> bool:
     note_first(trial, "unknown", (full.reason <= 0) | (full.reason >= len(REASONS)))
     priced = np.isfinite(full.exit_price) & np.isfinite(full.r_gross)
     note_first(trial, "silent", ~skipped & ~priced)
-    note_first(trial, "early", (full.reason == DATA_END) & (full.exit_bar != total - 1))
     if outside.any():
         return False
-    note_first(trial, "left out", skipped & ~_tied(trial))
-    return True
+    untold = skipped & ~_tied(trial)
+    note_first(trial, "left out", untold)
+    return not untold.any()
 
 
 def _tied(trial: Trial) -> Bool:
@@ -205,6 +238,9 @@ def sound(trial: Trial) -> None:
     """Note prices and multiples that the bars do not allow."""
     bars, orders, full = trial.bars, trial.orders, trial.full
     entry = bars.open[orders.entry_bar]
+    if not trial.notes.found("horizon"):
+        early = (full.reason == DATA_END) & (full.exit_bar != len(bars) - 1)
+        note_first(trial, "early", early)
     wrong = (full.entry_bar != orders.entry_bar) | ~(np.abs(full.entry_price - entry) <= 1e-9)
     note_first(trial, "entry", wrong)
     latest = orders.entry_bar + orders.horizon_bars - 1
@@ -255,7 +291,8 @@ def note_first(trial: Trial, fault: str, bad: Bool) -> None:
         bar=bar,
         stamp=stamp_at(trial.bars, bar),
         fix=fix,
+        line=lambda: trial.made(row, column),
     )
 
 
-__all__ = ["COMPARED", "LEAD_BARS", "PURITY_FIX", "Trial", "complete", "sound", "take"]
+__all__ = ["COMPARED", "LEAD_BARS", "PURITY_FIX", "Asked", "Trial", "complete", "sound", "take"]

@@ -9,11 +9,14 @@ must answer the same.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from ffm_core.causal.blame import Blame, accuse, blame
 from ffm_core.causal.cuts import detection_bound
 from ffm_core.causal.notes import Call, Notes, caller, stamp_of, unlike
 from ffm_core.errors import StrategyError
@@ -33,6 +36,7 @@ _ROWS_FIX = (
     "from that row alone"
 )
 _SEED_FIX = "draw from the given seed only, with one thread or an order that does not matter"
+_KEEPS_FIX = "keep nothing between fits; prepare() and fit() begin anew on every fold"
 _PURITY_FIX = "change nothing that is passed in and keep nothing between calls of plan()"
 
 
@@ -84,10 +88,13 @@ def falsify_learner(
     trial = _Trial(learner, train, validation, asked, seed, signal_only, call)
     if len(asked) == 0:
         return trial.notes.certificate(1.0)
-    model = trial.fit()
+    model = trial.model = trial.fit()
     truth = trial.plan(model, trial.test)
-    drawn = _parts(trial, model, truth)
-    _later(trial, model, truth)
+    drawn = 0
+    if _agrees(trial, model, truth):
+        drawn = _parts(trial, model, truth)
+        trial.plan(model, _blind(trial.validation))
+        _agrees(trial, model, truth)
     if not trial.notes.found("purity"):
         _refit(trial, truth)
     return trial.notes.certificate(detection_bound(drawn))
@@ -119,13 +126,15 @@ class _Trial:
         self.notes = Notes(self.name)
         self.train, self.validation, self.test = train, validation, test
         self.seed = seed
+        self.model: Model | None = None
         self._learner = learner
         self._signal_only = signal_only
         self._call = caller(self.name, call, "it must accept any rows, a single one too")
 
-    def fit(self) -> Model:
-        """Fit anew, on copies."""
-        train, validation = _copy(self.train), _copy(self.validation)
+    def fit(self, rows: Int64 | None = None) -> Model:
+        """Fit anew, on copies; on some training rows only, where they are given."""
+        given = self.train if rows is None else _take(self.train, rows)
+        train, validation = _copy(given), _copy(self.validation)
         handle = self._call(self._learner.prepare, train)
         model: Model = self._call(
             self._learner.fit,
@@ -135,7 +144,7 @@ class _Trial:
             seed=self.seed,
             signal_only=self._signal_only,
         )
-        self._unchanged(train, self.train, "train")
+        self._unchanged(train, given, "train")
         self._unchanged(validation, self.validation, "validation")
         return model
 
@@ -164,11 +173,20 @@ class _Trial:
             self.note("values", "score", row, "the score is not finite", "score every row")
         return _Answers(**found)
 
-    def note(self, check: str, column: str, row: int, text: str, fix: str) -> None:
+    def note(
+        self,
+        check: str,
+        column: str,
+        row: int,
+        text: str,
+        fix: str,
+        line: Callable[[], Blame | None] | None = None,
+    ) -> None:
         """Note a failure at one of the rows asked for."""
         stamp = stamp_of(int(self.test.t_us[row])) if 0 <= row < len(self.test) else ""
         told = f"the decision of {stamp}: {text}" if stamp else text
-        self.notes.add(check, told, column=column, bar=row, stamp=stamp, fix=fix)
+        line = line or (lambda: accuse((self._learner, self.model), check))
+        self.notes.add(check, told, column=column, bar=row, stamp=stamp, fix=fix, line=line)
 
     def _unchanged(self, given: View, truth: View, what: str) -> None:
         for name, values in _arrays(given).items():
@@ -242,11 +260,13 @@ def _parts(trial: _Trial, model: Model, truth: _Answers) -> int:
     ]
     for rows, how in picks:
         if len(rows):
-            _compare(trial, truth, trial.plan(model, _take(trial.test, rows)), rows, how)
+            _compare(trial, model, truth, rows, how)
     return n  # each was shown without a random half of the others
 
 
-def _compare(trial: _Trial, truth: _Answers, part: _Answers, rows: Int64, how: str) -> None:
+def _compare(trial: _Trial, model: Model, truth: _Answers, rows: Int64, how: str) -> None:
+    view = _take(trial.test, rows)
+    part = trial.plan(model, view)
     trial.notes.cuts += 1
     trial.notes.rows += len(rows)
     for name in _ANSWERS:
@@ -262,7 +282,16 @@ def _compare(trial: _Trial, truth: _Answers, part: _Answers, rows: Int64, how: s
                 f"its {name} is {whole[row]:.6g} when {len(whole)} rows are shown and "
                 f"{shown[i]:.6g} when {how}",
                 _ROWS_FIX,
+                partial(_line, trial, model, view, rows, row),
             )
+
+
+def _line(trial: _Trial, model: Model, view: View, rows: Int64, row: int) -> Blame | None:
+    """Trace both calls where the rows shown are the first ones; read the code elsewhere."""
+    found = None
+    if (rows == np.arange(len(rows))).all():
+        found = blame(model.plan, trial.test, view, row, row + 1)
+    return found or accuse(model, "rows")
 
 
 def _size(values: Float64) -> float:
@@ -276,28 +305,35 @@ def _apart(a: Float64, b: Float64, size: float) -> Any:
         return unlike(a, b) & ~(np.abs(a - b) <= room)
 
 
-def _later(trial: _Trial, model: Model, truth: _Answers) -> None:
-    """Ask again after all other questions, and after a look at validation rows."""
-    trial.plan(model, _blind(trial.validation))
-    _same(trial, truth, trial.plan(model, trial.test), "purity",
-          "a later call of plan() on the same rows disagrees", _PURITY_FIX)  # fmt: skip
+def _agrees(trial: _Trial, model: Model, truth: _Answers) -> bool:
+    """Ask for all rows once more; return whether the answers are the same."""
+    problem = "two calls of plan() on the same rows disagree"
+    return _same(trial, truth, trial.plan(model, trial.test), "purity", problem, _PURITY_FIX)
 
 
 def _refit(trial: _Trial, truth: _Answers) -> None:
-    """Fit once more with the same seed."""
-    second = trial.plan(trial.fit(), trial.test)
-    _same(trial, truth, second, "determinism", "two fits with one seed disagree", _SEED_FIX)
+    """Fit once more with the same seed; and again after other rows, as the next fold is."""
+    again = trial.plan(trial.fit(), trial.test)
+    problem = "two fits with one seed disagree"
+    if not _same(trial, truth, again, "determinism", problem, _SEED_FIX):
+        return
+    trial.fit(np.arange(0, len(trial.train), 2))
+    after = trial.plan(trial.fit(), trial.test)
+    _same(trial, truth, after, "purity", "a fit on other rows changes the next one", _KEEPS_FIX)
 
 
 def _same(
     trial: _Trial, truth: _Answers, other: _Answers, check: str, problem: str, fix: str
-) -> None:
+) -> bool:
+    agree = True
     for name in _ANSWERS:
         a, b = getattr(truth, name), getattr(other, name)
         if unlike(a, b).any():
             row = int(np.argmax(unlike(a, b)))
             text = f"{problem}: the {name} is {a[row]:.9g} and {b[row]:.9g}"
             trial.note(check, name, row, text, fix)
+            agree = False
+    return agree
 
 
 def thin(view: View, limit: int) -> View:

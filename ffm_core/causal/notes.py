@@ -9,11 +9,14 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ffm_core.bars.table import Bars
+from ffm_core.causal.blame import Blame
 from ffm_core.errors import FFMError, StrategyError
 from ffm_core.records import Certificate, Failure
 from ffm_core.types import Bool
 
 Call: TypeAlias = Callable[..., Any]
+# What to read first: later findings may follow from earlier ones.
+_RANK = ("purity", "determinism", "rows", "horizon", "completeness", "values")
 
 
 class Notes:
@@ -30,6 +33,7 @@ class Notes:
         self.cuts = 0
         self.rows = 0
         self._failures: dict[tuple[str, str], Failure] = {}
+        self._lines: dict[str, Blame | None] = {}
 
     def add(
         self,
@@ -41,11 +45,18 @@ class Notes:
         stamp: str = "",
         first_future_bar: int | None = None,
         fix: str = "",
+        line: Callable[[], Blame | None] | None = None,
     ) -> None:
-        """Keep a failure unless its check and column have one of an earlier bar."""
+        """Keep a failure unless its check and column have one of an earlier bar.
+
+        ``line`` finds the line of the plug-in; it is asked once per check.
+        """
         known = self._failures.get((check, column))
         if known is not None and known.bar <= bar:
             return
+        if line is not None and check not in self._lines:
+            self._lines[check] = line()
+        guilty = self._lines.get(check)
         self._failures[check, column] = Failure(
             subject=self.subject,
             check=check,
@@ -54,7 +65,8 @@ class Notes:
             stamp=stamp,
             first_future_bar=first_future_bar,
             message=message,
-            fix=fix,
+            fix=f"this line: {guilty.why}; {fix}" if guilty is not None and guilty.why else fix,
+            line="" if guilty is None else str(guilty),
         )
 
     def found(self, *checks: str) -> bool:
@@ -68,7 +80,8 @@ class Notes:
 
     def certificate(self, detection_bound: float) -> Certificate:
         """Return what was done and found."""
-        failures = tuple(self._failures.values())
+        found = self._failures.values()
+        failures = tuple(sorted(found, key=lambda failure: _RANK.index(failure.check)))
         return Certificate(
             status="broken" if failures else "clean",
             subjects=(self.subject,),

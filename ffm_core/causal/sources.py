@@ -14,6 +14,7 @@ from types import CodeType, FunctionType, MethodType
 import ffm_core
 
 _CORE = Path(ffm_core.__file__).resolve().parent
+_HERE = Path(__file__).resolve().parent  # the falsifier itself is nobody's plug-in
 _ENTRIES = ("decide", "batch", "compute", "simulate", "plan", "fit", "prepare", "stream", "change")
 _DEPTH = 6
 _CHARS = 120
@@ -244,7 +245,7 @@ def _files_of(codes: list[CodeType]) -> list[Path]:
     for path in foreign:
         found[_package(path)] = None
     if not found:  # a record of ours: the room it stands in
-        found = {path.parent: None for path in paths}
+        found = {path.parent: None for path in paths if path.parent != _HERE}
     return list(found)
 
 

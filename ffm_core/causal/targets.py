@@ -9,11 +9,14 @@ lets training rows see validation rows.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ffm_core.bars.table import Bars
+from ffm_core.causal.blame import Blame, accuse, blame, origin
 from ffm_core.causal.cuts import detection_bound, sample_cuts
 from ffm_core.causal.notes import Call, Notes, caller, first_later, stamp_at, unlike
 from ffm_core.causal.series import MUTATIONS, edited, fingerprint, mirrored, part, with_future
@@ -26,6 +29,7 @@ MAX_CUTS = 400
 _MUTATED = 90
 _MIRRORED = 24
 _ENOUGH = 5
+_SHOWN = 2_000  # later bars shown when the line is looked for
 
 _HONEST_FIX = (
     "give as end_bar the last bar the value reads, and NaN with end_bar -1 until that bar is known"
@@ -125,7 +129,14 @@ class _Trial:
         return answer
 
     def note(
-        self, check: str, column: str, bar: int, text: str, fix: str, future: int | None = None
+        self,
+        check: str,
+        column: str,
+        bar: int,
+        text: str,
+        fix: str,
+        future: int | None = None,
+        line: Callable[[], Blame | None] | None = None,
     ) -> None:
         """Note a failure at a bar."""
         if future is not None:
@@ -139,7 +150,12 @@ class _Trial:
             stamp=stamp_at(self.bars, bar),
             first_future_bar=future,
             fix=fix,
+            line=line or (lambda: accuse(self.target.compute, check)),
         )
+
+    def made(self, row: int, value: float) -> Blame | None:
+        """Return the line after which a value of the full series first stands at a row."""
+        return origin(self.target.compute, self.bars, row, value)
 
 
 # --- one call on everything ---------------------------------------------------------------
@@ -205,7 +221,8 @@ def _sound(trial: _Trial) -> None:
         if bad.any():
             first = int(np.argmax(bad))
             words = f"{text} ({full.value[first]:.6g}, end bar {full.end_bar[first]})"
-            trial.note(check, column, first, words, fix)
+            value = float(getattr(full, column)[first])
+            trial.note(check, column, first, words, fix, line=partial(trial.made, first, value))
 
 
 # --- later bars ---------------------------------------------------------------------------
@@ -230,19 +247,28 @@ def _withhold(trial: _Trial, cuts: Int64) -> None:
             f"{_said(trial.full, row)} in the full series",
             _HONEST_FIX,
             future,
+            partial(_line, trial, cut, row, answer),
         )
         failing += 1
         if failing == _ENOUGH:
             return
 
 
+def _line(trial: _Trial, cut: int, row: int, answer: TargetValues) -> Blame | None:
+    if np.isnan(answer.value[row]):  # it ends later than it says
+        return trial.made(row, float(trial.full.end_bar[row]))
+    compute, stop = trial.target.compute, min(len(trial.bars), cut + _SHOWN)
+    shown, short = part(trial.bars, 0, stop), part(trial.bars, 0, cut)
+    return blame(compute, shown, short, row, row + 1)
+
+
 def _moved(truth: TargetValues, answer: TargetValues, cut: int) -> int:
-    """Return the first row complete before a cut, by either answer, that differs; else -1."""
+    """Return the last row complete before a cut, by either answer, that differs; else -1."""
     whole = TargetValues(value=truth.value[:cut], end_bar=truth.end_bar[:cut])
     part_ = TargetValues(value=answer.value[:cut], end_bar=answer.end_bar[:cut])
     complete = [(one.end_bar >= 0) & (one.end_bar < cut) for one in (whole, part_)]
     wrong = _unlike(whole, part_) & (complete[0] | complete[1])
-    return int(np.argmax(wrong)) if wrong.any() else -1
+    return int(np.flatnonzero(wrong)[-1]) if wrong.any() else -1
 
 
 def _said(answer: TargetValues, row: int) -> str:

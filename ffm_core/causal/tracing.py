@@ -305,7 +305,7 @@ def _look(
     rows: Values = {}
     plain: Values = {}
     for key, member in _members(name, value, recorder, 2):
-        size = len(member) if hasattr(member, "__len__") and np.ndim(member) else -1
+        size = _length(member)
         at = indices.get(size)
         if size == recorder.n_bars:
             array = _array(member[recorder.lo : recorder.hi])
@@ -347,6 +347,13 @@ def _members(name: str, value: Any, recorder: Recorder, depth: int) -> Iterator[
 def _is_pandas_frame(value: Any) -> bool:
     kind = type(value)
     return kind.__module__.partition(".")[0] == "pandas" and kind.__name__ == "DataFrame"
+
+
+def _length(value: Any) -> int:
+    """Return how many entries a value has along its first axis, -1 when it is one number."""
+    if isinstance(value, np.ndarray):
+        return len(value) if value.ndim else -1
+    return len(value) if isinstance(value, list | tuple) or hasattr(value, "to_numpy") else -1
 
 
 def _array(value: Any) -> np.ndarray[Any, Any] | None:
