@@ -165,6 +165,20 @@ def test_a_sweep_reads_three_until_its_mean_range_exists():
     assert found["swp_1h_age_norm"][36] == 1.0
 
 
+def test_swings_are_extremes_of_21_bars_told_ten_bars_later(both):
+    frame, found = both
+    atr = true_range(frame).rolling(14).mean()
+    trend = []
+    for side, name in (("max", "high"), ("min", "low")):
+        values = frame[name]
+        extreme = values.rolling(21, center=True).agg(side)
+        level = values.where(values == extreme).shift(10)
+        assert level.count() > 150
+        agree(found[f"str_swing_{name}_dist"], (frame["close"] - level.ffill()) / atr)
+        trend.append(np.sign(level.dropna().diff()).reindex(frame.index).ffill())
+    agree(found["str_structure_state"], trend[0].where(trend[0] == trend[1], 0.0).fillna(0.0))
+
+
 def test_momentum_speed_leaves_out_the_current_bar():
     close = 100 + np.cumsum(np.random.default_rng(6).normal(0, 1, 40))
 
