@@ -40,9 +40,11 @@ class Plain:
         self.sd10 = [self.sd(t, 10) for t in range(self.n)]
         self.sd20 = [self.sd(t, 20) for t in range(self.n)]
         self.usual = [self.median(t) for t in range(self.n)]
+        self.every = {sign: self.every_pivot(sign) for sign in (1, -1)}
 
     def one_contract(self, first, last):
-        return first >= 0 and len(set(self.contract[first : last + 1])) == 1
+        # a contract never comes back, so equal ends are one contract
+        return first >= 0 and self.contract[first] == self.contract[last]
 
     def open_ahead(self, t, horizon):
         if t + horizon >= self.n or not self.one_contract(t, t + horizon):
@@ -111,16 +113,19 @@ class Plain:
         box = self.c[t - 19 : t + 1]
         return float(all(min(box) <= x <= max(box) for x in self.c[t + 1 : t + 11]))
 
-    def pivots(self, t, sign):
-        """Closes of this contract beyond the ten on each side, confirmed by t."""
+    def every_pivot(self, sign):
+        """Bars whose close lies beyond the ten on each side."""
         found = []
-        for p in range(t - 10, 9, -1):  # the last two are all that matters
+        for p in range(10, self.n - 10):
             others = self.c[p - 10 : p] + self.c[p + 1 : p + 11]
-            if sign * self.c[p] > max(sign * x for x in others) and self.one_contract(p - 10, t):
-                found.insert(0, self.c[p])
-            if len(found) == 2:
-                break
+            if sign * self.c[p] > max(sign * x for x in others):
+                found.append(p)
         return found
+
+    def pivots(self, t, sign):
+        """Closes of the pivots of this contract that are confirmed by t."""
+        bars = [p for p in self.every[sign] if p + 10 <= t and self.one_contract(p - 10, t)]
+        return [self.c[p] for p in bars]
 
     def structure_break(self, t):
         highs, lows = self.pivots(t, 1), self.pivots(t, -1)
