@@ -12,6 +12,7 @@ from ffm_core.records import FeatureSet
 _HOMES = {
     "ffm68": ("ffm_core.features.ffm68", "FFM68"),
     "ffm68-legacy": ("ffm_core.features.ffm68_legacy", "FFM68_LEGACY"),
+    "qe150": ("ffm_core.features.qe150", "QE150"),
     "trivial8": ("ffm_core.features.trivial8", "TRIVIAL8"),
 }
 
