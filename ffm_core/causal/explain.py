@@ -12,7 +12,7 @@ from ffm_core.causal.link import Halted
 from ffm_core.causal.locate import line_of
 from ffm_core.causal.rows import Rows, differences
 from ffm_core.causal.session import Finding, Session
-from ffm_core.causal.subjects import LOOKBACK, History
+from ffm_core.causal.subjects import LOOKBACK
 from ffm_core.errors import StrategyError
 from ffm_core.records import Failure
 
@@ -69,6 +69,11 @@ def _failure(session: Session, finding: Finding, *, search: bool) -> Failure:
         message, fix = _peek(session, finding, future)
     else:
         message, fix = _plain(session, finding)
+    line, why = line_of(session, finding, future) if search else (finding.line, "")
+    if session.subject.private:
+        line = ""
+    if why:
+        fix = f"{why}; {fix}"
     return Failure(
         subject=f"{session.subject.name} on {session.bars.stream}",
         check=finding.check,
@@ -78,7 +83,7 @@ def _failure(session: Session, finding: Finding, *, search: bool) -> Failure:
         first_future_bar=future,
         message=message,
         fix=fix,
-        line=line_of(session, finding) if search else finding.line,
+        line=line,
     )
 
 
@@ -227,7 +232,7 @@ def _within(bars: Bars, spans: list[tuple[int, int]], size: int) -> bool:
 
 def _history(session: Session, finding: Finding) -> tuple[str, str]:
     found = finding.difference
-    declared = _declared(session, found.column)
+    declared = session.declared(found.column)
     drifts = session.subject.recursive is None or found.column in session.subject.recursive
     said = " and ".join(
         f"{count} {unit}"
@@ -248,13 +253,6 @@ def _history(session: Session, finding: Finding) -> tuple[str, str]:
     if enough is None:
         return message, "declare history_bars=None: it depends on where the series starts"
     return message, f"declare history_bars={enough}, which would do here, or None"
-
-
-def _declared(session: Session, column: str) -> History:
-    for history in session.subject.histories:
-        if history.columns is None or column in history.columns:
-            return history
-    return session.subject.histories[-1]
 
 
 def _sufficient(session: Session, declared: int) -> int | None:

@@ -32,6 +32,7 @@ from ffm_core.causal.link import Halted, Link
 from ffm_core.causal.session import DETECTORS, Series, Session
 from ffm_core.causal.shipping import Given, Opener
 from ffm_core.causal.subjects import Call, FeatureSubject, LabelerSubject, Subject
+from ffm_core.causal.watch import own_line
 from ffm_core.errors import ConfigError
 from ffm_core.records import Certificate, FeatureSet, Labeler, Params
 from ffm_core.types import Int64
@@ -284,7 +285,8 @@ class _Case:
         for session in self._sessions:
             seconds = budget.seconds_for(len(session.bars))
             try:
-                with limited(seconds, budget.memory_bytes):
+                roots = session.subject.roots()
+                with limited(seconds, budget.memory_bytes, partial(own_line, roots=roots)):
                     stages.truth(session, answers.get(session.index))
             except OverBudget as over:
                 session.stopped = True

@@ -167,6 +167,13 @@ class Session:
         """The rows of the full series."""
         return self.subject.rows(self.full, 0, len(self.bars))
 
+    def declared(self, column: str) -> History:
+        """Return the history that a column declares."""
+        for history in self.subject.histories:
+            if history.columns is None or column in history.columns:
+                return history
+        return self.subject.histories[-1]
+
     def wants(self, *checks: str) -> bool:
         """Whether any of these may be found."""
         return not self.detectors.isdisjoint(checks)

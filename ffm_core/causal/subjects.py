@@ -55,6 +55,7 @@ class Subject(Protocol):
     histories: tuple[History, ...]  # longest last
     recursive: frozenset[str] | None  # columns that may drift a little; None: all
     streams: bool
+    function: Callable[..., Any]  # what the plug-in's author wrote
     call: Call | None  # who words its errors in this process
 
     def roots(self) -> tuple[str, ...]:
@@ -147,6 +148,7 @@ class LabelerSubject:
         self.histories: tuple[History, ...] = (History(bars=bars, days=None),)
         self.recursive = _recursive(labeler.memory, labeler.columns, _FIELDS)
         self.streams = False
+        self.function = labeler.decide
         self._labeler = labeler
         self._params = dict(params)
         self._call: Call = call or direct(self.name)
@@ -237,6 +239,7 @@ class FeatureSubject:
         self.histories = _histories(feature_set)
         self.recursive = _recursive(feature_set.memory, feature_set.columns)
         self.streams = feature_set.stream is not None
+        self.function = feature_set.batch
         self._set = feature_set
         self._call: Call = call or direct(self.name)
         self.call = call

@@ -11,7 +11,7 @@ import inspect
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial, wraps
@@ -97,6 +97,29 @@ def _unwrapped(functions: Iterable[Callable[..., Any]]) -> Iterator[Callable[...
             yield type(plain)
 
 
+def own_line(stack: Iterable[traceback.FrameSummary], roots: Collection[str]) -> str:
+    """Return ``file.py:42: source`` of the innermost frame that belongs to a plug-in.
+
+    Parameters
+    ----------
+    stack : iterable of FrameSummary
+        Outermost frame first.
+    roots : collection of str
+        As :func:`roots_of` gives them.
+    """
+    own = [frame for frame in stack if is_own(os.path.realpath(frame.filename), roots)]
+    return _said(own[-1]) if own else ""
+
+
+def is_own(path: str, roots: Collection[str]) -> bool:
+    """Whether a file belongs to one of the roots."""
+    return any(path == root or (root.endswith("/") and path.startswith(root)) for root in roots)
+
+
+def _said(frame: traceback.FrameSummary) -> str:
+    return f"{Path(frame.filename).name}:{frame.lineno}: {frame.line or ''}".rstrip(": ")
+
+
 class Watch:
     """Collects what plug-ins open; one per process.
 
@@ -136,8 +159,7 @@ class Watch:
 
     def line(self, stack: Iterable[traceback.FrameSummary]) -> str:
         """Return the innermost line of the plug-in in a stack, outermost frame first."""
-        own = [frame for frame in stack if self._is_own(os.path.realpath(frame.filename))]
-        return self._said(own[-1]) if own else ""
+        return own_line(stack, self._roots)
 
     def _wrap(self, module: str, names: Iterable[str]) -> None:
         try:
@@ -183,7 +205,7 @@ class Watch:
         whole = os.path.realpath(name)
         if whole.startswith(self._allowed) or "/zoneinfo/" in whole or "/tzdata/" in whole:
             return
-        if not writes and whole.startswith(self._installed) and not self._is_own(whole):
+        if not writes and whole.startswith(self._installed) and not is_own(whole, self._roots):
             return
         self._note(f"{'writes' if writes else 'opens'} the file {name}")
 
@@ -194,13 +216,10 @@ class Watch:
         self._on = False  # reading the source line opens a file
         try:
             stack = traceback.StackSummary.extract([(frame, frame.f_lineno)])
-            found = Access(what, self._said(stack[0]))
+            found = Access(what, _said(stack[0]))
         finally:
             self._on = True
         self._found[found] = None
-
-    def _said(self, frame: traceback.FrameSummary) -> str:
-        return f"{Path(frame.filename).name}:{frame.lineno}: {frame.line or ''}".rstrip(": ")
 
     def _plug_in(self, frame: FrameType | None) -> FrameType | None:
         """Return the innermost frame of the plug-in; None where an import or library acts."""
@@ -209,7 +228,7 @@ class Watch:
             if file.startswith("<frozen importlib"):
                 return None
             whole = os.path.realpath(file)
-            if self._is_own(whole):
+            if is_own(whole, self._roots):
                 return frame
             if "/numba/" in whole or "/llvmlite/" in whole:
                 return None
@@ -217,10 +236,6 @@ class Watch:
                 return frame  # a helper that lies beside the plug-in
             frame = frame.f_back
         return None
-
-    def _is_own(self, path: str) -> bool:
-        return any(path == root or (root.endswith("/") and path.startswith(root))
-                   for root in self._roots)  # fmt: skip
 
 
 def _host(event: str, args: tuple[Any, ...]) -> str:
@@ -233,4 +248,4 @@ def _host(event: str, args: tuple[Any, ...]) -> str:
     return ":".join(str(part) for part in parts)
 
 
-__all__ = ["Access", "Watch", "roots_of"]
+__all__ = ["Access", "Watch", "is_own", "own_line", "roots_of"]

@@ -155,9 +155,10 @@ class Desk:
             )
 
     def blame(self, index: int, question: Any) -> Any:
-        """Run a tracing function on a subject; see :mod:`.locate`."""
-        with self._guarded(index):
-            return question.answer(self._subjects[index], self._held.bars, self._setup.seed)
+        """Look for the line of a subject that is at fault; see :mod:`.locate`."""
+        return question.answer(
+            self._subjects[index], self._held.bars, self._setup.seed, self._other
+        )
 
     def _run(self, index: int, bars: Bars) -> Any:
         with self._guarded(index):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ffm_core.evaluate.asking import ask
 from ffm_core.evaluate.executor import Executor
 from ffm_core.evaluate.finding import Job
 from ffm_core.evaluate.plan import tasks_of
 from ffm_core.evaluate.progress import Progress
-from ffm_core.evaluate.streams import StreamTask, certify_stream
+from ffm_core.evaluate.streams import StreamTask, certify_stream, decide
 from ffm_core.records import Certificate
 
 
@@ -60,7 +59,7 @@ def check(job: Job, progress: Progress) -> tuple[Checked, ...]:
 
 def _check_stream(task: StreamTask) -> Checked:
     parts = task.source.open()
-    decisions = parts.call(ask, parts.labeler, task.bars, task.params)
+    decisions = decide(task, parts)
     return Checked(
         stream=task.bars.stream,
         bars=len(task.bars),

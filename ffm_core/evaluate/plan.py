@@ -23,6 +23,8 @@ from ffm_core.runs.ledger import Ledger
 from ffm_core.runs.resolve import check_params
 from ffm_core.types import Bool, Int32, Int64
 
+_OTHER_BARS = 4_096  # of another stream, enough for any future that is spliced in
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seal:
@@ -203,9 +205,19 @@ def tasks_of(
             seed=config.seed,
             code_hash=code_hash,
             home=home,
+            other=_other(bars, item),
         )
         for item in bars
     )
+
+
+def _other(bars: Sequence[Any], item: Any) -> Any:
+    """Return the end of the next stream of another instrument, or None."""
+    symbol = item.instrument.symbol
+    others = [other for other in bars if other.instrument.symbol != symbol]
+    later = (other for other in others if other.instrument.symbol > symbol)
+    found = next(later, others[0] if others else None)
+    return None if found is None else found[max(len(found) - _OTHER_BARS, 0) :]
 
 
 def _exit_params(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,7 +17,11 @@ import numpy as np
 from ffm_core.bars import Bars
 from ffm_core.bars.primitives import atr_wilder
 from ffm_core.bars.sessions import day_grid, exchange_hours, trading_days
-from ffm_core.causal.falsify import falsify_feature_set, falsify_labeler, merge
+from ffm_core.causal.budget import Budget, OverBudget, limited, over_budget
+from ffm_core.causal.falsify import falsify, merge
+from ffm_core.causal.series import part
+from ffm_core.causal.subjects import FeatureSubject, LabelerSubject, Subject
+from ffm_core.causal.watch import own_line, roots_of
 from ffm_core.evaluate.asking import ask
 from ffm_core.labels.outcomes import outcomes
 from ffm_core.records import (
@@ -72,6 +77,7 @@ class StreamTask:
     seed: int
     code_hash: str
     home: Path
+    other: Bars | None = None  # bars of another stream, whose future the falsifier splices in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +101,7 @@ def prepare_stream(task: StreamTask) -> Stream:
     """Decide, falsify, simulate and compute features for one stream."""
     parts = task.source.open()
     bars = task.bars
-    decisions = parts.call(ask, parts.labeler, bars, task.params)
+    decisions = decide(task, parts)
     certificate = certify_stream(task, parts, decisions)
     labels = simulate(bars, decisions, parts.label_policy, task.label_params, task)
     same = parts.run_policy is parts.label_policy and task.run_params == task.label_params
@@ -119,6 +125,25 @@ def prepare_stream(task: StreamTask) -> Stream:
         features=_features(parts, bars, decisions),
         certificate=certificate,
     )
+
+
+def decide(task: StreamTask, parts: Parts) -> Decisions:
+    """Ask the labeler for the decisions of a stream, within its budget.
+
+    Raises
+    ------
+    StrategyError
+        When it raises, breaks its contract, or goes over its budget.
+    """
+    budget, labeler = Budget(), parts.labeler
+    placed = partial(own_line, roots=() if labeler.private else roots_of([labeler.decide]))
+    given = part(task.bars, 0, len(task.bars))  # what it edits is no bar of ours
+    try:
+        with limited(budget.seconds_for(len(given)), budget.memory_bytes, placed):
+            found: Decisions = parts.call(ask, labeler, given, task.params)
+    except OverBudget as over:
+        raise over_budget(f"labeler {labeler.name!r}", over) from over
+    return found
 
 
 def simulate(
@@ -153,43 +178,71 @@ def _features(parts: Parts, bars: Bars, decisions: Decisions) -> dict[str, Float
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """Opens what is computed from a stream, here and in the falsifier's worker."""
+
+    source: Source
+    params: Params
+
+    def open(self) -> tuple[Subject, ...]:
+        """Return the labeler, then the feature sets."""
+        parts = self.source.open()
+        labeler = LabelerSubject(parts.labeler, self.params, parts.call)
+        return (labeler, *(FeatureSubject(chosen, None) for chosen in parts.feature_sets))
+
+
 def certify_stream(task: StreamTask, parts: Parts, decisions: Decisions) -> Certificate:
-    """Return the falsifier's certificate, from the cache when nothing changed."""
+    """Return the falsifier's certificate, from the cache where nothing changed."""
     cache = Cache(task.home)
-    found = [_cached(cache, _labeler_key(cache, task, parts), lambda: falsify_labeler(
-        parts.labeler, task.bars, task.params, seed=task.seed, call=parts.call))]  # fmt: skip
-    for feature_set in parts.feature_sets:
-        key = cache.key(
-            "certify-features", NUMERICS, task.code_hash, feature_set.name, task.bars.sha256,
-            task.seed, decisions.bar,
-        )  # fmt: skip
-
-        def prove(chosen: FeatureSet = feature_set) -> Certificate:
-            return falsify_feature_set(
-                chosen, task.bars, decisions_bars=decisions.bar, seed=task.seed
-            )
-
-        found.append(_cached(cache, key, prove))
-    return merge(found)
+    keys = [
+        _labeler_key(cache, task, parts),
+        *(_features_key(cache, task, chosen, decisions) for chosen in parts.feature_sets),
+    ]
+    found = [_stored(cache, key) for key in keys]
+    missing = [i for i, certificate in enumerate(found) if certificate is None]
+    if missing:
+        proven = falsify(
+            _Opened(task.source, task.params),
+            task.bars,
+            seed=task.seed,
+            decision_bars=decisions.bar,
+            others=() if task.other is None else (task.other,),
+            answers={0: decisions},
+            only=missing,
+        )
+        for i, certificate in zip(missing, proven, strict=True):
+            save_json(cache, keys[i], asdict(certificate))
+            found[i] = certificate
+    return merge(certificate for certificate in found if certificate is not None)
 
 
 def _labeler_key(cache: Cache, task: StreamTask, parts: Parts) -> str:
     params = json.dumps(dict(task.params), sort_keys=True)
     return cache.key(
-        "certify-labeler", NUMERICS, task.code_hash, parts.labeler.name, params,
-        task.bars.sha256, task.seed,
+        "certify-labeler", NUMERICS, task.code_hash, parts.labeler.name, params, *_what(task)
+    )
+
+
+def _features_key(cache: Cache, task: StreamTask, chosen: FeatureSet, decisions: Decisions) -> str:
+    return cache.key(
+        "certify-features", NUMERICS, task.code_hash, chosen.name, chosen.version,
+        decisions.bar, *_what(task),
     )  # fmt: skip
 
 
-def _cached(cache: Cache, key: str, prove: Callable[[], Certificate]) -> Certificate:
+def _what(task: StreamTask) -> tuple[str | int, ...]:
+    other = "" if task.other is None else task.other.sha256
+    return task.bars.sha256, other, task.seed
+
+
+def _stored(cache: Cache, key: str) -> Certificate | None:
     stored = load_json(cache, key)
-    if stored is not None:
-        failures = tuple(Failure(**failure) for failure in stored.pop("failures"))
-        subjects = tuple(stored.pop("subjects"))
-        return Certificate(**stored, subjects=subjects, failures=failures)
-    certificate = prove()
-    save_json(cache, key, asdict(certificate))
-    return certificate
+    if stored is None:
+        return None
+    failures = tuple(Failure(**failure) for failure in stored.pop("failures"))
+    subjects = tuple(stored.pop("subjects"))
+    return Certificate(**stored, subjects=subjects, failures=failures)
 
 
 def load_json(cache: Cache, key: str) -> Any:
