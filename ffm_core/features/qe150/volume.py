@@ -44,6 +44,7 @@ from ffm_core.jit import kernel
 from ffm_core.types import Float32, Float64, Int64
 
 DAYS = 20  # trading dates that times of day are compared with
+_N = len(COLUMNS)
 _ROWS = DAYS + 1  # those and the current one
 
 # Rings: first cell of each, its size behind it.
@@ -278,7 +279,7 @@ def _step(
 ) -> None:  # fmt: skip
     bar = i[_BAR]
     i[_BAR] = bar + 1
-    for column in range(25):
+    for column in range(_N):
         out[at + column] = np.nan
     local = wall_us(ts, n, n[ZONE_AT])
     date = trading_date(local, n)
@@ -296,7 +297,7 @@ def _step(
         _times(f, i, n, local, volume, out, at)
     else:
         out[at + 12] = np.nan
-    for column in range(25):
+    for column in range(_N):
         if bar < n[n[_WARMUP] + column]:
             out[at + column] = np.nan
 

@@ -10,9 +10,11 @@ import polars as pl
 import pytest
 
 from ffm_core.bars import Bars, Timeframe
-from ffm_core.bars.instruments import lookup
+from ffm_core.bars.instruments import known, lookup
 from ffm_core.bars.sessions import trading_days
 from ffm_core.bars.simulate import market
+from ffm_core.features.clock import wall_us
+from ffm_core.features.qe150.days import ZONE_AT, day_table, trading_date
 from ffm_core.features.qe150.expiry import FIRST_DAY, days_to_last_trade, last_trade_days
 from ffm_core.features.qe150.time import TIME
 from ffm_core.features.steps import run_programs
@@ -257,3 +259,15 @@ def test_beyond_the_tables_the_calendar_is_silent():
     assert math.isnan(row["tm_days_to_exp"])
     assert math.isnan(row["tm_month_end"])
     assert row["tm_dom"] == pytest.approx(4 / 30)
+
+
+@pytest.mark.parametrize("symbol", sorted({i.calendar: i.symbol for i in known()}.values()))
+def test_trading_dates_are_those_of_the_bars(symbol):
+    rng = np.random.default_rng(7)
+    hours = np.sort(rng.choice(24 * 365 * 49, 1_500, replace=False)).tolist()
+    hours += range(24 * 365 * 30, 24 * 365 * 31)  # and one year by the hour, weekends too
+    stamps = [dt.datetime(1990, 2, 1, tzinfo=UTC) + dt.timedelta(hours=h) for h in sorted(hours)]
+    bars = bars_at(stamps, symbol, "1h")
+    table = day_table(bars.instrument, bars.timeframe)
+    found = [trading_date(wall_us(ts, table, table[ZONE_AT]), table) for ts in bars.ts_us.tolist()]
+    np.testing.assert_array_equal(found, trading_days(bars))
