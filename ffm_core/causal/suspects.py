@@ -140,7 +140,7 @@ def _call(node: ast.Call) -> Iterator[Suspect]:
             yield Suspect(line, f"{name} by a negative number takes a later bar", "ahead")
     if name == "roll" and _negative(node.args[1] if len(node.args) > 1 else words.get("shift")):
         yield Suspect(line, "roll by a negative number takes a later bar", "ahead")
-    yield from _options(words, line)
+    yield from _options(name, words, line)
     if name in _BACKWARD:
         yield Suspect(line, "fills gaps with later values", "ahead")
     if name in _BOTH_SIDES:
@@ -166,19 +166,18 @@ def _text(node: ast.expr | None) -> str:
     return str(node.value) if isinstance(node, ast.Constant) else ""
 
 
-def _options(words: dict[str, ast.expr], line: int) -> Iterator[Suspect]:
+def _options(name: str, words: dict[str, ast.expr], line: int) -> Iterator[Suspect]:
     center = words.get("center")
     if isinstance(center, ast.Constant) and center.value:
         yield Suspect(center.lineno, "a centred window reads later bars", "ahead")
     for word in ("strategy", "direction", "method", "limit_direction", "mode"):
         value = _text(words.get(word))
-        if value in ("nearest", "forward") and word in ("strategy", "direction"):
+        joins = "join" in name or "merge" in name
+        if joins and value in ("nearest", "forward"):
             where = words[word].lineno
             yield Suspect(where, f"a join with {word}={value!r} finds later rows", "ahead")
-        if value in (*_BACKWARD, "backward") and word in ("strategy", "method", "limit_direction"):
-            joins = word == "strategy" and any(k in words for k in ("on", "left_on", "right_on"))
-            if not joins:
-                yield Suspect(line, "fills gaps with later values", "ahead")
+        if not joins and value in (*_BACKWARD, "backward") and word != "direction":
+            yield Suspect(line, "fills gaps with later values", "ahead")
 
 
 def _moved_up(node: ast.Call, name: str, line: int) -> Iterator[Suspect]:
@@ -222,7 +221,8 @@ def _outside(node: ast.Call, name: str, line: int) -> Iterator[Suspect]:
         yield Suspect(line, "opens a file or the network", "file")
     if name in _CLOCKS or owner[:1] == ["time"]:
         yield Suspect(line, "reads the clock", "clock")
-    drawn = name in _DRAWS and bool(set(owner) & {"random", "os", "uuid", "np"})
+    drawn = name in _DRAWS and bool(set(owner) & {"random", "os", "uuid"})
+    drawn = drawn and not any(isinstance(n, ast.Call) for n in ast.walk(node.func))
     if drawn or (name == "default_rng" and not node.args) or (name == "Random" and not node.args):
         yield Suspect(line, "draws without a seed of its own", "chance")
     if name == "seed" and "random" in owner:
