@@ -331,6 +331,17 @@ def test_structure_breaks_with_its_trend_or_against_it(make_bars, end, answer):
     assert value[confirmed] == answer
 
 
+def test_a_close_at_the_level_is_no_break(make_bars):
+    turns = [(0, 108), *[(t + 12, x) for t, x in RISING]]
+    touching = zigzag(*turns, (88, 118), (100, 112), (150, 112))  # 118 is the last high
+    value = target("context/structure_break").compute(shaped(make_bars, touching)).value
+    assert value[82] == 0.0
+    beyond = zigzag(*turns, (88, 118.25), (100, 112), (150, 112))
+    assert target("context/structure_break").compute(shaped(make_bars, beyond)).value[82] == 1.0
+    below = zigzag(*turns, (88, 110), (100, 112), (150, 112))  # 110 is the last low
+    assert target("context/structure_break").compute(shaped(make_bars, below)).value[82] == 0.0
+
+
 def test_a_target_keeps_its_trend_until_the_next_pivot_is_confirmed(make_bars):
     # Both highs of the falling market are known at bar t only ten bars after the second.
     falling = zigzag((0, 100), (15, 110), (30, 96), (45, 104), (60, 90), (75, 97), (110, 60))
