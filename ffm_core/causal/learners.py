@@ -136,7 +136,7 @@ class _Trial:
         given = self.train if rows is None else _take(self.train, rows)
         train, validation = _copy(given), _copy(self.validation)
         handle = self._call(self._learner.prepare, train)
-        model: Model = self._call(
+        model = self._call(
             self._learner.fit,
             handle,
             train,
@@ -146,6 +146,11 @@ class _Trial:
         )
         self._unchanged(train, given, "train")
         self._unchanged(validation, self.validation, "validation")
+        if not isinstance(model, Model):
+            raise StrategyError(
+                f"{self.name} fitted {type(model).__name__}, expected a model with plan()",
+                fix="return an object whose plan(view) returns ffm_core.records.Plan",
+            )
         return model
 
     def plan(self, model: Model, view: View) -> _Answers:
