@@ -20,6 +20,7 @@ MIN_RANDOM = 300
 # Share of the cuts that each family may take at most; the rest is drawn at random.
 _SHARES = {"decision": 0.40, "session": 0.12, "roll": 0.05, "clock": 0.02,
            "1d": 0.08, "4h": 0.05, "1h": 0.10}  # fmt: skip
+_RARE = ("clock", "roll", "session")
 _HIGHER_US = {"1h": 3_600_000_000, "4h": 14_400_000_000, "1d": 86_400_000_000}
 
 
@@ -152,11 +153,24 @@ def sample_cuts(
     chosen = {name: _draw(at, _quota(name, max_cuts), rng) for name, at in near.items()}
     placed = np.unique(np.concatenate(list(chosen.values())))
     n_random = min(max(MIN_RANDOM, max_cuts - len(placed)), max_cuts)
-    placed = _draw(placed, max(max_cuts - n_random, 0), rng)
+    placed = _thinned(chosen, placed, max(max_cuts - n_random, 0), rng)
     drawn = np.sort(rng.choice(pool, size=n_random, replace=False))
     at = np.unique(np.concatenate([placed, drawn]))
     families = {name: np.intersect1d(places, at) for name, places in near.items()}
     return Cuts(at=at, drawn=drawn, families={**families, "random": drawn})
+
+
+def _thinned(
+    chosen: Mapping[str, Int64], placed: Int64, limit: int, rng: np.random.Generator
+) -> Int64:
+    """Return at most ``limit`` places; those of the rare kinds first, which chance would miss."""
+    if len(placed) <= limit:
+        return placed
+    rare = np.empty(0, np.int64)
+    for name in _RARE:
+        rare = np.union1d(rare, _draw(chosen[name], limit // 2 - len(rare), rng))
+    rest = _draw(np.setdiff1d(placed, rare), limit - len(rare), rng)
+    return np.union1d(rare, rest)
 
 
 def _quota(name: str, max_cuts: int) -> int:
@@ -174,7 +188,7 @@ def _around(decision_bars: Int64, pool: Int64) -> Int64:
 def _draw(places: Int64, limit: int, rng: np.random.Generator) -> Int64:
     if len(places) <= limit:
         return places
-    return np.sort(rng.choice(places, size=limit, replace=False))
+    return np.sort(rng.choice(places, size=max(limit, 0), replace=False))
 
 
 __all__ = ["MIN_RANDOM", "Cuts", "detection_bound", "edges", "sample_cuts"]

@@ -39,7 +39,8 @@ def failures_of(session: Session) -> tuple[Failure, ...]:
     """Return the earliest finding of every check and column, explained."""
     first: dict[tuple[str, str], Finding] = {}
     for finding in session.findings:
-        key = (finding.check, finding.difference.column)
+        apart = finding.problem if finding.check == "access" else finding.difference.column
+        key = (finding.check, apart)
         known = first.get(key)
         if known is None or finding.difference.bar < known.difference.bar:
             first[key] = finding

@@ -358,8 +358,7 @@ class _Case:
 
     def _after(self, item: _Item) -> None:
         session = item.session
-        if session.wants("determinism", "purity", "access", "budget"):
-            stages.determinism(session, item.prefixes)
+        stages.determinism(session, item.prefixes)
 
     def _changed(self, item: _Item, *, foreign: bool) -> None:
         session, cuts = item.session, item.cuts

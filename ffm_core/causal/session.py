@@ -195,6 +195,12 @@ class Session:
         """Return where a window begins whose last rows, back to the oldest compared, are whole."""
         return self.series.start_for(max(cut - LOOKBACK, 0), history)
 
+    def start(self, cut: int) -> int:
+        """Return where a window begins that is long enough for every column."""
+        if not self.trusted:
+            return 0
+        return min(self.start_of(cut, history) for history in self.subject.histories)
+
     def first_row(self, cut: int, start: int) -> int:
         """Return the oldest row worth comparing in an answer for ``start`` to ``cut``."""
         return max(cut - LOOKBACK, start) if start else self.subject.reach(self.full, cut)

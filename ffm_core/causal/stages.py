@@ -27,7 +27,6 @@ N_REACH = 4  # cuts that measure how far back a leak changes rows
 AFTER_BROKEN = 200  # cuts still made once the declared history has failed
 
 _EXACT = Tolerance(exact=True, scale=np.zeros(1))
-_WHOLE = History(bars=None, days=None)
 _REMEMBERS = "it remembers bars from earlier calls and answers from them"
 _EDITS = "it edits the bars it is given"
 
@@ -50,11 +49,27 @@ def truth(session: Session, answer: object | None) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A cut to be made: on the history it is made with."""
+    """A cut to be made.
+
+    Parameters
+    ----------
+    cut : int
+        The first bar withheld.
+    history : History, optional
+        Columns to be proven on the history they declare; None proves all of them,
+        on a window long enough for all.
+    whole : bool
+        Use the whole prefix.
+    """
 
     cut: int
-    history: History
-    is_main: bool = True
+    history: History | None = None
+    whole: bool = False
+
+    @property
+    def is_main(self) -> bool:
+        """Whether the cut is about all columns."""
+        return self.history is None
 
 
 class Prefixes:
@@ -93,8 +108,8 @@ class Prefixes:
             if visit.cut in self._reach:
                 session.note_peek(visit.cut, session.compare(visit.cut))
             return
-        if not visit.is_main:
-            self._window(visit)
+        if visit.history is not None:
+            self._window(visit.cut, visit.history)
         elif self._left > 0:
             self._left -= 1
             self._cut(visit)
@@ -115,8 +130,7 @@ class Prefixes:
             self._first = False
             if not self._repeatable(cut):
                 return
-        history = _WHOLE if visit.history in self._broken else visit.history
-        start = session.start_of(cut, history)
+        start = 0 if visit.whole else session.start(cut)
         session.count(cut, start)
         rows = session.ask(cut, start)
         if start == 0 and len(self._early) < N_AGAIN:
@@ -128,7 +142,6 @@ class Prefixes:
             if short:
                 session.note("history", cut, short)
                 if not whole:
-                    self._broken.add(visit.history)
                     session.trusted = False
                     self._left = min(self._left, AFTER_BROKEN)
             found = whole
@@ -151,9 +164,9 @@ class Prefixes:
         session.stopped = session.wants("purity") and bool(column or found)
         return not session.stopped
 
-    def _window(self, visit: Visit) -> None:
+    def _window(self, cut: int, history: History) -> None:
         """Prove the history that some of the columns declare."""
-        session, history, cut = self.session, visit.history, visit.cut
+        session = self.session
         if history in self._broken:
             return
         start = session.start_of(cut, history)
@@ -179,18 +192,18 @@ class Prefixes:
 
 def _plan(session: Session, cuts: Cuts) -> list[Visit]:
     """Lay out the cuts of a subject, ascending."""
-    *shorter, longest = session.subject.histories
-    at, main = cuts.at, longest
+    shorter = session.subject.histories[:-1]
+    at, whole = cuts.at, False
     if not session.wants("prefix", "repaint", "history", "access", "budget", "mutation"):
         at = _spread(at, N_AGAIN)  # enough to see whether calls agree
     elif session.subject.streams and session.wants("stream"):
-        at, main = _spread(at, N_PROVEN), _WHOLE
-        shorter = [h for h in session.subject.histories if not h.whole]
-    visits = [Visit(cut, main) for cut in at.tolist()]
+        at, whole = _spread(at, N_PROVEN), True
+        shorter = tuple(h for h in session.subject.histories if not h.whole)
+    visits = [Visit(cut, whole=whole) for cut in at.tolist()]
     if session.wants("history"):
         for turn, history in enumerate(shorter):
             chosen = _spread(cuts.at, N_HISTORY, shift=turn)
-            visits += [Visit(cut, history, is_main=False) for cut in chosen.tolist()]
+            visits += [Visit(cut, history) for cut in chosen.tolist()]
     return sorted(visits, key=lambda visit: visit.cut)
 
 
@@ -271,8 +284,26 @@ def determinism(session: Session, prefixes: Prefixes) -> None:
         session.note("purity", total, again, "two calls on the same bars disagree")
         session.stopped = True
         return
-    problem = "another process, with other threads, hash seed and clock, answers otherwise"
+    problem = "another process, with other threads, hash seed and time zone, answers otherwise"
     session.note("determinism", total, found, problem)
+    _judge_by(session, rows)
+    session.stopped = True  # nothing there can be compared with what was said here
+
+
+def _judge_by(session: Session, own: Rows) -> None:
+    """Keep what was found by cutting only where the worker's own full answer says so, too."""
+    kept = []
+    for finding in session.findings:
+        if finding.check in ("prefix", "repaint", "history"):
+            cut, column = finding.cut, finding.difference.column
+            start = session.start_of(cut, session.declared(column))
+            start = start if finding.check == "history" else 0
+            lo = session.first_row(cut, start)
+            found = differences(_between(own, lo, cut), session.ask(cut, start), session.tolerance)
+            if not any(one.column == column for one in found):
+                continue
+        kept.append(finding)
+    session.findings = kept
 
 
 def mutations(session: Session, cuts: Cuts, *, foreign: bool) -> None:
@@ -287,11 +318,10 @@ def mutations(session: Session, cuts: Cuts, *, foreign: bool) -> None:
     some = _some(placed, max(most // 2, most - len(drawn)), rng)
     chosen = np.union1d(some, _some(drawn, most - len(some), rng))
     kinds = [kind for kind in MUTATIONS if foreign or kind != "foreign"]
-    history = session.subject.histories[-1] if session.trusted else _WHOLE
     failing = 0
     for turn, cut in enumerate(chosen.tolist()):
         stop = total if turn % 10 == 0 else min(total, cut + FUTURE_BARS)
-        start = session.start_of(cut, history)
+        start = session.start(cut)
         change = Change(start=start, cut=cut, stop=stop, kind=kinds[turn % len(kinds)])
         lo = session.first_row(cut, start)
         session.rows_compared += cut - lo

@@ -6,8 +6,9 @@ from functools import partial
 import numpy as np
 import pytest
 
-from ffm_core.causal import falsify_feature_set, falsify_labeler, merge
+from ffm_core.causal import falsify, falsify_feature_set, falsify_labeler, merge
 from ffm_core.causal.cuts import detection_bound
+from ffm_core.causal.subjects import FeatureSubject
 from ffm_core.errors import StrategyError
 from ffm_core.records import Certificate, Column, Decisions, FeatureSet
 from ffm_core.testing import make_bars, peeks
@@ -63,9 +64,38 @@ def _ahead(k):
 # --- feature sets -------------------------------------------------------------------------
 
 
+HONEST = {
+    "mean": (_mean, {"history": 20}),
+    "mean, whole past": (_mean, {}),
+    "place in range": (peeks.place_in_range, {"history": 20}),
+    "fast average": (peeks.fast_average, {"history": 500, "memory": "recursive"}),
+    "slow average": (peeks.slow_average, {"memory": "recursive"}),
+    "bars since high": (peeks.bars_since_high, {"memory": "event"}),
+    "hour released": (peeks.hour_released, {}),
+    "pivot confirmed": (peeks.pivot_confirmed, {"history": 7}),
+    "expanding score": (peeks.expanding_score, {"memory": "recursive"}),
+    "late nan": (peeks.late_nan, {"history": 300}),
+}
+
+
+@pytest.fixture(scope="module")
+def shown():
+    """Certificates of all columns above and all that peek, from one worker."""
+    sets = [_set(column, name=name) for name, column in sorted(peeks.PEEKS.items())]
+    sets += [_set(column, name=name, **declared) for name, (column, declared) in HONEST.items()]
+    found = falsify(
+        [FeatureSubject(one, None) for one in sets],
+        BARS,
+        seed=0,
+        decision_bars=[500, 900],
+        max_cuts=300,
+    )
+    return dict(zip((one.name for one in sets), found, strict=True))
+
+
 @pytest.mark.parametrize("name", sorted(peeks.PEEKS))
-def test_a_feature_that_reads_the_future_is_caught_by_cutting(name):
-    found = _features(peeks.PEEKS[name])
+def test_a_feature_that_reads_the_future_is_caught_by_cutting(shown, name):
+    found = shown[name]
     assert found.status == "broken"
     assert {failure.check for failure in found.failures} == {"prefix"}
     failure = found.failures[0]
@@ -75,25 +105,10 @@ def test_a_feature_that_reads_the_future_is_caught_by_cutting(name):
     assert failure.fix
 
 
-@pytest.mark.parametrize(
-    ("column", "declared"),
-    [
-        (_mean, {"history": 20}),
-        (_mean, {}),
-        (peeks.place_in_range, {"history": 20}),
-        (peeks.fast_average, {"history": 500, "memory": "recursive"}),
-        (peeks.slow_average, {"memory": "recursive"}),
-        (peeks.bars_since_high, {"memory": "event"}),
-        (peeks.hour_released, {}),
-        (peeks.pivot_confirmed, {"history": 7}),
-        (peeks.expanding_score, {"memory": "recursive"}),
-        (peeks.late_nan, {"history": 300}),
-    ],
-)
-def test_an_honest_feature_raises_no_alarm(column, declared):
-    found = _features(column, **declared)
-    assert found.failures == ()
-    assert found.status == "clean"
+@pytest.mark.parametrize("name", HONEST)
+def test_an_honest_feature_raises_no_alarm(shown, name):
+    assert shown[name].failures == ()
+    assert shown[name].status == "clean"
 
 
 def test_a_flag_on_one_bar_an_hour_is_found_on_a_long_series():
@@ -103,9 +118,10 @@ def test_a_flag_on_one_bar_an_hour_is_found_on_a_long_series():
 
 
 def test_the_first_later_bar_that_matters_is_named():
-    for k in (1, 4, 17):
-        failure = _features(_ahead(k)).failures[0]
-        assert failure.first_future_bar - failure.bar == k
+    sets = [_set(_ahead(k), name=str(k)) for k in (1, 4, 17)]
+    found = falsify([FeatureSubject(one, None) for one in sets], BARS, seed=0, max_cuts=300)
+    ahead = [one.failures[0].first_future_bar - one.failures[0].bar for one in found]
+    assert ahead == [1, 4, 17]
 
 
 def test_the_earliest_cut_row_is_named_first():
@@ -196,18 +212,18 @@ def test_a_declared_history_is_used_and_gives_the_same_answer():
     assert windowed.cuts == whole.cuts
 
 
-def test_windows_are_no_longer_than_the_declared_history_needs():
-    lengths = []
-
+def test_a_window_longer_than_the_declared_history_is_never_shown():
     def decide(bars, params):
-        lengths.append(len(bars))
-        return build(bars, hourly(bars), _mean(bars))
+        given = len(bars)
+        short = given <= 60 + 1 + 64 or bars.ts_us[0] == first  # a window, or a prefix
+        return build(bars, hourly(bars), _mean(bars) + (0.0 if short else 1.0))
 
+    bars = make_bars("trend", rows=3_000, seed=7)
+    first = int(bars.ts_us[0])
     labeler = replace(CLEAN_LABELER, decide=decide, history_bars=60)
-    bars = make_bars("trend", rows=6_000, seed=7)
-    falsify_labeler(labeler, bars, {}, seed=0, max_cuts=300)
-    windows_only = sum(length <= 60 + 1 + 64 for length in lengths)
-    assert windows_only > 250
+    assert falsify_labeler(
+        labeler, bars, {}, seed=0, max_cuts=300, detectors=["prefix", "repaint", "history"]
+    ).failures == ()  # fmt: skip
 
 
 def test_a_labeler_that_peeks_only_when_something_extreme_follows_is_mutated():
@@ -270,16 +286,22 @@ def test_a_remembered_series_does_not_hide_what_it_read():
     assert [failure.check for failure in found.failures] == ["purity"]
 
 
-def test_plug_in_code_runs_through_the_given_call():
-    seen = []
-
+def test_errors_are_worded_by_the_given_call_wherever_they_arise():
     def call(function, *args):
-        seen.append(function)
-        return function(*args)
+        try:
+            return function(*args)
+        except Exception as error:
+            raise StrategyError(f"my words: {error}") from error
 
-    falsify_labeler(CLEAN_LABELER, BARS, {}, seed=0, max_cuts=50, call=call)
-    assert set(seen) == {CLEAN_LABELER.decide}
-    assert len(seen) > 50
+    def decide(bars, params):
+        if len(bars) < len(BARS):  # in the worker only
+            raise ValueError("too short")
+        return build(bars, hourly(bars), _mean(bars))
+
+    with pytest.raises(StrategyError, match=r"my words: .*too short"):
+        falsify_labeler(
+            replace(CLEAN_LABELER, decide=decide), BARS, {}, seed=0, max_cuts=50, call=call
+        )
 
 
 def test_every_call_gets_parameters_of_its_own():

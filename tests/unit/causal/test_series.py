@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ffm_core.causal.series import MUTATIONS, edited, fingerprint, mirrored, part, with_future
+from ffm_core.causal.series import edited, fingerprint, mirrored, part, with_future
 from ffm_core.testing import make_bars
 
+KINDS = ("perturb", "permute", "splice", "foreign", "roll")  # those that leave stamps alone
+OTHER = make_bars("random", rows=300, seed=9)
 FIELDS = ("open", "high", "low", "close", "volume")
 BARS = make_bars("trend", rows=400, seed=2)
 
@@ -18,14 +20,14 @@ def _rng():
 
 @settings(max_examples=40, deadline=None)
 @given(
-    kind=st.sampled_from(MUTATIONS),
+    kind=st.sampled_from(KINDS),
     start=st.integers(0, 100),
     cut=st.integers(100, 398),
     length=st.integers(1, 300),
 )
 def test_only_bars_from_the_cut_on_change_and_stay_valid(kind, start, cut, length):
     stop = min(cut + length, len(BARS))
-    changed = with_future(BARS, start, cut, stop, kind=kind, rng=_rng())
+    changed = with_future(BARS, start, cut, stop, kind=kind, rng=_rng(), other=OTHER)
     assert len(changed) == stop - start
     np.testing.assert_array_equal(changed.ts_us, BARS.ts_us[start:stop])
     head = cut - start
@@ -55,6 +57,33 @@ def test_a_splice_rolls_into_the_last_contract():
     names = changed.frame["contract"].to_list()
     assert names[:100] == ["ESH4"] * 100
     assert names[100:] == ["ESM4"] * 200
+
+
+def test_a_roll_brings_a_contract_never_seen_and_a_jump():
+    changed = with_future(BARS, 0, 100, 300, kind="roll", rng=_rng())
+    names = changed.frame["contract"].to_list()
+    assert names[:100] == ["ESH4"] * 100
+    assert set(names[100:]) == {"ESH4+"}
+    ratio = changed.close[100:] / BARS.close[100:300]
+    np.testing.assert_allclose(ratio, ratio[0], atol=1e-3)
+    assert abs(ratio[0] - 1.0) > 0.01
+
+
+def test_a_foreign_future_starts_at_this_level():
+    changed = with_future(BARS, 0, 100, 300, kind="foreign", rng=_rng(), other=OTHER)
+    assert abs(changed.close[100] / BARS.close[99] - 1.0) < 0.01
+    assert not np.isin(changed.close[100:], BARS.close[100:300]).all()
+
+
+@pytest.mark.parametrize(("cut", "stop"), [(100, 120), (390, 400), (5, 400)])
+def test_an_inserted_session_adds_bars_after_the_cut_only(cut, stop):
+    changed = with_future(BARS, 0, cut, stop, kind="session", rng=_rng())
+    assert stop < len(changed) <= stop + 24
+    np.testing.assert_array_equal(changed.ts_us[:cut], BARS.ts_us[:cut])
+    np.testing.assert_array_equal(changed.close[:cut], BARS.close[:cut])
+    assert (np.diff(changed.ts_us) > 0).all()
+    assert (changed.high >= np.maximum(changed.open, changed.close)).all()
+    assert (changed.low <= np.minimum(changed.open, changed.close)).all()
 
 
 def test_a_change_may_end_before_the_series_does():
