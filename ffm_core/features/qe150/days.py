@@ -8,12 +8,13 @@ what they would have to answer beyond is NaN.
 
 from __future__ import annotations
 
+import datetime as dt
 from functools import lru_cache
 
 import numpy as np
 import polars as pl
 
-from ffm_core.bars.calendar import schedule
+from ffm_core.bars.calendar import schedule, trading_dates
 from ffm_core.bars.instrument import Instrument
 from ffm_core.bars.instruments import minutes_of_day
 from ffm_core.bars.sessions import session_length_us
@@ -40,6 +41,10 @@ EXTRA_AT = 10  # up to five tables of the program's own
 _HEAD = 16
 
 NO_DAY = -(1 << 40)  # a date before every date
+
+# Calendars whose early close is that of regular hours, with extended hours behind it.
+_CASH_CALENDARS = ("NYSE", "NASDAQ")
+_EPOCH = dt.date(1970, 1, 1)
 
 
 def day_table(instrument: Instrument, timeframe: Timeframe, *extra: Int64) -> Int64:
@@ -89,13 +94,23 @@ def _dates(instrument: Instrument) -> tuple[Int64, Int64, Int64]:
     opens, closes = minutes_of_day(instrument.rth_open), minutes_of_day(instrument.rth_close)
     closes += 1440 if closes <= opens else 0
     begin = _to_utc(days * DAY_US + opens * MINUTE_US, zone)
-    end = np.minimum(_to_utc(days * DAY_US + closes * MINUTE_US, zone), table.close_us)
+    early = _early_minutes(instrument, days)
+    end = _to_utc(days * DAY_US + (closes - early) * MINUTE_US, zone)
+    end = np.minimum(end, table.close_us)
     inside = (days >= FIRST_DAY) & (days <= LAST_DAY)
     hours = np.zeros((2, N_DAYS), dtype=np.int64)
     hours[0, days[inside] - FIRST_DAY] = begin[inside]
     # A session that ends before the regular open has regular hours of no length.
     hours[1, days[inside] - FIRST_DAY] = np.maximum(begin, end)[inside]
     return date, hours[0], hours[1]
+
+
+def _early_minutes(instrument: Instrument, days: Int64) -> Int64:
+    """Return how much earlier regular hours end, apart from the end of the session."""
+    if instrument.calendar not in _CASH_CALENDARS:
+        return np.zeros(len(days), dtype=np.int64)
+    first, last = (_EPOCH + dt.timedelta(days=int(day)) for day in (days[0], days[-1]))
+    return trading_dates(instrument.calendar, first, last)[1].astype(np.int64)
 
 
 def _to_utc(wall: Int64, zone: str) -> Int64:

@@ -224,6 +224,9 @@ def test_a_half_day_ends_its_regular_hours_early():
     assert row["tm_last_hour"] == 1
     assert row["tm_to_rth_close"] == pytest.approx(45 / 225)
     assert row["tm_since_rth_open"] == pytest.approx(180 / 225)
+    fund = one("2024-11-29T12:30", "QQQ")  # shares close at 13:00 and trade on until 17:00
+    assert fund["tm_to_rth_close"] == pytest.approx(30 / 210)
+    assert one("2024-11-29T13:00", "QQQ")["tm_is_rth"] == 0
     full = one("2024-11-27T12:30")
     assert full["tm_to_rth_close"] == pytest.approx(210 / 390)
 
