@@ -14,6 +14,7 @@ from ffm_core.hookspecs import HOOK_API, hookimpl
 if TYPE_CHECKING:
     from ffm_core.bars import Bars, Instrument, Timeframe
     from ffm_core.errors import FFMError
+    from ffm_core.features.expressions import expression_set
     from ffm_core.records import (
         Column,
         Control,
@@ -40,6 +41,7 @@ _HOMES = {
     "Labeler": "ffm_core.records",
     "Param": "ffm_core.records",
     "VerdictCheck": "ffm_core.records",
+    "expression_set": "ffm_core.features.expressions",
 }
 
 __all__ = [
@@ -57,6 +59,7 @@ __all__ = [
     "Timeframe",
     "VerdictCheck",
     "__version__",
+    "expression_set",
     "hookimpl",
 ]
 
