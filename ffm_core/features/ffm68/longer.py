@@ -33,7 +33,7 @@ from ffm_core.jit import inlined, kernel
 from ffm_core.types import Float32, Float64, Int64
 
 
-@kernel
+@inlined
 def follow(
     clock: int,
     o: float,
