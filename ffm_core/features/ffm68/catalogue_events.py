@@ -1,8 +1,8 @@
 """Columns of ``ffm68`` that remember an event: a session, a swing, a longer bar.
 
-**Trading clock.** Local time of the instrument's zone moved so that midnight is its
-session open: 18:00 New York for CME; UTC for markets that trade 24/7. Its date is
-the trading date.
+**Trading clock.** Local time of the instrument's zone; where the session opens in the
+evening, moved so that its open is midnight: 18:00 New York for CME. UTC for markets
+that trade 24/7. Its date is the trading date.
 
 **Sessions**, by New York wall clock of the bar's open: asia 18:00–03:00, london
 03:00–08:00, ny_am 08:00–12:00, ny_pm 12:00–16:00, close 16:00–17:00. Bars of the
