@@ -217,11 +217,12 @@ def test_the_session_end_ends_the_trade(make_bars, es):
 
 def test_a_roll_or_a_gap_leaves_no_label(make_bars, es):
     after = [STILL] * 3 + [(104.0, 104.5, 103.5, 104.0)] * 20
-    names = ["ESM24"] * 33 + ["ESU24"] * 20
-    rolled = STRICT.compute(morning(make_bars, es, after, contract=names))
+    names = ["ESM24"] * 33 + ["ESU24"] * 50
+    rolled = STRICT.compute(morning(make_bars, es, after + after[-1:] * 30, contract=names))
     assert np.isnan(rolled.value[29])
-    # Until the ATR has fourteen ranges of the new contract there is no label either.
-    assert np.isnan(rolled.value[33:46]).all()
+    # Until the ATR has fourteen ranges of the new contract, the first of which reaches
+    # back to its first close, there is no label either.
+    assert np.flatnonzero(~np.isnan(rolled.value[33:]))[0] == 14
     first = us(datetime(2024, 7, 1, 9, 30, tzinfo=ZONE))
     stamps = [first + 300_000_000 * (k + 21 * (k > 3)) for k in range(-29, 24)]
     assert np.isnan(STRICT.compute(morning(make_bars, es, after, stamps=stamps)).value[29])
