@@ -407,6 +407,16 @@ def test_levels_of_the_day_before_reach_over_weekends_holidays_and_the_clock_cha
     assert found["st_dist_pwh"][14:16].isna().all()
 
 
+def test_a_week_that_never_closes_ends_on_sunday():
+    close = np.full(9 * 24, 100.0)
+    close[6 * 24 + 5] = 150.0  # Sunday
+    bars = closes(close, start="2024-03-03T19:00", timeframe="1h", symbol="BTCUSDT")
+    found, atr = table(bars), atr_wilder(bars.high, bars.low, bars.close, 14)
+    assert found["st_dist_pwh"][: 7 * 24].isna().all()
+    row = 8 * 24 + 20  # Tuesday; Monday 2024-03-04 was the first bar
+    assert found["st_dist_pwh"][row] == pytest.approx((100 - 150.5) / atr[row])
+
+
 def test_overnight_levels_freeze_when_regular_hours_begin():
     clock = pd.date_range("2024-03-04 18:00", "2024-03-05 16:30", freq="30min")
     close = np.where(clock < pd.Timestamp("2024-03-05 09:30"), 100.0, 110.0)
@@ -429,7 +439,6 @@ def test_overnight_levels_freeze_when_regular_hours_begin():
     assert table(daily)[["st_dist_onh", "st_dist_onl"]].isna().all().all()
     crypto = closes(close, start="2024-03-04T19:00", timeframe="1h", symbol="BTCUSDT")
     assert table(crypto)[["st_dist_onh", "st_dist_onl"]].isna().all().all()
-    assert table(crypto)["st_dist_dopen"][14:].notna().all()
 
 
 def test_a_flat_market_gives_the_bracketed_numbers():
