@@ -316,3 +316,14 @@ def test_momentum_speed_includes_the_current_bar():
     # From the first low (bar 0) to the peak (bar 17) 8 in 17 bars; back 3 in 2 bars.
     assert found[-1] == pytest.approx((8 / 17) / (3 / 2))
     assert np.isnan(found[:-1]).all()
+
+
+def test_the_same_session_of_the_next_date_is_another_session():
+    days = [datetime(2024, 7, 9, 9), datetime(2024, 7, 10, 9)]
+    opens = [moment for day in days for moment in grid(day, 12)]  # an hour of each morning
+    prices = walk(24, 6)
+    bars = bars_at(opens, prices)
+    elapsed = column(bars, "sess_bars_elapsed")
+    np.testing.assert_allclose(elapsed, np.tile(np.arange(12), 2) / 48, rtol=1e-6)
+    moved = (prices[14:, 3] - prices[12, 0]) / mean_range(prices)[14:]
+    np.testing.assert_allclose(column(bars, "sess_dist_from_open")[14:], moved, rtol=1e-6)
