@@ -10,6 +10,7 @@ import numpy as np
 
 from ffm_core.causal.falsify import merge
 from ffm_core.errors import SampleError
+from ffm_core.evaluate.ablation import ablations
 from ffm_core.evaluate.arms import (
     Exits,
     Slice,
@@ -52,8 +53,9 @@ NUMERIC_LIBRARIES = ("numpy", "numba", "xgboost", "scikit-learn")
 
 
 def certificate_of(prepared: Prepared) -> Certificate:
-    """Return the certificate over all streams."""
-    return merge([stream.certificate for stream in prepared.pool.streams])
+    """Return the certificate over all streams, the learner and the folds."""
+    proofs = [stream.certificate for stream in prepared.pool.streams]
+    return merge([*proofs, prepared.proof] if prepared.proof is not None else proofs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +181,7 @@ def gather_evidence(
         one_seed = trades_of(pool, test.rows[test.one_seed], results)
         shuffle = _shuffle(job, prepared, fitted, cache, identity, progress, real=mean_r(one_seed))
         trades |= _controls(job, prepared, fitted, progress)
+        trades |= ablations(job, prepared, fitted.data, fitted.results, progress)
     days = prepared.folds.test_days
     evidence = Evidence(
         claim=config.resolved_claim,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from ffm_core.evaluate.pool import Pool, pool_streams
 from ffm_core.evaluate.progress import Progress
 from ffm_core.evaluate.streams import Parts, Source, Stream, StreamTask, prepare_stream
 from ffm_core.evaluate.trades import one_per_stream
-from ffm_core.records import ExitPolicy, Params, ParamValue
+from ffm_core.records import Certificate, ExitPolicy, Params, ParamValue
 from ffm_core.ruler.folds import FoldPlan, FoldSettings, choose_seal, plan_folds
 from ffm_core.runs.config import EvalConfig
 from ffm_core.runs.ledger import Ledger
@@ -56,6 +56,7 @@ class Prepared:
     seal: Seal
     days: Int32  # union grid of trading days
     day_start_us: Int64
+    proof: Certificate | None = None  # of the learner and the folds, where there are any
 
     @property
     def sealed(self) -> Bool:
@@ -77,8 +78,9 @@ def prepare(
     executor: Executor[StreamTask, Stream],
     progress: Progress,
     seal_of: SealOf,
+    prove: Callable[[Pool, FoldPlan], Certificate] | None = None,
 ) -> Prepared:
-    """Prepare all streams and lay the folds.
+    """Prepare all streams and lay the folds; ``prove`` falsifies what needs them.
 
     A seal is fixed or opened last of all, once folds can be laid and nothing reads the
     future: work that comes to nothing must not cost the tail of an instrument.
@@ -102,11 +104,14 @@ def prepare(
     days, start_us = _grid(streams)
     broken = any(stream.certificate.status == "broken" for stream in streams)
     try:
-        seal, folds = _lay(config, streams, pool, days, start_us, seal_of, broken=broken)
+        seal, folds, proof = _lay(
+            config, streams, pool, days, start_us, seal_of, prove, broken=broken
+        )
     except SampleError:
         if not broken:
             raise
         seal, folds = _nothing_laid(config, streams)  # look-ahead matters more than length
+        proof = None
     return Prepared(
         parts=parts,
         params=dict(first.params),
@@ -118,6 +123,7 @@ def prepare(
         seal=seal,
         days=days,
         day_start_us=start_us,
+        proof=proof,
     )
 
 
@@ -128,9 +134,10 @@ def _lay(
     days: Int32,
     start_us: Int64,
     seal_of: SealOf,
+    prove: Callable[[Pool, FoldPlan], Certificate] | None,
     *,
     broken: bool,
-) -> tuple[Seal, FoldPlan]:
+) -> tuple[Seal, FoldPlan, Certificate | None]:
     proposed = _proposed_seals(streams)
     lay = partial(
         plan_folds,
@@ -143,11 +150,13 @@ def _lay(
     )
     seal = seal_of(proposed, write=False)
     folds = lay(seal_day=seal.day, unsealed=seal.opened)
-    if broken:
-        return replace(seal, opened=False), folds
+    proof = None if broken or prove is None else prove(pool, folds)
+    if broken or (proof is not None and proof.status == "broken"):
+        return replace(seal, opened=False), folds, proof
     fixed = seal_of(proposed, write=True)
-    # Another process may have fixed an earlier seal in between.
-    return fixed, folds if fixed == seal else lay(seal_day=fixed.day, unsealed=fixed.opened)
+    if fixed != seal:  # another process has fixed an earlier seal in between
+        folds = lay(seal_day=fixed.day, unsealed=fixed.opened)
+    return fixed, folds, proof
 
 
 def _nothing_laid(config: EvalConfig, streams: Sequence[Stream]) -> tuple[Seal, FoldPlan]:

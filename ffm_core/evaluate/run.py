@@ -6,6 +6,7 @@ import datetime as dt
 import inspect
 import time
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from ffm_core.evaluate.finding import Finding, Job
 from ffm_core.evaluate.lineage import day_fingerprints, days_by_instrument
 from ffm_core.evaluate.plan import Prepared, Seal, SealOf, ledger_seal, prepare
 from ffm_core.evaluate.progress import Progress
+from ffm_core.evaluate.proofs import prove
 from ffm_core.records import (
     CheckResult,
     Evidence,
@@ -68,6 +70,7 @@ def prepare_job(job: Job, promised: dict[str, Any], progress: Progress, *, write
         executor=Executor(job.jobs),
         progress=progress,
         seal_of=seal_of,
+        prove=partial(prove, job) if write else None,
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,14 +16,18 @@ import numpy as np
 
 from ffm_core.bars import Bars
 from ffm_core.bars.primitives import atr_wilder
-from ffm_core.bars.sessions import day_grid, exchange_hours, trading_days
+from ffm_core.bars.sessions import day_grid, exchange_hours, session_end_mask, trading_days
 from ffm_core.causal.budget import Budget, OverBudget, limited, over_budget
+from ffm_core.causal.exits import falsify_exit_policy
 from ffm_core.causal.falsify import falsify, merge
+from ffm_core.causal.fills import take
 from ffm_core.causal.series import part
 from ffm_core.causal.subjects import FeatureSubject, LabelerSubject, Subject
 from ffm_core.causal.watch import own_line, roots_of
 from ffm_core.evaluate.asking import ask
-from ffm_core.labels.outcomes import outcomes
+from ffm_core.keyed import keyed
+from ffm_core.labels.outcomes import outcomes, prepare_orders
+from ffm_core.labels.policies import setting
 from ffm_core.records import (
     Certificate,
     Decisions,
@@ -31,6 +35,7 @@ from ffm_core.records import (
     Failure,
     FeatureSet,
     Labeler,
+    Orders,
     Outcomes,
     Params,
 )
@@ -199,7 +204,7 @@ def certify_stream(task: StreamTask, parts: Parts, decisions: Decisions) -> Cert
         _labeler_key(cache, task, parts),
         *(_features_key(cache, task, chosen, decisions) for chosen in parts.feature_sets),
     ]
-    found = [_stored(cache, key) for key in keys]
+    found = [load_certificate(cache, key) for key in keys]
     missing = [i for i, certificate in enumerate(found) if certificate is None]
     if missing:
         proven = falsify(
@@ -214,7 +219,61 @@ def certify_stream(task: StreamTask, parts: Parts, decisions: Decisions) -> Cert
         for i, certificate in zip(missing, proven, strict=True):
             save_json(cache, keys[i], asdict(certificate))
             found[i] = certificate
-    return merge(certificate for certificate in found if certificate is not None)
+    proofs = [certificate for certificate in found if certificate is not None]
+    if all(proof.status == "clean" for proof in proofs):
+        proofs += certify_exits(task, parts, decisions)
+    return merge(proofs)
+
+
+def certify_exits(task: StreamTask, parts: Parts, decisions: Decisions) -> list[Certificate]:
+    """Return certificates of the exit policies of a run, from the cache where nothing changed.
+
+    Called once decisions are known to be causal; each policy is shown their orders.
+    """
+    cache, found = Cache(task.home), []
+    chosen = {parts.label_policy.name: (parts.label_policy, task.label_params)}
+    chosen[parts.run_policy.name] = (parts.run_policy, task.run_params)
+    for policy, params in chosen.values():
+        orders = _orders(task, policy, params, decisions)
+        if len(orders.entry_bar) == 0:
+            continue
+        shown = [getattr(orders, item.name) for item in fields(orders)]
+        key = cache.key(
+            "certify-exit", NUMERICS, task.code_hash, policy.name, json.dumps(dict(params)),
+            *(np.empty(0) if values is None else values for values in shown), *_what(task),
+        )  # fmt: skip
+        certificate = load_certificate(cache, key)
+        if certificate is None:
+            certificate = falsify_exit_policy(policy, task.bars, orders, params, seed=task.seed)
+            if parts.labeler.private:  # its package may hold the policy, too
+                certificate = without_lines(certificate)
+            save_json(cache, key, asdict(certificate))
+        found.append(certificate)
+    return found
+
+
+def _orders(task: StreamTask, policy: ExitPolicy, params: Params, decisions: Decisions) -> Orders:
+    """Return the orders a policy will fill, with made-up predictions where it needs some."""
+    if policy.target_of is not None:
+        rng = keyed(task.seed, "exit-targets", policy.name)
+        target = policy.target_of(rng.uniform(0.0, 10.0, len(decisions)), params)
+        decisions = replace(decisions, target_r=target)
+    has_rr = any(param.name == "rr" for param in policy.params)
+    orders, void = prepare_orders(
+        task.bars,
+        decisions,
+        default_rr=float(setting(policy, params, "rr")) if has_rr else 1.0,
+        default_horizon=task.horizon_bars,
+        flat=session_end_mask(task.bars) if task.flat_at_session_end else None,
+        with_atr=policy.needs_atr,
+    )
+    return take(orders, np.flatnonzero(void == 0))
+
+
+def without_lines(certificate: Certificate) -> Certificate:
+    """Return a certificate that shows no code."""
+    failures = tuple(replace(failure, line="") for failure in certificate.failures)
+    return replace(certificate, failures=failures)
 
 
 def _labeler_key(cache: Cache, task: StreamTask, parts: Parts) -> str:
@@ -236,7 +295,8 @@ def _what(task: StreamTask) -> tuple[str | int, ...]:
     return task.bars.sha256, other, task.seed
 
 
-def _stored(cache: Cache, key: str) -> Certificate | None:
+def load_certificate(cache: Cache, key: str) -> Certificate | None:
+    """Return a certificate stored as JSON, or None."""
     stored = load_json(cache, key)
     if stored is None:
         return None
