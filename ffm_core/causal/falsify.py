@@ -38,6 +38,7 @@ from ffm_core.records import Certificate, FeatureSet, Labeler, Params
 from ffm_core.types import Int64
 
 MAX_CUTS = 2_000
+_STREAMED_BARS = 1_024  # bars a stream is fed at once; it never holds more than the worker
 
 
 def falsify(
@@ -332,11 +333,13 @@ class _Case:
             for turn, item in enumerate(self._items)
             for visit in item.prefixes.visits
         ]
+        fed = 0
         for cut, turn, visit in sorted(visits, key=lambda entry: entry[:2]):
             if not self._link.alive:
                 return
-            if cut > self._link.known:
-                self._link.extend_to(cut)
+            self._link.extend_to(cut)
+            if cut >= fed + _STREAMED_BARS:
+                fed = cut
                 for item in self._items:
                     self._guard(item, lambda one: one.streaming.advance())
             self._guard(self._items[turn], partial(_visit, visit))

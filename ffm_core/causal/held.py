@@ -123,6 +123,9 @@ class Held:
             frame = self._new.slice(start - old, stop - start).rechunk()
         elif stop <= old and self._old is not None:
             frame = self._old.slice(start, stop - start)
+        elif start > 0 and self._old is not None and self._new is not None:
+            ends = self._old.slice(start), self._new.slice(0, stop - old)
+            frame = ends[0].vstack(ends[1]).rechunk()
         else:
             frame = self.bars.frame.slice(start, stop - start)
         bars = Bars(frame, self._instrument, self._timeframe)

@@ -105,6 +105,12 @@ class Series:
             start = min(start, int(first[day])) if day >= 0 else 0
         return max(start, 0)
 
+    def first_with(self, start: int, rows: int, history: History) -> int:
+        """Return the first of ``rows`` rows from ``start`` on that has its history there."""
+        if history.days is None and history.bars is not None:
+            return min(history.bars - 1, rows)
+        return next((k for k in range(rows) if self.start_for(start + k, history) >= start), rows)
+
 
 class Session:
     """Answers of one plug-in on one stream, and what was found in them.

@@ -7,10 +7,12 @@ functions typed at a prompt, travel by value.
 
 from __future__ import annotations
 
+import io
 import sys
 import sysconfig
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_file_location
 from pathlib import Path
@@ -18,6 +20,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ffm_core.errors import StrategyError
+from ffm_core.records import FeatureSet, Labeler
 
 if TYPE_CHECKING:
     from ffm_core.causal.subjects import Subject
@@ -50,14 +53,48 @@ def ship(opener: Opener) -> bytes:
     StrategyError
         When something it holds cannot leave this process.
     """
+    cloudpickle = _cloudpickle()
+
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc, name-defined, unused-ignore]
+        def reducer_override(self, item: Any) -> Any:
+            place = _place_of(item)
+            return super().reducer_override(item) if place is None else (fetched, place)
+
+    written = io.BytesIO()
     try:
-        payload: bytes = _cloudpickle().dumps(opener)
+        Pickler(written).dump(opener)
     except Exception as error:
         raise StrategyError(
             f"it cannot be sent to a fresh process to be proven: {error}",
             fix="keep open files, locks, threads and connections out of the plug-in's records",
         ) from error
-    return payload
+    return written.getvalue()
+
+
+def fetched(module: str, name: str) -> Any:
+    """Return what a module of the other side calls ``name``."""
+    return getattr(import_module(module), name)
+
+
+def _place_of(item: object) -> tuple[str, str] | None:
+    """Return module and name of a record or kernel that can be imported, else None.
+
+    Compiled code that travels by value is compiled anew, and a record that does
+    brings along what its closures have remembered.
+    """
+    plain = getattr(item, "py_func", None)
+    if plain is not None and not isinstance(item, type):
+        module = getattr(plain, "__module__", None) or ""
+        found = getattr(sys.modules.get(module), plain.__name__, None)
+        return (module, plain.__name__) if found is item else None
+    if not isinstance(item, FeatureSet | Labeler):
+        return None
+    for module, held in sorted(sys.modules.items()):
+        if isinstance(held, ModuleType) and getattr(held, "__spec__", None) is not None:
+            name = next((key for key, value in list(vars(held).items()) if value is item), None)
+            if name is not None:
+                return module, name
+    return None
 
 
 def _cloudpickle() -> Any:

@@ -19,7 +19,7 @@ N_MUTATIONS = 300
 N_MIRRORED = 48
 N_MIRRORED_PROVEN = 8
 N_PROVEN = 32  # cuts and changes of a batch that a stream has proven at every bar
-N_HISTORY = 60  # windows for every further declaration of history
+N_HISTORY = 60  # windows on which every declaration of history is held to its own bars
 N_AGAIN = 6  # early prefixes that are asked for a second time at the end
 FUTURE_BARS = 512  # changed bars after a cut; every tenth cut changes all that follow
 ENOUGH = 8  # failing cuts after which a stage has said what it has to say
@@ -55,21 +55,21 @@ class Visit:
     ----------
     cut : int
         The first bar withheld.
-    history : History, optional
-        Columns to be proven on the history they declare; None proves all of them,
-        on a window long enough for all.
+    histories : tuple of History
+        Columns to be proven on exactly the history they declare; empty: all of
+        them, on a window long enough for all.
     whole : bool
         Use the whole prefix.
     """
 
     cut: int
-    history: History | None = None
+    histories: tuple[History, ...] = ()
     whole: bool = False
 
     @property
     def is_main(self) -> bool:
         """Whether the cut is about all columns."""
-        return self.history is None
+        return not self.histories
 
 
 class Prefixes:
@@ -92,7 +92,7 @@ class Prefixes:
     def __init__(self, session: Session, cuts: Cuts) -> None:
         self.session = session
         self.visits = _plan(session, cuts)
-        self._broken: set[History] = set()
+        self._short: set[str] = set()
         self._left = sum(visit.is_main for visit in self.visits)
         self._failing = 0
         self._reach: set[int] = set()
@@ -108,8 +108,8 @@ class Prefixes:
             if visit.cut in self._reach:
                 session.note_peek(visit.cut, session.compare(visit.cut))
             return
-        if visit.history is not None:
-            self._window(visit.cut, visit.history)
+        if visit.histories:
+            self._window(visit.cut, visit.histories)
         elif self._left > 0:
             self._left -= 1
             self._cut(visit)
@@ -164,24 +164,46 @@ class Prefixes:
         session.stopped = session.wants("purity") and bool(column or found)
         return not session.stopped
 
-    def _window(self, cut: int, history: History) -> None:
-        """Prove the history that some of the columns declare."""
+    def _window(self, cut: int, histories: tuple[History, ...]) -> None:
+        """Prove the history that columns declare: each from the first row that has it.
+
+        The window begins where the longest of them does. A column that declares
+        less is compared from an earlier row on, whose history is as short as it says.
+        """
         session = self.session
-        if history in self._broken:
-            return
-        start = session.start_of(cut, history)
+        start = min(session.start_of(cut, history) for history in histories)
         if start == 0:
             return
         session.count(cut, start)
-        found = session.differ(session.ask(cut, start), cut, start)
-        claimed = [one for one in found if history.columns is None or one.column in history.columns]
-        if claimed:
-            peeking = {one.column for one in session.differ(session.ask(cut), cut)}
-            short = [one for one in claimed if one.column not in peeking]
-            session.note("history", cut, short)
-            if short:
-                self._broken.add(history)
-                session.trusted = False
+        rows = session.link.rows(session.index, start, cut, start, cut)
+        full = session.subject.rows(session.full, start, cut)
+        part = self._claimed(full, rows, start, histories)
+        found = [
+            one
+            for one in differences(full, part, session.tolerance)
+            if one.column not in self._short
+        ]
+        if not found:
+            return
+        peeking = {one.column for one in session.differ(session.ask(cut), cut)}
+        short = [one for one in found if one.column not in peeking]
+        session.note("history", cut, short)
+        if short:
+            self._short |= {one.column for one in short}
+            session.trusted = False
+
+    def _claimed(self, full: Rows, part: Rows, start: int, histories: tuple[History, ...]) -> Rows:
+        """Return the part's values where its bars are enough, and the full ones elsewhere."""
+        values = np.array(full.values)
+        for history in histories:
+            first = self.session.series.first_with(start, len(values), history)
+            columns = [
+                k
+                for k, name in enumerate(part.names)
+                if history.columns is None or name in history.columns
+            ]
+            values[first:, columns] = part.values[first:, columns]
+        return Rows(key=part.key, names=part.names, values=np.asarray(values, dtype=np.float32))
 
     def _measure_reach(self, cut: int) -> None:
         """Choose a few more cuts for a broken plug-in, where there is a past to change."""
@@ -192,19 +214,28 @@ class Prefixes:
 
 def _plan(session: Session, cuts: Cuts) -> list[Visit]:
     """Lay out the cuts of a subject, ascending."""
-    shorter = session.subject.histories[:-1]
     at, whole = cuts.at, False
+    groups = _groups(session.subject.histories)
+    if len(session.subject.histories) == 1:
+        groups = []  # every cut is made on the one history there is
     if not session.wants("prefix", "repaint", "history", "access", "budget", "mutation"):
         at = _spread(at, N_AGAIN)  # enough to see whether calls agree
     elif session.subject.streams and session.wants("stream"):
         at, whole = _spread(at, N_PROVEN), True
-        shorter = tuple(h for h in session.subject.histories if not h.whole)
+        groups = _groups(session.subject.histories)
     visits = [Visit(cut, whole=whole) for cut in at.tolist()]
     if session.wants("history"):
-        for turn, history in enumerate(shorter):
+        for turn, group in enumerate(groups):
             chosen = _spread(cuts.at, N_HISTORY, shift=turn)
-            visits += [Visit(cut, history) for cut in chosen.tolist()]
+            visits += [Visit(cut, group) for cut in chosen.tolist()]
     return sorted(visits, key=lambda visit: visit.cut)
+
+
+def _groups(histories: tuple[History, ...]) -> list[tuple[History, ...]]:
+    """Put the declarations in bars together; those in days need windows of their own."""
+    counted = tuple(h for h in histories if h.days is None and h.bars is not None)
+    dated = [(h,) for h in histories if h.days is not None]
+    return [*([counted] if counted else []), *dated]
 
 
 def _spread(values: Int64, limit: int, *, shift: int = 0) -> Int64:
