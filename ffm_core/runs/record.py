@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "ffm-run/1"
 # Counts changes of the core that change numbers. Part of every trial's identity.
-NUMERICS = 1
+NUMERICS = 2
 RECORD_FILE = "run.json"
 REPORT_FILE = "report.html"
 _SHAPES: Mapping[str, type] = {
