@@ -256,6 +256,7 @@ def imports_are_light(subject: Subject) -> None:
 def past_ignores_removed_future(subject: Subject) -> None:
     """Keep decisions as they are when later bars are removed."""
     require_no_failure(subject, "prefix")
+    require_no_failure(subject, "repaint")
 
 
 def past_ignores_changed_future(subject: Subject) -> None:
