@@ -194,7 +194,7 @@ def _refused(job: Job, promised: dict[str, Any], prepared: Prepared) -> Finding:
     verdict = Verdict(
         decision="REFUSED",
         reasons=(
-            "the strategy or a feature reads the future; nothing else was computed",
+            f"{_charge(first)}; nothing else was computed",
             *(_found(failure) for failure in certificate.failures[:5]),
             *((first.fix,) if first.fix else ()),
             *_where(job, prepared, first),
@@ -207,6 +207,17 @@ def _refused(job: Job, promised: dict[str, Any], prepared: Prepared) -> Finding:
     )  # fmt: skip
 
 
+def _charge(failure: Failure) -> str:
+    """Say in general what is wrong."""
+    kind = failure.subject.partition(" ")[0]
+    charges = {
+        "exit": "the exit policy answers with more than a trader could know",
+        "learner": "the learner's answers depend on more than the row it is asked about",
+        "fold": "labels reach across the edge of a fold",
+    }
+    return charges.get(kind, "the strategy or a feature reads the future")
+
+
 def _found(failure: Failure) -> str:
     """Say what was found and in which value; declared columns as ``labeler/<column>``."""
     column = failure.column
@@ -217,7 +228,11 @@ def _found(failure: Failure) -> str:
 
 def _where(job: Job, prepared: Prepared, failure: Failure) -> tuple[str, ...]:
     """Return the file and line at which to start looking, unless the code is private."""
-    if job.strategy["private"] or not failure.subject.startswith("labeler"):
+    if job.strategy["private"]:
+        return ()
+    if failure.line:
+        return (f"look at {failure.line}",)
+    if not failure.subject.startswith("labeler"):
         return ()
     code = getattr(inspect.unwrap(prepared.parts.labeler.decide), "__code__", None)
     if code is None:

@@ -1,0 +1,226 @@
+"""Exits, the learner and the folds are falsified before a result is seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ffm_core.bars.sessions import day_grid
+from ffm_core.evaluate.finding import Job
+from ffm_core.evaluate.job import direct_job
+from ffm_core.evaluate.plan import Prepared, Seal
+from ffm_core.evaluate.proofs import prove
+from ffm_core.evaluate.run import _refused
+from ffm_core.evaluate.streams import Parts, StreamTask, certify_exits
+from ffm_core.labels.policies import ATR_TRAIL, DYNAMIC_TARGET, FIXED_RR
+from ffm_core.records import Certificate, Design, ExitPolicy, Plan, View
+from ffm_core.ruler.folds import DecisionTable, FoldPlan, FoldSettings, plan_folds
+from ffm_core.ruler.months import month_of
+from ffm_core.runs.config import EvalConfig
+from ffm_core.testing import make_bars
+from ffm_core.testing.specimens import CLEAN_LABELER
+from ffm_xgb.learner import LEARNERS
+
+BARS = make_bars("random", rows=1_200, seed=6)
+DECISIONS = CLEAN_LABELER.decide(BARS, {})
+DAY_US = 86_400_000_000
+
+
+# --- exits --------------------------------------------------------------------------------
+
+
+def hindsight(bars, orders, params):
+    fills = FIXED_RR.simulate(bars, orders, {})
+    later = np.minimum(fills.exit_bar + 1, len(bars) - 1)
+    rises = orders.side * (bars.close[later] - bars.close[fills.exit_bar]) > 0
+    price = np.where(rises, fills.exit_price, bars.close[fills.exit_bar])
+    gross = orders.side * (price - fills.entry_price) / orders.risk
+    return replace(fills, exit_price=price, r_gross=gross)
+
+
+def certificates(
+    home: Path, run: ExitPolicy, label: ExitPolicy = FIXED_RR, **given: Any
+) -> list[Certificate]:
+    parts = Parts(
+        labeler=replace(CLEAN_LABELER, private=given.pop("private", False)),
+        label_policy=label,
+        run_policy=run,
+        feature_sets=(),
+        call=lambda function, *args: function(*args),
+    )
+    task = StreamTask(
+        source=None,  # type: ignore[arg-type]  # the parts are at hand
+        bars=BARS,
+        params={},
+        label_params={},
+        run_params={},
+        horizon_bars=40,
+        flat_at_session_end=given.pop("flat", False),
+        slippage_ticks=None,
+        seed=0,
+        code_hash="code",
+        home=home,
+    )
+    return certify_exits(task, parts, given.pop("decisions", DECISIONS))
+
+
+@pytest.mark.parametrize("run", [FIXED_RR, DYNAMIC_TARGET, ATR_TRAIL], ids=lambda p: p.name)
+@pytest.mark.parametrize("flat", [False, True])
+def test_built_in_exits_are_clean_and_each_is_tried_once(tmp_path, run, flat):
+    found = certificates(tmp_path, run, flat=flat)
+    assert [c.status for c in found] == ["clean"] * len({FIXED_RR.name, run.name})
+    assert {c.subjects[0] for c in found} == {
+        f"exit {name} on {BARS.stream}" for name in {FIXED_RR.name, run.name}
+    }
+
+
+def test_an_exit_with_hindsight_is_found_and_shown_from_the_cache(tmp_path, monkeypatch):
+    policy = ExitPolicy(name="hindsight", kind="static", simulate=hindsight)
+    clean, broken = certificates(tmp_path, policy)
+    assert (clean.status, broken.status) == ("clean", "broken")
+    first = broken.failures[0]
+    assert first.check == "horizon"
+    assert "later = np.minimum(fills.exit_bar + 1" in first.line
+    monkeypatch.setattr("ffm_core.evaluate.streams.falsify_exit_policy", None)
+    assert certificates(tmp_path, policy) == [clean, broken]
+
+
+def test_the_code_of_a_private_strategy_is_not_shown(tmp_path):
+    policy = ExitPolicy(name="hindsight", kind="static", simulate=hindsight)
+    _, broken = certificates(tmp_path, policy, private=True)
+    assert broken.status == "broken"
+    assert {failure.line for failure in broken.failures} == {""}
+
+
+def test_without_decisions_no_exit_is_tried(tmp_path):
+    assert certificates(tmp_path, FIXED_RR, decisions=DECISIONS.take(np.empty(0, np.int64))) == []
+
+
+# --- the learner and the folds ------------------------------------------------------------
+
+
+@dataclass
+class PooledRows:
+    """As much of a pool as the proofs look at: two decisions an hour over a year."""
+
+    table: DecisionTable
+    t_end: np.ndarray
+    trainable: np.ndarray
+
+    def view(self, rows: np.ndarray, *, labels: bool) -> View:
+        rng = np.random.default_rng(0)
+        x = rng.normal(size=(len(self.table), 5)).astype(np.float32)[rows]
+        label = (rng.random(len(self.table)) < 0.4).astype(np.int8)[rows]
+        nothing = np.empty(0)
+        return View(
+            design=Design(x=x, names=tuple("abcde")),
+            side=self.table.side[rows],
+            stream=self.table.stream[rows],
+            t_us=self.table.t_decision[rows],
+            t_end=self.t_end[rows] if labels else nothing.astype(np.int64),
+            label=label if labels else nothing.astype(np.int8),
+            r_net=label * 3.0 - 1.0 if labels else nothing,
+            peak_r=label * 3.0 if labels else nothing,
+        )
+
+
+def pool_and_plan() -> tuple[PooledRows, FoldPlan]:
+    days = np.arange("2024-01-01", "2024-09-01", dtype="datetime64[D]")
+    days = days[np.is_busday(days)].astype(np.int32)
+    opens = days.astype(np.int64) * DAY_US
+    day = np.repeat(days, 6)
+    t = np.repeat(opens, 6) + np.tile(np.arange(1, 7), len(days)) * DAY_US // 8
+    n = len(day)
+    table = DecisionTable(
+        stream=np.zeros(n, np.int16), bar=np.arange(n), side=np.ones(n, np.int8), t_decision=t,
+        day=day, month=month_of(day), hour=np.zeros(n, np.int8), t_end_max=t + DAY_US // 12,
+        valid=np.ones(n, bool), streams=("ES/5m",),
+    )  # fmt: skip
+    first, last = int(days[0]), int(days[-1])
+    plan = plan_folds(table, days, opens, FoldSettings(), first_day=first, last_day=last)
+    return PooledRows(table, table.t_end_max.copy(), np.ones(n, bool)), plan
+
+
+class Ranks:
+    """Ranks the rows that it is asked about."""
+
+    def plan(self, view: View) -> Plan:
+        order = np.argsort(np.argsort(view.design.x[:, 0]))
+        return Plan(score=order / len(order))
+
+
+class Ranking:
+    name, summary = "ranking", ""
+
+    def prepare(self, train):
+        return None
+
+    def fit(self, handle, train, validation, *, seed, signal_only=False):
+        return Ranks()
+
+
+def job_of(home: Path, learner: Any) -> Job:
+    config = EvalConfig(strategy="own", learner="none", jobs=1)
+    return replace(direct_job([BARS], CLEAN_LABELER, config, home, None), learner=learner)
+
+
+def test_without_a_learner_the_folds_alone_are_proven(tmp_path):
+    pool, plan = pool_and_plan()
+    found = prove(job_of(tmp_path, None), pool, plan)  # type: ignore[arg-type]
+    assert (found.status, found.subjects, found.detection_bound) == ("clean", ("folds",), 0.0)
+
+
+def test_the_default_learner_is_clean_and_remembered(tmp_path, monkeypatch):
+    pool, plan = pool_and_plan()
+    learner = next(item for item in LEARNERS if item.name == "xgb")
+    asked = partial(prove, job_of(tmp_path, learner), pool, plan)  # type: ignore[arg-type]
+    found = asked()
+    assert found.status == "clean"
+    assert found.subjects == ("folds", "learner xgb")
+    monkeypatch.setattr("ffm_core.evaluate.proofs.falsify_learner", None)
+    assert asked() == found
+
+
+def test_a_learner_that_ranks_test_rows_is_refused_with_its_line(tmp_path):
+    pool, plan = pool_and_plan()
+    job = job_of(tmp_path, Ranking())
+    found = prove(job, pool, plan)  # type: ignore[arg-type]
+    (failure,) = found.failures
+    assert failure.check == "rows"
+    verdict = refusal(job, found)
+    assert verdict.decision == "REFUSED"
+    assert verdict.reasons[0].startswith("the learner's answers depend on more than the row")
+    assert any("order = np.argsort(np.argsort(" in reason for reason in verdict.reasons)
+
+
+def test_a_label_that_reaches_the_next_part_is_refused(tmp_path):
+    pool, plan = pool_and_plan()
+    fold = plan.folds[0]
+    pool.t_end[fold.train[-1]] = pool.table.t_decision[fold.validation[0]]
+    job = job_of(tmp_path, None)
+    found = prove(job, pool, plan)  # type: ignore[arg-type]
+    assert found.status == "broken"
+    assert refusal(job, found).reasons[0].startswith("labels reach across the edge of a fold")
+
+
+def refusal(job: Job, proof: Certificate):
+    """Return the verdict on a run whose streams are clean and whose proof is not."""
+    days, opens = day_grid(BARS)
+    clean = replace(proof, status="clean", failures=(), subjects=("labeler clean",))
+
+    class Streams:
+        streams = (type("Stream", (), {"certificate": clean}),)
+
+    prepared = Prepared(
+        parts=job.source.open(), params={}, label_params={}, run_params={}, tasks=(),
+        pool=Streams(),  # type: ignore[arg-type]
+        folds=None,  # type: ignore[arg-type]
+        seal=Seal(day=0, opened=False, by_instrument={}), days=days, day_start_us=opens,
+        proof=proof,
+    )  # fmt: skip
+    return _refused(job, {"hash": ""}, prepared).verdict
