@@ -41,6 +41,8 @@ _OPTIONS = (
             help="What to judge: the model's picks, or the decisions as they come."),
     _option("--learner", metavar="NAME", help="xgb, xgb:linear, …, or none.  [default: xgb]"),
     _option("--features", metavar="A,B", help="Feature sets.  [default: ffm68]"),
+    _option("--ablate", metavar="A,B",
+            help="Refit without these blocks of columns, and say what they add."),
     _option("--exit", "exit_name", metavar="NAME",
             help="Exit policy of the trades; labels keep the strategy's."),
     _option("--set", "settings", multiple=True, metavar="K=V",

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ffm_core.evaluate.ablation import PREFIX
 from ffm_core.evaluate.evidence import certificate_of
 from ffm_core.evaluate.finding import Finding
 from ffm_core.evaluate.trades import (
@@ -27,6 +28,7 @@ from ffm_core.records import VOIDS, Evidence, Trades
 from ffm_core.ruler.bootstrap import equity_band
 from ffm_core.ruler.calibration import calibrate
 from ffm_core.ruler.folds import Fold
+from ffm_core.ruler.judging import SAMPLING, difference_of
 from ffm_core.ruler.metrics import summarise_arm
 from ffm_core.ruler.sharpe import moments
 from ffm_core.ruler.verdict import months_needed, trigger_evidence
@@ -63,6 +65,7 @@ def result_of(finding: Finding) -> dict[str, Any]:
             "months_needed": months_needed(finding.verdict),
         },
         "trigger": {},
+        "ablation": [],
         "trials": {},
         "plots": {},
     }
@@ -70,6 +73,7 @@ def result_of(finding: Finding) -> dict[str, Any]:
         context = finding.ticket.context
         result["arms"] = _arms(finding, evidence)
         result["trigger"] = trigger_evidence(evidence).record()
+        result["ablation"] = _ablation(evidence)
         result["trials"] = {
             "n": context.n_trials,
             "effective_n": context.effective_n,
@@ -78,6 +82,20 @@ def result_of(finding: Finding) -> dict[str, Any]:
         }
         result["plots"] = _plots(finding, evidence)
     return result
+
+
+def _ablation(evidence: Evidence) -> list[dict[str, Any]]:
+    """Return what each block that was left out adds to REAL, mean R per trade, paired by day."""
+    real = evidence.trades["REAL"]
+    found = []
+    for name, trades in evidence.trades.items():
+        if name.startswith(PREFIX):
+            added = difference_of(evidence, real, trades, SAMPLING)
+            block = name.removeprefix(PREFIX)
+            found.append(
+                {"block": block, "adds_r": added.value, "interval": [added.low, added.high]}
+            )
+    return found
 
 
 def _certificate(finding: Finding) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def _context(run: Mapping[str, Any], trades: pl.DataFrame) -> dict[str, Any]:
         "span": _span(result), "facts": facts(result), "outcomes": questions.OUTCOMES,
         "checks": sections.checks(result.get("checks") or [], bound=words.p_is_bound(result)),
         "classic": sections.checks(result.get("classic") or []),
-        "arms": words.arms_in_order(result),
+        "arms": words.arms_in_order(result), "ablation": words.ablation(result),
         "of_draws": _of_draws(result), "equity": plots.equity(result),
         "nulls": plots.nulls(result),
         "calibration": plots.calibration(result),

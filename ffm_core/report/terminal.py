@@ -165,6 +165,7 @@ def _last_lines(result: words.Result, envelope: Mapping[str, Any], console: Cons
         bound = numbers.percent(certificate.get("detection_bound"), 2)
         cuts = numbers.count(certificate.get("cuts"))
         rows.append(("look-ahead", f"none in {cuts} cuts; leaks above {bound} of rows would show"))
+    rows += [("ablation", line) for line in words.ablation(result)]
     if seal := words.seal_line(result):
         rows.append(("seal", seal))
     if trials:

@@ -313,3 +313,15 @@ def seal_line(result: Result) -> str:
         return f"The tail from {start} on has been opened{when}."
     n = numbers.count(seal.get("n_decisions"))
     return f"The tail from {start} on is sealed; its decisions ({n}) were not read."
+
+
+def ablation(result: Result) -> list[str]:
+    """Say what each block of columns that was left out adds to the picks."""
+    lines = []
+    for item in result.get("ablation") or []:
+        size = numbers.r_multiple(item.get("adds_r"))
+        lines.append(
+            f"{item.get('block')} adds {size} to a pick "
+            f"(95 % interval {numbers.interval(item.get('interval'))}), paired by day"
+        )
+    return lines

@@ -90,6 +90,9 @@ class EvalConfig(BaseModel):
     permutations: int = Field(
         default=39, ge=1, le=100_000, description="label permutations per SHUFFLE"
     )
+    ablate: Names = Field(
+        default=(), description="column blocks REAL is refitted without, for comparison"
+    )
     random_draws: int = Field(
         default=200, ge=2, le=1_000_000, description="draws of the RANDOM arm"
     )
@@ -146,6 +149,12 @@ class EvalConfig(BaseModel):
             raise ValueError(f"--from {self.date_from} lies after --to {self.date_to}")
         if len(set(self.features)) != len(self.features):
             raise ValueError("features name the same set twice")
+        blocks = ("labeler", *self.features)
+        for block in self.ablate:
+            if block not in blocks:
+                raise ValueError(
+                    f"ablate names {block!r}, which brings no columns here: {', '.join(blocks)}"
+                )
         paths = (self.strategy, self.checks, *self.data, self.instruments, self.out)
         if any("\0" in str(path) for path in paths):
             raise ValueError("a path holds a NUL character")

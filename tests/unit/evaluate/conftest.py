@@ -13,7 +13,9 @@ from ffm_core.evaluate import evaluate_bars
 from ffm_core.runs.config import EvalConfig
 from ffm_core.testing.worlds_labeler import LABELER
 
-SMALL = EvalConfig(strategy="world", permutations=3, random_draws=20, resamples=200, jobs=1)
+SMALL = EvalConfig(
+    strategy="world", features=("trivial8",), permutations=3, random_draws=20, resamples=200, jobs=1
+)
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,8 @@ from ffm_core.runs.ledger import Ledger
 from ffm_core.testing.worlds_labeler import LABELER
 
 SMALL: dict[str, Any] = {
-    "strategy": "world", "permutations": 3, "random_draws": 20, "resamples": 200, "jobs": 1,
+    "strategy": "world", "features": ("trivial8",), "permutations": 3, "random_draws": 20,
+    "resamples": 200, "jobs": 1,
 }  # fmt: skip
 
 

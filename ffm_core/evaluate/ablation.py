@@ -1,0 +1,73 @@
+"""What a block of columns adds: the same model without it, on the same days."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ffm_core.evaluate.arms import drop_void, gather_slices
+from ffm_core.evaluate.executor import Executor
+from ffm_core.evaluate.finding import Job
+from ffm_core.evaluate.fit import FoldAnswer, FoldData, RealTask, fit_real
+from ffm_core.evaluate.plan import Prepared
+from ffm_core.evaluate.pool import Results
+from ffm_core.evaluate.progress import Progress
+from ffm_core.evaluate.trades import trades_of
+from ffm_core.records import Design, Trades, View
+
+PREFIX = "without "
+
+
+def ablations(
+    job: Job,
+    prepared: Prepared,
+    folds: Sequence[FoldData],
+    results: Results,
+    progress: Progress,
+) -> Mapping[str, Trades]:
+    """Return the arm ``without <block>`` for every block that is to be left out.
+
+    The model is fitted as REAL is: same folds, labels, seeds, share taken, exits and
+    predicted targets. Only the columns of the block are missing.
+
+    Returns
+    -------
+    mapping of str to Trades
+        Empty without a learner or without ``--ablate``.
+    """
+    if job.learner is None or not job.config.ablate:
+        return {}
+    stage = progress.stage("ablation", len(job.config.ablate))
+    seeds = tuple(job.config.seed + i for i in range(job.config.n_seeds))
+    executor: Executor[RealTask, FoldAnswer] = Executor(job.jobs)
+    found = {}
+    for block in job.config.ablate:
+        tasks = [
+            RealTask(learner=job.learner, data=_without(data, block), seeds=seeds, signal_only=True)
+            for data in folds
+        ]
+        answers = list(executor.run(fit_real, tasks))
+        test, _ = gather_slices(prepared.folds, folds, answers)
+        test = drop_void(test, results)
+        rows = test.rows[test.taken]
+        found[PREFIX + block] = trades_of(prepared.pool, rows, results)
+        stage.advance()
+    return found
+
+
+def _without(data: FoldData, block: str) -> FoldData:
+    return replace(
+        data,
+        train=_drop(data.train, block),
+        validation=_drop(data.validation, block),
+        test=_drop(data.test, block),
+    )
+
+
+def _drop(view: View, block: str) -> View:
+    names = view.design.names
+    kept = [i for i, name in enumerate(names) if not name.startswith(f"{block}/")]
+    x = np.ascontiguousarray(view.design.x[:, kept])
+    return replace(view, design=Design(x=x, names=tuple(names[i] for i in kept)))
