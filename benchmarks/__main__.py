@@ -10,7 +10,17 @@ import json
 import subprocess
 import sys
 
-NAMES = ("kernels", "features", "targets", "ruler", "io", "heads", "startup", "walkforward")
+NAMES = (
+    "kernels",
+    "features",
+    "targets",
+    "causal",
+    "ruler",
+    "io",
+    "heads",
+    "startup",
+    "walkforward",
+)
 
 
 def main() -> int:

@@ -8,12 +8,14 @@ benchmarks.bench_features``.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -35,6 +37,13 @@ MEMORY = 1.5  # most extra memory as a multiple of the result
 UPDATE_US = 20.0
 THREADS_GATE = 1.7
 QE150_S = 60.0
+# The C library keeps freed memory, so that a page is touched first only once: the first
+# touch is the system's work, and ten times the memory may cost it far more than tenfold.
+KEEP = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": str(2**40),
+}
 RELATIVE, ABSOLUTE = 1e-5, 1e-6  # what float32 and another order of sums may differ by
 
 
@@ -116,15 +125,21 @@ def qe150(bars: Bars) -> dict:
     return row("qe150_million_bars", seconds.min(), QE150_S, 1.0, words)
 
 
-def memory() -> dict:
-    """Peak memory of one call, in a fresh process, against the size of its result."""
+def apart(what: str, **environment: str) -> Any:
+    """Return what ``what`` measures in a fresh process."""
     answer = subprocess.run(
-        [sys.executable, "-m", "benchmarks.bench_features", "memory"],
+        [sys.executable, "-m", "benchmarks.bench_features", what],
+        env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         text=True,
         check=True,
     )
-    extra, result = json.loads(answer.stdout)
+    return json.loads(answer.stdout)
+
+
+def memory() -> dict:
+    """Peak memory of one call against the size of its result."""
+    extra, result = apart("measured_memory")
     words = f"{extra / result:.2f} x the result's {result / 2**20:.0f} MiB (at most {MEMORY:g})"
     return row("ffm68_memory", extra, result * MEMORY, 1.0, words)
 
@@ -134,7 +149,7 @@ def measured_memory() -> tuple[int, int]:
     bars = bars_of(MILLION)
     for name in ("ts_us", "open", "high", "low", "close", "volume"):
         getattr(bars, name)  # the input's views exist already when features are asked for
-    FFM68.batch(bars[:1_000])
+    FFM68.batch(bars[:1_000])  # compiles
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts again from here
     before = _status("VmRSS")
     result = FFM68.batch(bars)
@@ -170,33 +185,38 @@ def threads(bars: Bars) -> dict:
     two = [bars, Bars(bars.frame, lookup("NQ"), bars.timeframe)]
     with ThreadPoolExecutor(2) as pool:
 
-        def apart() -> list[np.ndarray]:
+        def in_line() -> list[np.ndarray]:
             return [FFM68.batch(each) for each in two]
 
         def together() -> list[np.ndarray]:
             return list(pool.map(FFM68.batch, two))
 
-        same = all(a.tobytes() == b.tobytes() for a, b in zip(apart(), together(), strict=True))
-        times = in_turns(together, apart, rounds=7, clock=time.perf_counter)
+        same = all(a.tobytes() == b.tobytes() for a, b in zip(in_line(), together(), strict=True))
+        times = in_turns(together, in_line, rounds=7, clock=time.perf_counter)
     ours, plain = times[0].min(), times[1].min()
     words = f"{2 * len(bars) / ours / 1e6:.2f}M bars/s on two cores"
     return row("ffm68_two_threads", ours, plain, THREADS_GATE, words, parity=same)
 
 
-def main() -> int:
-    if sys.argv[1:] == ["memory"]:
-        print(json.dumps(measured_memory()))
-        return 0
+def scaling() -> list[dict]:
+    """Measure size and threads."""
     bars = bars_of(10 * MILLION)
     FFM68.batch(bars[:1_000])  # compiles
-    million = bars[:MILLION]
+    return [linearity(bars), threads(bars[:MILLION])]
+
+
+def main() -> int:
+    if sys.argv[1:] in (["measured_memory"], ["scaling"]):
+        print(json.dumps(globals()[sys.argv[1]]()))
+        return 0
+    bars = bars_of(MILLION)
+    FFM68.batch(bars[:1_000])  # compiles
     results = [
-        against_pandas(million),
-        linearity(bars),
+        against_pandas(bars),
+        *apart("scaling", **KEEP),
         memory(),
-        streaming(million),
-        threads(million),
-        qe150(million),
+        streaming(bars),
+        qe150(bars),
     ]
     for result in results:
         print(json.dumps(result), flush=True)
