@@ -18,8 +18,11 @@ import pytest
 
 if TYPE_CHECKING:
     from ffm_core.bars.table import Bars
+    from ffm_core.host.registry import Host
 
-pytest.register_assert_rewrite("ffm_core.testing.kit", "ffm_core.testing.checks")
+pytest.register_assert_rewrite(
+    "ffm_core.testing.kit", "ffm_core.testing.checks", "ffm_core.testing.feature_checks"
+)
 
 _SECONDS = 600
 
@@ -45,6 +48,14 @@ def bars() -> Bars:
     from ffm_core.testing.market import make_bars
 
     return make_bars("trend", rows=2_000, seed=7)
+
+
+@pytest.fixture
+def host() -> Callable[..., Host]:
+    """Open plug-ins as an evaluation does: ``host("x").labeler()``, ``host("x", ["y"])``."""
+    from ffm_core.host.loading import open_host
+
+    return open_host
 
 
 @pytest.fixture

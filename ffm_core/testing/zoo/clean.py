@@ -206,6 +206,7 @@ EXPRESSIONS = expression_set(
     warmup_bars=8,
     history_bars=9,
     memory="finite",
+    summary="rolling extremes and a rolling median",
 )
 
 

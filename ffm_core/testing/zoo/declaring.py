@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -82,9 +81,8 @@ def from_the_network(bars: Bars) -> Float32:
 
 
 def from_a_command(bars: Bars) -> Float32:
-    """Return the move times a weight that another program prints."""
-    command = [sys.executable, "-c", "print(2)"]
-    done = subprocess.run(command, capture_output=True, check=False)  # fault: starts-program
+    """Return the move times a weight that another program might print."""
+    done = subprocess.run(["true"], capture_output=True, check=False)  # fault: starts-program
     return matrix(move(bars) * float(done.stdout or 2))
 
 

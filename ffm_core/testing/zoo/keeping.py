@@ -24,7 +24,8 @@ _FIRST: dict[str, float] = {}
 
 def running_scale(bars: Bars) -> Float32:
     """Return moves over the average size of all moves of all calls."""
-    _SEEN.append(float(np.nanmean(np.abs(move(bars)))) if len(bars) > 1 else 1.0)
+    size = float(np.nanmean(np.abs(move(bars)))) if len(bars) > 1 else 1.0
+    _SEEN.append(size)  # fault: global-state
     return matrix(move(bars) / (np.mean(_SEEN) + 1e-9))  # fault: global-state
 
 

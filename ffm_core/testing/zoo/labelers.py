@@ -100,16 +100,16 @@ def long_memory(bars: Bars, params: Params) -> Decisions:
 
 
 def on_weekdays(bars: Bars, params: Params) -> Decisions:
-    """Decide unless it is a certain second."""
+    """Risk more the later it is in a second."""
     plain = _plain(bars)
-    shift = datetime.now().microsecond % 7  # fault: labeler-clock
-    return replace(plain, risk=np.asarray(plain.risk) * (1.0 + shift / 10.0))
+    late = datetime.now().timestamp() % 1.0  # fault: labeler-clock
+    return replace(plain, risk=np.asarray(plain.risk) * (1.0 + late))
 
 
 def rests(bars: Bars, params: Params) -> Decisions:
     """Rest for some calls after many decisions."""
     plain = _plain(bars)
-    _LAST.append(len(plain))
+    _LAST.append(len(plain))  # fault: labeler-state
     return plain.take(np.arange(len(plain)) % (len(_LAST) + 1) == 0)  # fault: labeler-state
 
 

@@ -23,6 +23,13 @@ def test_the_bars_fixture_is_long_enough_to_trade_on(bars):
     assert bars.stream == "ES/5m"
 
 
+def test_the_host_fixture_opens_what_is_named(host, tmp_path):
+    assert host().feature_set("trivial8").record.name == "trivial8"
+    idea = tmp_path / "idea.py"
+    idea.write_text("from ffm_core.testing.specimens import CLEAN_LABELER as LABELER\n")
+    assert host(str(idea)).labeler().record.name == "clean"
+
+
 def test_run_ffm_gives_exit_code_and_both_outputs(run_ffm):
     helped = run_ffm("--help")
     assert helped.exit_code == 0

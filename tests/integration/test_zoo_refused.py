@@ -1,0 +1,146 @@
+"""A strategy with any single fault of the zoo is refused, and told where to look."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ffm_core.evaluate.streams import Parts, StreamTask, prepare_stream
+from ffm_core.labels.policies import FIXED_RR
+from ffm_core.records import ExitPolicy, FeatureSet, Labeler
+from ffm_core.testing import make_bars
+from ffm_core.testing.zoo import CLEAN, FAULTS, exhibit
+from ffm_core.testing.zoo.clean import in_trend
+from ffm_core.testing.zoo.making import labeler
+
+ROWS = 1_700
+SLOW = {"over-budget"}  # waits for the whole budget of a real run
+FEATURES = [fault for fault in FAULTS if fault.kind == "features" and fault.name not in SLOW]
+LABELERS = [fault for fault in FAULTS if fault.kind == "labeler"]
+EXITS = [fault for fault in FAULTS if fault.kind == "exit"]
+HONEST = labeler("in-trend", in_trend)
+BARS = make_bars("trend", rows=ROWS, seed=7)
+
+_HOOKS = """
+
+from ffm_core import hookimpl
+from ffm_core.testing.zoo.clean import in_trend
+from ffm_core.testing.zoo.making import labeler
+
+MINE = [fault for fault in FAULTS if fault.name == {name!r}]
+
+
+@hookimpl
+def ffm_labelers():
+    own = [fault.record for fault in MINE if fault.kind == "labeler"]
+    return own or [labeler("in-trend", in_trend)]
+
+
+@hookimpl
+def ffm_feature_sets():
+    return [fault.record for fault in MINE if fault.kind == "features"]
+
+
+@hookimpl
+def ffm_exit_policies():
+    return [fault.record for fault in MINE if fault.kind == "exit"]
+"""
+_OPTIONS = {"features": "--features", "exit": "--exit"}
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory) -> Path:
+    place = tmp_path_factory.mktemp("bars") / "ES_5m.parquet"
+    BARS.frame.write_parquet(place)
+    return place
+
+
+@pytest.mark.parametrize(
+    "name", ["next-close", "session-vwap", "withdrawn-decision", "clock", "best-bar"]
+)
+def test_ffm_eval_refuses_and_names_the_line(name, desk, market):
+    fault = exhibit(name)
+    idea = desk.folder / "idea.py"  # the module itself, so lines keep their numbers
+    idea.write_text(Path(fault.source).read_text() + _HOOKS.format(name=name))
+    chosen = [_OPTIONS[fault.kind], name] if fault.kind in _OPTIONS else []
+    words = ("--data", market, "--learner", "none", "--jobs", "1", *chosen)
+    done = desk.run("eval", idea, *words, "--json")
+    assert done.returncode == 6, done.stderr
+    failures = json.loads(done.stdout)["result"]["certificate"]["failures"]
+    mine = [failure for failure in failures if name in failure["subject"]]
+    assert mine
+    assert all(failure["message"] and failure["fix"] for failure in mine)
+    places = [failure["line"] for failure in mine]
+    assert any(place.startswith("idea.py:") for place in places), places
+    named = {int(place.split(":")[1]) for place in places if place}
+    assert min(abs(a - b) for a in named for b in fault.lines()) <= 4, places
+
+
+@dataclass(frozen=True)
+class Direct:
+    """Parts that are held in memory."""
+
+    labeler: Labeler = HONEST
+    policy: ExitPolicy = FIXED_RR
+    feature_sets: tuple[FeatureSet, ...] = ()
+
+    def open(self) -> Parts:
+        return Parts(
+            labeler=self.labeler,
+            label_policy=self.policy,
+            run_policy=self.policy,
+            feature_sets=self.feature_sets,
+            call=lambda function, *args: function(*args),
+        )
+
+
+def _certificate(source: Direct, home: Path):
+    task = StreamTask(
+        source=source,
+        bars=BARS,
+        params=source.labeler.defaults(),
+        label_params={param.name: param.default for param in source.policy.params},
+        run_params={param.name: param.default for param in source.policy.params},
+        horizon_bars=source.labeler.horizon_bars,
+        flat_at_session_end=False,
+        slippage_ticks=None,
+        seed=0,
+        code_hash="zoo",
+        home=home,
+    )
+    return prepare_stream(task).certificate
+
+
+@pytest.mark.slow
+def test_every_faulty_feature_set_breaks_the_certificate(tmp_path):
+    chosen = tuple(fault.make() for fault in FEATURES)
+    certificate = _certificate(Direct(feature_sets=chosen), tmp_path)
+    broken = {failure.subject for failure in certificate.failures}
+    escaped = [f.name for f in FEATURES if f"features {f.name} on ES/5m" not in broken]
+    assert escaped == []
+    assert "labeler in-trend on ES/5m" not in broken
+
+
+@pytest.mark.parametrize("fault", LABELERS, ids=lambda fault: fault.name)
+def test_every_faulty_labeler_breaks_the_certificate(fault, tmp_path):
+    certificate = _certificate(Direct(labeler=fault.make()), tmp_path)
+    assert certificate.status == "broken"
+    assert all(fault.name in failure.subject for failure in certificate.failures)
+
+
+@pytest.mark.parametrize("fault", EXITS, ids=lambda fault: fault.name)
+def test_every_faulty_exit_policy_breaks_the_certificate(fault, tmp_path):
+    certificate = _certificate(Direct(policy=fault.make()), tmp_path)
+    assert certificate.status == "broken"
+    assert all(fault.name in failure.subject for failure in certificate.failures)
+
+
+def test_an_honest_strategy_is_certified(tmp_path):
+    named = ("trailing-mean", "confirmed-pivot", "expressions")
+    chosen = tuple(one.record for one in CLEAN if one.name in named)
+    certificate = _certificate(Direct(feature_sets=chosen), tmp_path)
+    assert certificate.failures == ()
+    assert certificate.status == "clean"
