@@ -20,7 +20,18 @@ from pathlib import Path
 DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS))
 
-from _pages import checks, cli, config, errors, features, hooks, instruments, kit, records  # noqa: E402
+from _pages import (  # noqa: E402
+    checks,
+    cli,
+    config,
+    errors,
+    features,
+    hooks,
+    instruments,
+    kit,
+    records,
+    zoo,
+)
 
 PAGES: Mapping[str, Callable[[], str]] = {
     "hooks.md": hooks.page,
@@ -31,6 +42,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "checks.md": checks.page,
     "contract-kit.md": kit.page,
     "instruments.md": instruments.page,
+    "leak-zoo.md": zoo.page,
 }
 _MARK = "<!-- Written by docs/generate.py from the code; edit the code, not this page. -->\n\n"
 

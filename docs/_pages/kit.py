@@ -3,38 +3,65 @@
 from __future__ import annotations
 
 from _pages import markdown as md
-from ffm_core.testing.checks import CHECKS
+from ffm_core.testing.checks import CHECKS, Check
+from ffm_core.testing.feature_checks import FEATURE_CHECKS
 
 _INTRO = """# Contract kit
 
-`ffm_core.testing` checks any strategy against the contract, ours or yours, with the same
-call.
+`ffm_core.testing` checks any strategy or feature set against its contract, ours or yours,
+with the same call.
 
 ```python
-from ffm_core.testing import check_strategy, load_installed
+from ffm_core.testing import check_feature_set, check_strategy, load_features, load_installed
 
 report = check_strategy(load_installed("supertrend"), on_fail="report")
-print(report)
+print(report, report.count("passed"), report.seconds)
+print(check_feature_set(load_features("trivial8"), on_fail="report"))
 ```
 
-`check_strategy(labeler, bars=..., expected_failures=..., on_fail=...)` runs every check and
-returns a report, or raises `CheckFailed`. `parametrize_with_checks([LABELER])` makes one
-test of each. An excuse in `expected_failures` says why a check may fail; one that names no
-check, or whose check passes, is an error.
+`check_strategy(labeler, bars=..., expected_failures=..., on_fail=...)` and
+`check_feature_set(feature_set, ...)` run every check and return a report, or raise
+`CheckFailed`. `parametrize_with_checks([LABELER])` makes one test of each, for
+`def test(strategy, check)`; given feature sets, for `def test(feature_set, check)`.
 
-The package also brings two pytest fixtures: `bars`, two thousand made-up bars, and
-`run_ffm("eval", "x")`, which runs a command with a ledger of its own and returns exit
-code, stdout, stderr and JSON.
+## Excuses
+
+`expected_failures` says why a check may fail:
+
+```python
+from ffm_core.testing import Excuse
+
+excuses = {
+    "one_bar": "needs two bars",
+    "prices_may_be_scaled": Excuse("made for one market", until="2026-12-31"),
+}
+```
+
+An excuse expires: it fails when its check passes, and after its last day when it has one.
+One that names no check, or gives no reason, is an error.
+
+## Fixtures
+
+The package brings three pytest fixtures: `bars`, two thousand made-up bars; `host`, which
+opens plug-ins as an evaluation does, `host("supertrend")`; and `run_ffm("eval", "x")`, which
+runs a command with a ledger of its own and returns exit code, stdout, stderr and JSON.
 
 What the kit cannot see: the best of many tries, data that were revised after the fact, a
-rule that was fitted by hand to the test period.
+rule that was fitted by hand to the test period. What the falsifier behind it can see is
+listed in [the leak zoo](leak-zoo.md).
 
-## The checks
+## The checks of strategies
 
 """
+_FEATURES = "\n## The checks of feature sets\n\n"
 
 
 def page() -> str:
     """Return the page."""
-    rows = [(md.code(check.name), md.plain(check.summary)) for check in CHECKS]
-    return md.join([_INTRO, md.table(("check", "the rule"), rows)])
+    parts = [_INTRO, _table(CHECKS), _FEATURES, _table(FEATURE_CHECKS)]
+    return md.join(parts)
+
+
+def _table(checks: tuple[Check, ...]) -> str:
+    rows = [(md.code(check.name), md.plain(check.summary)) for check in checks]
+    return md.table(("check", "the rule"), rows)
