@@ -90,6 +90,8 @@ def _place_of(item: object) -> tuple[str, str] | None:
     if not isinstance(item, FeatureSet | Labeler):
         return None
     for module, held in sorted(sys.modules.items()):
+        if module == "__main__":  # another one on the other side
+            continue
         if isinstance(held, ModuleType) and getattr(held, "__spec__", None) is not None:
             name = next((key for key, value in list(vars(held).items()) if value is item), None)
             if name is not None:

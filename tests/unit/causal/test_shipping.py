@@ -1,0 +1,17 @@
+"""How plug-ins travel to a fresh interpreter."""
+
+from __future__ import annotations
+
+import sys
+
+from ffm_core.causal.shipping import _place_of
+from ffm_core.features.trivial8 import TRIVIAL8
+
+
+def test_a_record_named_in_the_running_script_travels_by_its_own_module(monkeypatch):
+    main = sys.modules["__main__"]
+    monkeypatch.setattr(main, "A_SET", TRIVIAL8, raising=False)
+    monkeypatch.setattr(main, "__spec__", sys.__spec__)
+    module, name = _place_of(TRIVIAL8)
+    assert module != "__main__"
+    assert getattr(sys.modules[module], name) is TRIVIAL8
