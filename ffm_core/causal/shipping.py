@@ -90,7 +90,7 @@ def _place_of(item: object) -> tuple[str, str] | None:
     if not isinstance(item, FeatureSet | Labeler):
         return None
     for module, held in sorted(sys.modules.items()):
-        if module == "__main__":  # another one on the other side
+        if held is sys.modules.get("__main__"):  # another one on the other side, also by alias
             continue
         if isinstance(held, ModuleType) and getattr(held, "__spec__", None) is not None:
             name = next((key for key, value in list(vars(held).items()) if value is item), None)
