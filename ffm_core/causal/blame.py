@@ -236,7 +236,8 @@ class _Finder:
         fed = self._fed(source, statement, guilty, _CHASED)
         if fed is not None:
             return fed
-        written = self._written(source, statement, _CHASED, any_kind=guilty.alone)
+        known = frozenset() if guilty.alone else guilty.known
+        written = self._written(source, statement, _CHASED, known)
         if written is not None:
             return written
         weak = self._noticed(source, statement, guilty.names, sure=False)
@@ -272,23 +273,19 @@ class _Finder:
         return None
 
     def _written(
-        self, source: Source, statement: Statement, left: int, *, any_kind: bool = False
+        self, source: Source, statement: Statement, left: int, known: frozenset[str]
     ) -> Blame | None:
-        """Follow names that hold no numbers, such as expressions, to a line that looks at fault.
-
-        With ``any_kind`` names that do hold numbers are followed, too.
-        """
-        read = statement.names(ast.Load)
-        for made in reversed(source.statements):
-            visible = made.function in (statement.function, "")
-            if made.first >= statement.first or not visible or not made.names(ast.Store) & read:
+        """Follow names whose values were not compared, such as expressions, to a usual fault."""
+        read = statement.names(ast.Load) - known
+        before = [s for s in source.statements if s.first < statement.first]
+        for made in reversed(before):
+            if made.function not in (statement.function, "") or not made.names(ast.Store) & read:
                 continue
-            if not any_kind and not _makes_no_numbers(made):
-                continue
-            one = self._noticed(source, made, frozenset(), sure=True)
-            if one is not None:
-                return _of_line(source, one.line, one.why)
-            found = self._written(source, made, left - 1) if left else None
+            for sure in (True, False) if known else (True,):
+                one = self._noticed(source, made, frozenset(), sure=sure)
+                if one is not None:
+                    return _of_line(source, one.line, one.why)
+            found = self._written(source, made, left - 1, known) if left else None
             if found is not None:
                 return found
         return None
@@ -310,19 +307,6 @@ def _writer(source: Source, statement: Statement, name: str) -> Statement:
     ]
     sure = [w for w in writers if any(s.sure for head in w.heads for s in suspects(head))]
     return (sure or writers or [statement])[-1]
-
-
-def _makes_no_numbers(statement: Statement) -> bool:
-    """Whether a statement builds something to be evaluated later: an expression or a plan."""
-    for head in statement.heads:
-        for node in ast.walk(head):
-            if isinstance(node, ast.Attribute) and node.attr in ("lazy", "collect"):
-                return node.attr == "lazy"
-            if isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("pl", "polars"):
-                return True
-            if isinstance(node, ast.Lambda):
-                return True
-    return False
 
 
 __all__ = ["Blame", "accuse", "blame", "origin", "suspects"]

@@ -24,6 +24,7 @@ class Guilty(NamedTuple):
     names: frozenset[str]  # values that differ after it
     made: dict[str, Step]  # number that differed before it -> the step that made it
     alone: bool = False  # whether only one of the runs came here
+    known: frozenset[str] = frozenset()  # locals whose values were compared
     blank: str = ""  # array that was made empty and filled, the step only reads it
 
 
@@ -216,7 +217,9 @@ class Contrast:
     def _with_numbers(self, step: Step, names: frozenset[str]) -> Guilty:
         frame = (step.code, step.call)
         made = {name: s for (f, name), s in self._numbers.items() if f == frame}
-        return Guilty(step, names, made)
+        held = self._states[frame][1].made if frame in self._states else {}
+        known = frozenset(name.partition("[")[0].partition(".")[0] for name in held)
+        return Guilty(step, names, made, known=known)
 
 
 def _unlike(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> Any:
