@@ -11,13 +11,13 @@ import json
 import sys
 import time
 
-from ffm_strategy_supertrend.labeler import LABELER
+from ffm_strategy_supertrend import labeler as supertrend
 
 from benchmarks.tools import peak_mb
 from ffm_core.bars.simulate import market
 from ffm_core.causal import falsify
 from ffm_core.causal.subjects import FeatureSubject, LabelerSubject
-from ffm_core.features.ffm68 import FFM68
+from ffm_core.features import ffm68
 
 BARS = 100_000
 BUDGET_S = 20.0
@@ -27,7 +27,11 @@ def run() -> list[dict]:
     """Prove both on one stream, after a short one that compiles what is called."""
     bars = market("A", seed=3, months=24)[:BARS]
     splice = market("B", seed=3, months=24)[:BARS]
-    subjects = [LabelerSubject(LABELER, LABELER.defaults(), None), FeatureSubject(FFM68, None)]
+    labeler = supertrend.LABELER
+    subjects = [
+        LabelerSubject(labeler, labeler.defaults(), None),
+        FeatureSubject(ffm68.FFM68, None),
+    ]
     falsify(subjects, bars[:3_000], seed=0, max_cuts=310)
     start = time.perf_counter()
     found = falsify(subjects, bars, seed=1, others=[splice])
