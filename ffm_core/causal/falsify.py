@@ -23,6 +23,7 @@ from functools import partial
 
 import numpy as np
 
+from ffm_core.bars.simulate import market
 from ffm_core.bars.table import Bars
 from ffm_core.causal import stages
 from ffm_core.causal.budget import Budget, OverBudget, limited
@@ -74,7 +75,8 @@ def falsify(
     detectors : collection of str, optional
         What to look for; default all of :data:`~.session.DETECTORS`.
     others : sequence of Bars
-        Other streams; the future of the first is spliced into this one.
+        Other streams; the future of the first is spliced into this one. Without
+        any, that of a simulated market is.
     budget : Budget, optional
         Time and memory of each call.
     answers : mapping of int to object, optional
@@ -314,10 +316,9 @@ class _Case:
         self._ascend()
         for item in self._items:
             self._guard(item, self._after)
-        if other is not None and self._link.alive and len(other):
-            self._link.lend(other)
+        foreign = self._lend(other)
         for item in self._items:
-            self._guard(item, lambda one: self._changed(one, foreign=other is not None))
+            self._guard(item, partial(self._changed, foreign=foreign))
         for index, accesses in self._link.accesses.items():
             for item in self._items:
                 if item.session.index == index:
@@ -325,6 +326,16 @@ class _Case:
                         item.session.note(
                             "access", 0, [stages.nowhere("")], access.what, line=access.line
                         )
+
+    def _lend(self, other: Bars | None) -> bool:
+        """Give the worker another instrument's bars; without any, simulated ones."""
+        changing = [i for i in self._items if i.session.wants("mutation") and len(i.cuts)]
+        if not self._link.alive or not changing:
+            return False
+        if other is None or len(other) == 0:
+            other = market("SIMB", seed=changing[0].session.seed + 1_009, months=1)
+        self._link.lend(other)
+        return True
 
     def _ascend(self) -> None:
         """Make all cuts in ascending order, whoever they belong to."""

@@ -315,7 +315,9 @@ def determinism(session: Session, prefixes: Prefixes) -> None:
         session.note("purity", total, again, "two calls on the same bars disagree")
         session.stopped = True
         return
-    problem = "another process, with other threads, hash seed and time zone, answers otherwise"
+    problem = (
+        "another process, with other threads, hash seed, clock and time zone, answers otherwise"
+    )
     session.note("determinism", total, found, problem)
     _judge_by(session, rows)
     session.stopped = True  # nothing there can be compared with what was said here

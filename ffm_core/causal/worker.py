@@ -27,6 +27,7 @@ from ffm_core.bars.instrument import Instrument
 from ffm_core.bars.table import Bars
 from ffm_core.bars.timeframe import Timeframe
 from ffm_core.causal.budget import Budget, OverBudget, limited
+from ffm_core.causal.clock import shift_clock, shift_dates
 from ffm_core.causal.held import Chunk, Held
 from ffm_core.causal.rows import Rows
 from ffm_core.causal.series import edited, fingerprint, mirrored, part
@@ -101,6 +102,8 @@ class Desk:
         opener = pickle.loads(self._setup.payload)
         self._subjects = list(opener.open())
         self._roots = [subject.roots() for subject in self._subjects]
+        for roots in self._roots:
+            shift_dates(roots)
         return len(self._subjects)
 
     def extend(self, chunk: Chunk) -> None:
@@ -195,6 +198,7 @@ def main(descriptor: int, parent: int) -> None:
     warnings.simplefilter("ignore")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     np.seterr(all="warn")
+    shift_clock()
     sys.setswitchinterval(_SWITCH_SECONDS)
     watch = Watch(allowed=(os.environ.get("NUMBA_CACHE_DIR", ""),))
     try:

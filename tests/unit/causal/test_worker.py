@@ -66,6 +66,7 @@ def shown(tmp_path_factory):
                 "hash": twins.hashes,
                 "threads": twins.counts_threads,
                 "zone": twins.local_zone,
+                "calendar": twins.reads_the_calendar,
                 "socket": twins.calls_home,
                 "table": twins.reads_a_table,
                 "clean": twins.mean,
@@ -99,7 +100,7 @@ def test_a_memo_that_travels_with_a_closure_is_noticed_on_the_mirrored_series(sh
     assert "purity" in _checks(shown["closure"])
 
 
-@pytest.mark.parametrize("name", ["hash", "threads", "zone"])
+@pytest.mark.parametrize("name", ["hash", "threads", "zone", "calendar"])
 def test_what_depends_on_the_process_is_told_from_chance(shown, name):
     assert _checks(shown[name]) == {"determinism"}
 

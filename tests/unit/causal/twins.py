@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import socket
 import time
@@ -77,6 +78,10 @@ def counts_threads(bars):
 
 def local_zone(bars):
     return mean(bars) + time.localtime(0).tm_gmtoff
+
+
+def reads_the_calendar(bars):
+    return mean(bars) + datetime.date.today().toordinal() + int(time.time() // 86_400)
 
 
 def calls_home(bars):
