@@ -141,10 +141,9 @@ def _no_holes(bars: Bars, params: Params) -> Decisions:
     return _plain(bars, params)
 
 
-def _known_contracts(bars: Bars, params: Params) -> Decisions:
-    expiry = {"ESH4": 3, "ESM4": 6}
-    for name in bars.frame["contract"].unique().to_list():
-        expiry[name]
+def _few_contracts(bars: Bars, params: Params) -> Decisions:
+    if bars.frame["contract"].n_unique() > 4:
+        raise ValueError("too many contracts")
     return _plain(bars, params)
 
 
@@ -246,7 +245,7 @@ _LABELERS: dict[str, tuple[str, Labeler]] = {
     "divides by the range": ("flat_prices", _value(peeks.place_in_range)),
     "divides by volume": ("no_volume", _value(peeks.volume_weighted)),
     "tolerates no holes": ("gaps", _twin(_no_holes)),
-    "knows two contracts": ("rolls", _twin(_known_contracts)),
+    "tolerates few contracts": ("rolls", _twin(_few_contracts)),
     "reads the wall clock back": ("clock_change", _twin(_local_time)),
     "a stop of ten points": ("prices_may_be_scaled", _twin(_stop_in_points)),
     "too short a history": ("history_is_sufficient", _value(peeks.slow_average, history_bars=SPAN)),
