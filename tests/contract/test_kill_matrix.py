@@ -6,7 +6,7 @@ import pytest
 
 from ffm_core.testing.zoo import CLEAN, FAULTS
 from ffm_core.testing.zoo.kills import KILLS
-from ffm_core.testing.zoo.matrix import DETECTORS, SERIES_DETECTORS, certificates, failures
+from ffm_core.testing.zoo.matrix import DETECTORS, ROWS, SERIES_DETECTORS, certificates, failures
 
 SERIES = [fault for fault in FAULTS if fault.kind in ("features", "labeler")]
 OTHERS = [fault for fault in FAULTS if fault.kind not in ("features", "labeler")]
@@ -46,7 +46,7 @@ def test_no_detector_objects_to_honest_features_and_labelers():
     found = certificates(CLEAN_SERIES)
     alarms = {name: c.failures for name, c in found.items() if c.status != "clean"}
     assert alarms == {}
-    assert all(certificate.cuts >= 100 for certificate in found.values())
+    assert all(c.cuts >= 100 or c.proven_bars == ROWS for c in found.values())
 
 
 @pytest.mark.parametrize("honest", CLEAN_OTHERS, ids=lambda honest: honest.name)
