@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, redirect_stdout
+from collections.abc import Callable
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from ffm_core.cli._output import emit_json, note, output_options, say
-from ffm_core.errors import FFMError
 
 if TYPE_CHECKING:
     from ffm_core.evaluate import Evaluation, Job
@@ -161,17 +160,12 @@ def progress_of(*, quiet: bool) -> Any:
         yield progress
 
 
-@contextmanager
-def names_hidden(job: Job) -> Iterator[None]:
-    """Take a private strategy's names out of errors, which end up in logs and reports."""
-    try:
-        yield
-    except Exception as error:
-        if job.redact is not None:
-            error.args = tuple(job.redact.value(list(error.args)))
-            if isinstance(error, FFMError):
-                error.problem, error.fix = map(job.redact.text, (error.problem, error.fix))
-        raise
+def names_hidden(job: Job) -> AbstractContextManager[None]:
+    """Take a private strategy's names out of errors raised inside."""
+    hiding: AbstractContextManager[None] = (
+        nullcontext() if job.redact is None else job.redact.hiding()
+    )
+    return hiding
 
 
 def _evaluate(job: Job, progress: Progress) -> Evaluation:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -129,8 +130,10 @@ def job_of(config: EvalConfig, home: Path) -> Job:
     offered = host.labeler()
     source = HostSource(host=host, features=config.features, exit_name=config.exit)
     source.open()
+    redact = _redactor(offered.record, offered.origin)
     # Before any data are read, which may take minutes.
-    check_params(offered.record.params, config.params, owner=offered.record.name)
+    with redact.hiding() if redact is not None else nullcontext():
+        check_params(offered.record.params, config.params, owner=offered.record.name)
     learner = learner_of(config, host)
     # In one order however they were named: rows are pooled and drawn by stream.
     loaded = sorted(_load(config), key=lambda item: item.bars.stream)
@@ -161,7 +164,7 @@ def job_of(config: EvalConfig, home: Path) -> Job:
         home=home,
         jobs=config.jobs or os.cpu_count() or 1,
         qualifier=qualifier_of(config, custom),
-        redact=_redactor(offered.record, origin),
+        redact=redact,
     )
 
 

@@ -8,9 +8,11 @@ times of its trades, which always say something about a trigger.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+from ffm_core.errors import FFMError
 from ffm_core.host.code import source_files
 from ffm_core.host.discovery import Found, normalize
 from ffm_core.records import Labeler
@@ -191,6 +193,17 @@ class Redactor:
         well; under a key ``params`` even parameters with public names do.
         """
         return self._value(value, inside_params=False) if self.is_active else value
+
+    @contextmanager
+    def hiding(self) -> Iterator[None]:
+        """Take the names out of errors raised inside; they end up in logs and reports."""
+        try:
+            yield
+        except Exception as error:
+            error.args = tuple(self.value(list(error.args)))
+            if isinstance(error, FFMError):
+                error.problem, error.fix = self.text(error.problem), self.text(error.fix)
+            raise
 
     def leaks(self, text: str) -> list[str]:
         """Return the private names that still stand in ``text``, for a last check."""
