@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ffm_core.cli._output import columns, emit_json, note, output_options, say, shell
+from ffm_core.cli._output import columns, emit_json, note, output_options, say
 from ffm_core.cli.eval import (
     EXIT_CODES,
     config_of,
@@ -57,14 +57,13 @@ def command(strategy: str, as_json: bool, quiet: bool, **flags: Any) -> None:
         warn_of_quality(job)
         with names_hidden(job), progress_of(quiet=quiet or as_json) as progress:
             found = check(job, progress)
-    hidden = job.redact is not None and not shell().debug
-    found = redacted(job, found) if hidden else found
+    found = redacted(job, found)
     if as_json:
         emit_json("ffm-check/1", {"strategy": job.strategy["name"], "streams": _rows(found)})
     else:
         say("\n".join(_page(found)))
-        if hidden:
-            note("names of this private strategy are hidden; --debug shows them")
+        if job.redact is not None:
+            note("names and lines of a private strategy are hidden; private=False shows them")
     broken = any(item.certificate.status == "broken" for item in found)
     sys.exit(EXIT_CODES["REFUSED"] if broken else 0)
 

@@ -1,0 +1,132 @@
+"""``ffm check`` as an author meets it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ffm_core.bars.simulate import market
+from ffm_core.cli import main
+
+IDEA = '''"""Buy when the bar closes above the one before."""
+
+import numpy as np
+import polars as pl
+
+from ffm_core import Column, Decisions, Labeler, expression_set, hookimpl
+
+
+def decide(bars, params):
+    close = bars.close
+    up = np.zeros(len(close), dtype=bool)
+    up[1:] = close[1:] > close[:-1]
+{more}
+    at = np.flatnonzero(up & (np.arange(len(close)) % 7 == 0))
+    return Decisions(bar=at, side=np.ones(len(at), np.int8), risk=np.full(len(at), 20.0))
+
+
+IDEA = Labeler(name="idea", decide=decide, horizon_bars=20, warmup_bars=1, history_bars=None,
+               private={private})
+RANGE = expression_set(
+    "reach",
+    {{Column(name="range", unit="points"): {expression}}},
+    warmup_bars=1,
+    history_bars=2,
+    memory="finite",
+)
+
+
+@hookimpl
+def ffm_labelers():
+    return [IDEA]
+
+
+@hookimpl
+def ffm_feature_sets():
+    return [RANGE]
+'''
+HONEST = 'pl.col("high").rolling_max(2) - pl.col("low").rolling_min(2)'
+PEEK = "    up = up & np.append(close[1:] > close[:-1], True)"
+
+
+@pytest.fixture
+def ffm(capsys):
+    def run(*words):
+        with pytest.raises(SystemExit) as left:
+            main([str(word) for word in words])
+        got = capsys.readouterr()
+        assert "Traceback" not in got.err
+        return int(left.value.code or 0), got.out, got.err
+
+    return run
+
+
+@pytest.fixture
+def idea(tmp_path):
+    """Return words that check a file on a month of bars; the file keeps its lines' numbers."""
+    data = tmp_path / "SIMA1_1h.parquet"
+    market("SIMA1", months=1, timeframe="1h").frame.write_parquet(data)
+
+    def write(more="", expression=HONEST, private=False):
+        text = IDEA.format(more=more, expression=expression, private=private)
+        place = tmp_path / "idea.py"
+        place.write_text(text)
+        return "check", place, "--data", data, "--quiet"
+
+    return write
+
+
+def test_an_honest_file_is_clean_and_says_what_was_excluded(ffm, idea):
+    code, out, err = ffm(*idea())
+    assert code == 0, err
+    assert "SIMA1/1h" in out
+    assert ": clean" in out
+    assert "labeler idea, features reach" in out
+    assert "leaks on more than" in out
+
+
+def test_a_peek_is_refused_and_its_line_is_named(ffm, idea):
+    code, out, _ = ffm(*idea(more=PEEK))
+    assert code == 6
+    assert "broken" in out
+    assert f"line: idea.py:13: {PEEK.strip()}" in out
+    assert "fix:" in out
+
+
+def test_the_features_a_file_brings_are_checked_too(ffm, idea):
+    code, out, _ = ffm(*idea(expression='pl.col("high").shift(-1) - pl.col("low")'))
+    assert code == 6
+    assert "features reach" in out
+    assert "range" in out
+
+
+def test_json_is_one_document(ffm, idea):
+    code, out, _ = ffm(*idea(more=PEEK), "--json")
+    found = json.loads(out)
+    assert code == 6
+    assert found["schema"] == "ffm-check/1"
+    (stream,) = found["streams"]
+    assert stream["certificate"]["status"] == "broken"
+    assert {"check", "column", "bar", "stamp", "line", "fix"} <= set(
+        stream["certificate"]["failures"][0]
+    )
+
+
+def test_lines_of_a_private_strategy_are_hidden(ffm, idea):
+    code, out, err = ffm(*(word for word in idea(more=PEEK, private=True) if word != "--quiet"))
+    assert code == 6
+    assert "np.append" not in out + err
+    assert "private=False shows them" in err
+
+
+def test_nothing_is_judged_and_no_trial_is_opened(ffm, idea, tmp_path):
+    ffm(*idea())
+    assert not list(tmp_path.rglob("run.json"))
+    assert not list(tmp_path.rglob("ledger*"))
+
+
+def test_an_unknown_name_gets_a_suggestion(ffm):
+    code, _, err = ffm("check", "supertrnd")
+    assert code == 2
+    assert "did you mean 'supertrend'" in err
