@@ -26,7 +26,8 @@ class Budget:
     Parameters
     ----------
     seconds : float
-        Wall-clock time of any call.
+        Wall-clock time of any call. The first call of a compiled set compiles it,
+        which takes a minute on a busy machine; the default leaves room for that.
     seconds_per_bar : float
         Added for every bar of the series under test.
     memory_bytes : int
@@ -34,7 +35,7 @@ class Budget:
         where the system counts a process's own memory under ``/proc``.
     """
 
-    seconds: float = 60.0
+    seconds: float = 180.0
     seconds_per_bar: float = 1e-3
     memory_bytes: int = 4 * 2**30
 
