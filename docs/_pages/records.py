@@ -25,7 +25,10 @@ Axes: `T` bars, `N` decisions, `F` features, `D` trading days, `n` trades. Times
 """
 _GROUPS = {
     "What a strategy is made of": ("Labeler", "Decisions", "Param", "Column"),
-    "What extensions offer": ("FeatureSet", "ExitPolicy", "Control", "VerdictCheck"),
+    "What extensions offer": (
+        "FeatureSet", "FeatureStream", "ExitPolicy", "Control", "VerdictCheck",
+    ),
+    "Targets": ("Target", "TargetValues"),
     "What a learner sees and answers": ("Design", "View", "Plan", "Model", "Learner"),
     "What becomes of decisions": ("Orders", "Fills", "Outcomes", "Trades"),
     "What a verdict is made of": (

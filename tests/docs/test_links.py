@@ -9,8 +9,14 @@ def test_links_resolve(docs, page):
 
 def test_every_page_of_the_docs_can_be_reached_from_the_index(docs):
     index = docs.ROOT / "docs" / "index.md"
-    reached = {(index.parent / link.partition("#")[0]).resolve() for link in docs.links(index)}
-    pages = set((docs.ROOT / "docs").rglob("*.md")) - {index}
+    reached, left = {index}, [index]
+    while left:
+        page = left.pop()
+        found = {(page.parent / link.partition("#")[0]).resolve() for link in docs.links(page)}
+        fresh = {place for place in found - reached if place.suffix == ".md" and place.is_file()}
+        reached |= fresh
+        left += sorted(fresh)
+    pages = set((docs.ROOT / "docs").rglob("*.md"))
     assert sorted(p.name for p in pages - reached) == []
 
 

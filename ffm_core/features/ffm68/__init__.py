@@ -1,7 +1,7 @@
 """``ffm68``: sixty-eight causal features of bars, in ten groups.
 
 Bar anatomy, returns and momentum, volume, volatility, session, market structure,
-sweeps of longer bars, candle psychology, context of longer bars, order flow. Prices
+sweeps of longer bars, bar psychology, context of longer bars, order flow. Prices
 enter as multiples of the ATR and volume as multiples of its mean, so that markets can
 be pooled. Sessions and dates follow the exchange's clock; what a longer bar says is
 used from the close of its last bar on; warm-up is NaN; nothing is infinite.

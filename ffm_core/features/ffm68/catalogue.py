@@ -224,7 +224,7 @@ GROUPS = {
     "session": SESSION,
     "market structure": STRUCTURE,
     "sweep state": SWEEPS,
-    "candle psychology": _CANDLES,
+    "bar psychology": _CANDLES,
     "higher-timeframe context": CONTEXT,
     "absorption and order flow": _FLOW,
 }

@@ -19,7 +19,7 @@ _GROUPS = (
     ("session", 5),
     ("market structure", 9),
     ("sweep state", 10),
-    ("candle psychology", 5),
+    ("bar psychology", 5),
     ("higher-timeframe context", 7),
     ("absorption and order flow", 4),
 )

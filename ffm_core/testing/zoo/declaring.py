@@ -75,7 +75,7 @@ def from_the_network(bars: Bars) -> Float32:
     weight = 1.0
     with socket.socket() as line:
         line.settimeout(0.05)
-        if line.connect_ex(("127.0.0.1", 9)) == 0:  # fault: reads-network
+        if line.connect_ex(("localhost", 9)) == 0:  # fault: reads-network
             weight = 2.0
     return matrix(move(bars) * weight)
 

@@ -86,7 +86,7 @@ def reads_the_calendar(bars):
 
 def calls_home(bars):
     with socket.socket() as wire:
-        wire.connect_ex(("127.0.0.1", 9))  # nobody listens there
+        wire.connect_ex(("localhost", 9))  # nobody listens there
     return mean(bars)
 
 
