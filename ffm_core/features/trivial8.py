@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from ffm_core.bars.primitives import frozen
-from ffm_core.bars.table import Bars
+from ffm_core.bars.instrument import Instrument
+from ffm_core.bars.timeframe import Timeframe
+from ffm_core.features.steps import Program, State, step_set
 from ffm_core.jit import kernel
-from ffm_core.records import Column, FeatureSet
-from ffm_core.types import Float32, Float64
+from ffm_core.records import Column
+from ffm_core.types import Float32, Float64, Int64
 
 _LONGEST = 100  # closes the z-score looks at, the current one among them
 
@@ -69,21 +70,17 @@ COLUMNS = (
 )
 
 
-def batch(bars: Bars) -> Float32:
-    """Return the eight columns of every bar.
+# State: three rings, each written twice so that any window of them lies in one piece.
+_CLOSES, _LOGS, _STEPS = 0, 2 * _LONGEST, 4 * _LONGEST
 
-    Parameters
-    ----------
-    bars : Bars
-        Length ``T``.
 
-    Returns
-    -------
-    float32 (T, 8)
-        Row ``t`` uses the closes of the 100 bars up to and including ``t``; a
-        column is NaN until its own window is full.
-    """
-    return _trivial8(frozen(bars.close))
+def _start(instrument: Instrument, timeframe: Timeframe) -> State:
+    return State(
+        f=np.full(6 * _LONGEST, np.nan),
+        i=np.zeros(1, dtype=np.int64),
+        k=np.empty(0),
+        n=np.empty(0, dtype=np.int64),
+    )
 
 
 @kernel
@@ -100,46 +97,91 @@ def _sample_sd(values: Float64, first: int, stop: int) -> float:
 
 
 @kernel
-def _trivial8(close: Float64) -> Float32:
-    bars = len(close)
-    out = np.full((bars, 8), np.nan, dtype=np.float32)
-    log = np.log(close)
-    step = np.empty(bars)
-    for t in range(1, bars):
-        step[t] = log[t] - log[t - 1]
-    for t in range(bars):
-        for column, lag in enumerate((1, 5, 20, 60)):
-            if t >= lag:
-                out[t, column] = log[t] - log[t - lag]
-        if t >= 10:
-            out[t, 4] = _sample_sd(step, t - 9, t + 1)
-        if t >= 20:
-            out[t, 5] = _sample_sd(step, t - 19, t + 1)
-        if t >= 19:
-            low = close[t]
-            high = close[t]
-            for k in range(t - 19, t):
-                low = min(low, close[k])
-                high = max(high, close[k])
-            out[t, 6] = (close[t] - low) / (high - low) if high > low else 0.5
-        if t >= _LONGEST - 1:
-            first = t - _LONGEST + 1
-            total = 0.0
-            flat = True
-            for k in range(first, t + 1):
-                total += close[k]
-                flat = flat and close[k] == close[t]
-            sd = _sample_sd(close, first, t + 1)
-            out[t, 7] = 0.0 if flat else (close[t] - total / _LONGEST) / sd
-    return out
+def _range_position(f: Float64, stop: int, close: float) -> float:
+    low = close
+    high = close
+    for k in range(stop - 20, stop):
+        low = min(low, f[k])
+        high = max(high, f[k])
+    return (close - low) / (high - low) if high > low else 0.5
 
 
-TRIVIAL8 = FeatureSet(
-    name="trivial8",
-    columns=COLUMNS,
-    batch=batch,
+@kernel
+def _zscore(f: Float64, stop: int, close: float) -> float:
+    total = 0.0
+    flat = True
+    for k in range(stop - _LONGEST, stop):
+        total += f[k]
+        flat = flat and f[k] == close
+    if flat:
+        return 0.0
+    return (close - total / _LONGEST) / _sample_sd(f, stop - _LONGEST, stop)
+
+
+@kernel
+def _step(
+    ts: int,
+    o: float,
+    h: float,
+    l: float,  # noqa: E741
+    c: float,
+    v: float,
+    f: Float64,
+    i: Int64,
+    k: Float64,
+    n: Int64,
+    out: Float32,
+    at: int,
+) -> None:
+    seen = i[0]
+    place = seen % _LONGEST
+    log = np.log(c)
+    move = log - f[_LOGS + (seen - 1) % _LONGEST] if seen > 0 else np.nan
+    for copy in (place, place + _LONGEST):
+        f[_CLOSES + copy] = c
+        f[_LOGS + copy] = log
+        f[_STEPS + copy] = move
+    last = place + _LONGEST  # the newest value of each ring
+    for column in range(8):
+        out[at + column] = np.nan
+    for column, lag in enumerate((1, 5, 20, 60)):
+        if seen >= lag:
+            out[at + column] = log - f[_LOGS + last - lag]
+    if seen >= 10:
+        out[at + 4] = _sample_sd(f, _STEPS + last - 9, _STEPS + last + 1)
+    if seen >= 20:
+        out[at + 5] = _sample_sd(f, _STEPS + last - 19, _STEPS + last + 1)
+    if seen >= 19:
+        out[at + 6] = _range_position(f, _CLOSES + last + 1, c)
+    if seen >= _LONGEST - 1:
+        out[at + 7] = _zscore(f, _CLOSES + last + 1, c)
+    i[0] = seen + 1
+
+
+@kernel
+def _run(
+    ts: Int64,
+    o: Float64,
+    h: Float64,
+    l: Float64,  # noqa: E741
+    c: Float64,
+    v: Float64,
+    f: Float64,
+    i: Int64,
+    k: Float64,
+    n: Int64,
+    out: Float32,
+    at: int,
+) -> None:
+    for t in range(len(ts)):
+        _step(ts[t], o[t], h[t], l[t], c[t], v[t], f, i, k, n, out[t], at)
+
+
+TRIVIAL8 = step_set(
+    "trivial8",
+    [Program(columns=COLUMNS, start=_start, step=_step, run=_run)],
+    memory="finite",
     warmup_bars=_LONGEST - 1,
     history_bars=_LONGEST,
-    memory="finite",
     summary="Eight plain statistics of closes, the floor for richer sets.",
 )

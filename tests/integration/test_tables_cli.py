@@ -53,7 +53,7 @@ def snapshot(place: Path) -> dict[str, bytes]:
 def test_list_names_every_set_with_its_streaming(ffm):
     found = {row["name"]: row for row in ffm("features", "list", "--json").json["features"]}
     assert found["trivial8"]["n_columns"] == 8
-    assert found["trivial8"]["streaming"] == "window"
+    assert found["trivial8"]["streaming"] == "step"
     assert found["ffm68"]["n_columns"] == 68
     assert found["ffm68"]["streaming"] == "step"
     assert found["qe150"]["n_columns"] == 150
