@@ -74,7 +74,7 @@ def _verdict(result: words.Result, console: Console) -> None:
     where = ", ".join(words.markets(result))
     _paragraph(console, f"{name}, claim {words.claim_of(result)}, on {where}")
     _print(console)
-    for title, text in words.reasons(result):
+    for title, text in words.reasons(result, findings=False):
         _paragraph(console, f"{title}: {text}" if title else text, "- ", "  ")
     _print(console)
     for sentence in words.conclusion(result):
@@ -150,10 +150,9 @@ def _certificate(certificate: Mapping[str, Any], console: Console) -> None:
     if failures:
         _print(console)
     for found in failures[:_MOST_FINDINGS]:
-        text = f"{found.get('subject')} ({found.get('check')}): {found.get('message')}"
-        _paragraph(console, text, "! ", "  ")
-        if found.get("fix"):
-            _paragraph(console, f"fix: {found['fix']}", "  ", "  ")
+        _paragraph(console, words.place(found), "! ", "  ")
+        for part in words.finding(found):
+            _paragraph(console, part, "  ", "    ")
     if len(failures) > _MOST_FINDINGS:
         _print(console, f"  and {len(failures) - _MOST_FINDINGS} more; the report lists all")
 
@@ -164,7 +163,9 @@ def _last_lines(result: words.Result, envelope: Mapping[str, Any], console: Cons
     if certificate.get("status") == "clean":
         bound = numbers.percent(certificate.get("detection_bound"), 2)
         cuts = numbers.count(certificate.get("cuts"))
-        rows.append(("look-ahead", f"none in {cuts} cuts; leaks above {bound} of rows would show"))
+        passed = certificate.get("proven_bars")
+        tried = f"{cuts} cuts" + (f" and at {numbers.count(passed)} bars" if passed else "")
+        rows.append(("look-ahead", f"none in {tried}; leaks above {bound} of rows would show"))
     rows += [("ablation", line) for line in words.ablation(result)]
     if seal := words.seal_line(result):
         rows.append(("seal", seal))
