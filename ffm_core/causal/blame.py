@@ -13,6 +13,7 @@ import ast
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
+from types import CodeType
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -20,7 +21,7 @@ import numpy as np
 from ffm_core.causal.contrast import Contrast, Guilty
 from ffm_core.causal.sources import Source, Sources, Statement
 from ffm_core.causal.suspects import KINDS, Suspect, suspects
-from ffm_core.causal.tracing import Recorder
+from ffm_core.causal.tracing import Recorder, Step
 
 _CHASED = 5  # how often a value is followed to the line that made it
 
@@ -140,15 +141,35 @@ def origin(
         recorder = Recorder(sources, len(full), row, row + 1)
         recorder.run(run, full)
         steps = recorder.steps
-        holding = (s for s in steps if any(_holds(values, value) for values in s.rows.values()))
-        first = next(holding, None) or next((s for s in reversed(steps) if s.leaves), None)
+        holding = (s for s in steps if any(_holds(held, value) for held in _held(s, value)))
+        first = next(holding, None)
+        if np.isinf(value):  # no other line's doing
+            return None if first is None else _stands(sources, first)
+        first = first or next((s for s in reversed(steps) if s.leaves), None)
         return None if first is None else _Finder(sources).name(Guilty(first, frozenset(), {}))
     except Exception:
         return None
 
 
+def _stands(sources: Sources, step: Step) -> Blame:
+    source = sources.source(step.code.co_filename)
+    statement = source.at(step.line)
+    line = step.line if statement is None else statement.first
+    return line_at(source, line, "here the value becomes infinite")
+
+
+def _held(step: Step, value: float) -> list[np.ndarray[Any, Any]]:
+    """Return values that may hold a wrong answer: those of the row, and a row's own array."""
+    rows = list(step.rows.values())
+    return rows + [p for p in step.plain.values() if p.ndim] if np.isinf(value) else rows
+
+
 def _holds(values: np.ndarray[Any, Any], value: float) -> bool:
-    if values.dtype.kind not in "iuf" or values.size > 4:
+    if values.dtype.kind not in "iuf":
+        return False
+    if np.isinf(value):
+        return bool((values == value).any())
+    if values.size > 4:
         return False
     same = np.isclose(values.astype(np.float64), value, rtol=1e-6, atol=0.0, equal_nan=True)
     return bool(same.any())
@@ -169,42 +190,83 @@ def accuse(function: object, check: str, *, files: Collection[Path] | None = Non
     Returns
     -------
     Blame or None
-        None when no line looks like it.
+        The line of the function, of what it calls in its file or of what these use,
+        before any other: what other functions do is no concern of it. Where none
+        of them looks like it, the line at which the function begins. None when the
+        function was not written in a file of the plug-in.
     """
     try:
         sources = Sources(function, files)
         kinds = KINDS.get(check, ())
+        if not kinds:
+            return None
         ranked = []
         for path in dict.fromkeys(code.co_filename for code in sources.entries):
             source = sources.source(path)
-            near = _reached(source, {c.co_name for c in sources.entries})
-            for one in suspects(source.tree):
-                if one.kind in kinds:
-                    far = not any(first <= one.line <= last for first, last in near)
-                    ranked.append((not one.sure, far, kinds.index(one.kind), one, source))
-        if not ranked:
-            return None
-        *_, one, source = min(ranked, key=lambda r: (*r[:3], r[3].line))
-        return _of_line(source, one.line, one.why)
+            near = _reached(source, [c for c in sources.entries if c.co_filename == path])
+            ranked += [
+                (not one.sure, kinds.index(one.kind), one, source)
+                for one in suspects(source.tree)
+                if one.kind in kinds and any(a <= one.line <= b for a, b in near)
+            ]
+        if ranked:
+            *_, one, source = min(ranked, key=lambda r: (*r[:2], r[2].line))
+            return line_at(source, one.line, one.why)
+        first = next((c for c in sources.entries if c.co_name != "<lambda>"), None)
+        return None if first is None else _head(sources.source(first.co_filename), first)
     except Exception:
         return None
 
 
-def _reached(source: Source, names: set[str]) -> list[tuple[int, int]]:
-    """Return the line ranges of functions reached by name from some functions of a file."""
-    bodies = {n.name: n for n in ast.walk(source.tree) if isinstance(n, ast.FunctionDef)}
-    waiting, seen = list(names), set(names)
+def _head(source: Source, code: CodeType) -> Blame:
+    """Return the line of ``def``, below any decorators."""
+    named = (n for n in ast.walk(source.tree) if isinstance(n, ast.FunctionDef))
+    line = next((n.lineno for n in named if _top(n) == code.co_firstlineno), code.co_firstlineno)
+    return line_at(source, line)
+
+
+def _top(node: ast.FunctionDef) -> int:
+    return min((d.lineno for d in node.decorator_list), default=node.lineno)
+
+
+def _reached(source: Source, codes: list[CodeType]) -> list[tuple[int, int]]:
+    """Return the line ranges of functions, of those they reach by name, and of what these use."""
+    by_name: dict[str, list[ast.stmt]] = {}
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            by_name.setdefault(node.name, []).append(node)
+    for node in source.tree.body:
+        for target in _targets(node):
+            by_name.setdefault(target, []).append(node)
+    starts = {code.co_firstlineno for code in codes}
+    functions = [n for n in ast.walk(source.tree) if isinstance(n, ast.FunctionDef)]
+    waiting: list[ast.stmt] = [f for f in functions if _top(f) in starts]
+    seen: list[ast.stmt] = []
     while waiting:
-        body = bodies.get(waiting.pop())
-        for node in ast.walk(body) if body is not None else ():
-            called = node.id if isinstance(node, ast.Name) else getattr(node, "attr", None)
-            if called in bodies and called not in seen:
-                seen.add(called)
-                waiting.append(called)
-    return [(b.lineno, b.end_lineno or b.lineno) for n, b in bodies.items() if n in seen]
+        body = waiting.pop()
+        if body in seen:
+            continue
+        seen.append(body)
+        for node in ast.walk(body):
+            name = node.id if isinstance(node, ast.Name) else getattr(node, "attr", None)
+            waiting += by_name.get(name, []) if isinstance(name, str) else []
+    return [
+        (_top(b) if isinstance(b, ast.FunctionDef) else b.lineno, b.end_lineno or b.lineno)
+        for b in seen
+    ]
 
 
-def _of_line(source: Source, line: int, why: str = "") -> Blame:
+def _targets(node: ast.stmt) -> list[str]:
+    """Return the names that a statement at the top of a module gives values."""
+    if isinstance(node, ast.Assign):
+        return [t.id for t in node.targets if isinstance(t, ast.Name)]
+    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+        return [node.target.id]
+    return []
+
+
+def line_at(source: Source, line: int, why: str = "") -> Blame:
+    """Return a line of a file; the whole statement where one begins there."""
     statement = source.at(line)
     first, last = line, line
     if statement is not None and statement.first == line:
@@ -229,10 +291,10 @@ class _Finder:
         if guilty.blank and statement is not None:
             statement = _writer(source, statement, guilty.blank)
         if statement is None:
-            return _of_line(source, step.line)
+            return line_at(source, step.line)
         sure = self._noticed(source, statement, guilty.names, sure=True)
         if sure is not None:
-            return _of_line(source, sure.line, sure.why)
+            return line_at(source, sure.line, sure.why)
         fed = self._fed(source, statement, guilty, _CHASED)
         if fed is not None:
             return fed
@@ -242,8 +304,8 @@ class _Finder:
             return written
         weak = self._noticed(source, statement, guilty.names, sure=False)
         if weak is not None:
-            return _of_line(source, weak.line, weak.why)
-        return _of_line(source, statement.first)
+            return line_at(source, weak.line, weak.why)
+        return line_at(source, statement.first)
 
     def _noticed(
         self, source: Source, statement: Statement, names: frozenset[str], *, sure: bool
@@ -284,7 +346,7 @@ class _Finder:
             for sure in (True, False) if known else (True,):
                 one = self._noticed(source, made, frozenset(), sure=sure)
                 if one is not None:
-                    return _of_line(source, one.line, one.why)
+                    return line_at(source, one.line, one.why)
             found = self._written(source, made, left - 1, known) if left else None
             if found is not None:
                 return found
@@ -309,4 +371,4 @@ def _writer(source: Source, statement: Statement, name: str) -> Statement:
     return (sure or writers or [statement])[-1]
 
 
-__all__ = ["Blame", "accuse", "blame", "origin", "suspects"]
+__all__ = ["Blame", "accuse", "blame", "line_at", "origin", "suspects"]

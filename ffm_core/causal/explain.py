@@ -74,7 +74,7 @@ def _failure(session: Session, finding: Finding, *, search: bool) -> Failure:
     if session.subject.private:
         line = ""
     if why:
-        fix = f"{why}; {fix}"
+        fix = f"this line: {why}; {fix}"
     return Failure(
         subject=f"{session.subject.name} on {session.bars.stream}",
         check=finding.check,

@@ -7,15 +7,21 @@ runs can show is looked up by reading the code.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from ffm_core.bars.table import Bars
-from ffm_core.causal.blame import Blame, accuse, blame
+from ffm_core.causal.blame import Blame, accuse, blame, origin
 from ffm_core.causal.budget import OverBudget, limited
+from ffm_core.causal.interpreted import interpreted, interpreter
 from ffm_core.causal.link import Halted
+from ffm_core.causal.readings import answering, declared, shared
 from ffm_core.causal.series import part
 from ffm_core.causal.session import Change, Finding, Session
+from ffm_core.causal.sources import Sources
 from ffm_core.causal.subjects import Subject
 
 _SECONDS = 20.0  # a message without a line is better than a long wait
@@ -38,6 +44,12 @@ class Question:
         Bars of the run that shows the fault.
     change : Change, optional
         How later bars were changed, when that showed it.
+    column : str
+        The column that disagrees.
+    value : float
+        What it holds, when that alone is wrong.
+    restored : bool
+        Whether a stream that was restored disagrees with the one it was taken from.
     """
 
     check: str
@@ -46,34 +58,49 @@ class Question:
     start: int
     stop: int
     change: Change | None
+    column: str = ""
+    value: float = np.inf
+    restored: bool = False
 
     def answer(self, subject: Subject, bars: Bars, seed: int, other: Bars | None) -> Blame | None:
         """Return the line; called in the worker."""
-        files = [Path(root) for root in subject.roots()]
-        if not files:
-            return None
+        sources = Sources(subject.function)
+        files = [Path(root) for root in subject.roots()] or sources.files
+        if not (subject.roots() or sources.foreign):
+            return declared(getattr(subject, "record", None), self.column, self.check)
         found = None
         try:
-            with limited(_SECONDS, _MEMORY_BYTES):
+            with limited(_SECONDS, _MEMORY_BYTES), interpreted(sources):
+                run = interpreter(subject.function, sources) or subject.run
                 if self.check in _TRACED:
-                    found = self._traced(subject, bars, seed, other, files)
+                    found = self._traced(run, subject.name, bars, seed, other, files)
+                elif self.check == "values":
+                    row = self.bar
+                    found = origin(run, part(bars, 0, row + 1), row, self.value, files=files)
+                elif self.check == "stream":
+                    found = self._streamed(subject, bars, files)
         except OverBudget:
             pass
         return found or accuse(subject.function, self.check, files=files)
 
+    def _streamed(self, subject: Subject, bars: Bars, files: list[Path]) -> Blame | None:
+        stream = subject.stream(bars.instrument, bars.timeframe)
+        if not self.restored:
+            return answering(stream, "update", files)
+        return shared(stream, files) or answering(stream, "snapshot", files)
+
     def _traced(
-        self, subject: Subject, bars: Bars, seed: int, other: Bars | None, files: list[Path]
-    ) -> Blame | None:
+        self, run: Callable[[Bars], object], name: str, bars: Bars, seed: int,
+        other: Bars | None, files: list[Path],
+    ) -> Blame | None:  # fmt: skip
         change = self.change
         if change is not None:
-            full = change.apply(bars, subject.name, seed, None, other)
+            full = change.apply(bars, name, seed, None, other)
             short = part(bars, change.start, change.stop)
             lo = self.bar - change.start
-            return blame(subject.run, full, short, lo, lo + 1, files=files)
+            return blame(run, full, short, lo, lo + 1, files=files)
         full, short = part(bars, 0, self.stop), part(bars, self.start, self.cut)
-        return blame(
-            subject.run, full, short, self.bar, self.bar + 1, start=self.start, files=files
-        )
+        return blame(run, full, short, self.bar, self.bar + 1, start=self.start, files=files)
 
 
 def line_of(session: Session, finding: Finding, future: int | None) -> tuple[str, str]:
@@ -96,7 +123,7 @@ def line_of(session: Session, finding: Finding, future: int | None) -> tuple[str
     """
     if session.subject.private:
         return "", ""
-    if finding.line or finding.check in ("budget", "values") or not session.link.alive:
+    if finding.line or finding.check == "budget" or not session.link.alive:
         return finding.line, ""
     try:
         found: Blame | None = session.link.blame(session.index, _question(session, finding, future))
@@ -113,10 +140,20 @@ def _question(session: Session, finding: Finding, future: int | None) -> Questio
         stop = cut
     elif finding.check in ("prefix", "repaint"):
         stop = min(total, (future if future is not None else cut + _BEYOND) + 1)
+    column, bar = finding.difference.column, finding.difference.bar
     return Question(
-        check=finding.check, bar=finding.difference.bar, cut=cut, start=start, stop=stop,
-        change=finding.change,
+        check=finding.check, bar=bar, cut=cut, start=start, stop=stop, change=finding.change,
+        column=column, value=_value(session, column, bar),
+        restored=finding.check == "stream" and bool(finding.problem),
     )  # fmt: skip
+
+
+def _value(session: Session, column: str, bar: int) -> float:
+    """Return what the full series holds, infinite where that cannot be said."""
+    rows = session.subject.rows(session.full, bar, bar + 1)
+    if column not in rows.names or len(rows.values) == 0:
+        return float("inf")
+    return float(rows.values[0, rows.names.index(column)])
 
 
 __all__ = ["Question", "line_of"]

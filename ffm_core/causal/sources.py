@@ -14,6 +14,7 @@ from types import CodeType, FunctionType, MethodType
 import ffm_core
 
 _CORE = Path(ffm_core.__file__).resolve().parent
+_KIT = _CORE / "testing"  # its specimens are plug-ins
 _HERE = Path(__file__).resolve().parent  # the falsifier itself is nobody's plug-in
 _ENTRIES = ("decide", "batch", "compute", "simulate", "plan", "fit", "prepare", "stream", "change")
 _DEPTH = 6
@@ -155,8 +156,10 @@ class Sources:
         codes = list(codes_of(function))
         if files is None:
             files = _files_of(codes)
+        self.files = [Path(file).resolve() for file in files]
+        places = [Path(c.co_filename).resolve().parents for c in codes]
+        self.foreign = any(_CORE not in place or _KIT in place for place in places)
         self.entries = [c for c in codes if _within(Path(c.co_filename), files)]
-        self._files = [Path(file).resolve() for file in files]
         self._own: dict[CodeType, bool] = {}
         self._known: dict[str, bool] = {}
         self._sources: dict[str, Source] = {}
@@ -174,9 +177,7 @@ class Sources:
         """Whether a file is the plug-in's."""
         known = self._known.get(path)
         if known is None:
-            known = self._known[path] = not path.startswith("<") and _within(
-                Path(path), self._files
-            )
+            known = self._known[path] = not path.startswith("<") and _within(Path(path), self.files)
         return known
 
     def made(self, value: object) -> bool:
@@ -222,7 +223,7 @@ def _inside(item: object) -> Iterator[object]:
                 held = cell.cell_contents
             except ValueError:  # not filled yet
                 continue
-            if callable(held) or any(hasattr(held, name) for name in _ENTRIES):
+            if callable(held) or _leads_on(held):
                 yield held
     elif not isinstance(item, type | str | bytes | int | float):
         for name in _ENTRIES:
@@ -237,6 +238,13 @@ def _inside(item: object) -> Iterator[object]:
         yield getattr(item, name, None)
 
 
+def _leads_on(held: object) -> bool:
+    """Whether functions may be held by what a closure holds: a record, or a tuple of some."""
+    if isinstance(held, tuple):
+        return any(_leads_on(member) for member in held[:8])
+    return is_dataclass(held) or any(hasattr(held, name) for name in _ENTRIES)
+
+
 def _files_of(codes: list[CodeType]) -> list[Path]:
     """Return the folder of a plug-in's package, or its single file."""
     paths = [Path(c.co_filename).resolve() for c in codes if not c.co_filename.startswith("<")]
@@ -244,8 +252,9 @@ def _files_of(codes: list[CodeType]) -> list[Path]:
     found: dict[Path, None] = {}
     for path in foreign:
         found[_package(path)] = None
-    if not found:  # a record of ours: the room it stands in
-        found = {path.parent: None for path in paths if path.parent != _HERE}
+    if not found:  # a record of ours: the room it stands in, before what drives it
+        kit = [path for path in paths if _KIT in path.parents] or paths
+        found = {path.parent: None for path in kit if path.parent != _HERE}
     return list(found)
 
 

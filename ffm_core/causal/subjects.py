@@ -253,6 +253,11 @@ class FeatureSubject:
         vars(self).update(state)
         self._call = direct(self.name)
 
+    @property
+    def record(self) -> FeatureSet:
+        """The set as its plug-in made it."""
+        return self._set
+
     def roots(self) -> tuple[str, ...]:
         """Return the set's own code; see :class:`Subject`."""
         return roots_of(f for f in (self._set.batch, self._set.stream) if f is not None)

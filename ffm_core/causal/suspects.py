@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
-Kind: TypeAlias = Literal["ahead", "whole", "coarse", "state", "edit", "file", "chance", "clock"]
+Kind: TypeAlias = Literal[
+    "ahead", "whole", "coarse", "state", "edit", "file", "chance", "clock", "divide"
+]
 
 
 class Suspect(NamedTuple):
@@ -24,6 +26,7 @@ class Suspect(NamedTuple):
     sure: bool = True
 
 
+SHARED = "all instances share"
 # What a check that failed points at, likeliest first.
 KINDS: dict[str, tuple[Kind, ...]] = {
     "prefix": ("ahead", "whole", "coarse", "state"),
@@ -37,6 +40,7 @@ KINDS: dict[str, tuple[Kind, ...]] = {
     "stream": ("state", "ahead", "whole"),
     "access": ("file", "clock"),
     "completeness": ("whole", "ahead"),
+    "values": ("divide",),
 }
 
 _BACKWARD = {"bfill", "backfill", "backward_fill"}
@@ -66,6 +70,10 @@ _DRAWS = {
     "standard_normal", "gauss", "sample", "urandom", "uuid4", "uuid1", "getrandbits",
 }  # fmt: skip
 _CACHES = {"lru_cache", "cache", "cached", "memoize", "memory"}
+_MACHINE = {
+    "getpid", "getppid", "cpu_count", "thread_pool_size", "active_count", "get_ident",
+    "gethostname", "get_num_threads", "id",
+}  # fmt: skip
 _GROWING = {"append", "update", "setdefault", "add", "extend", "insert"}
 
 
@@ -101,8 +109,26 @@ def _of(node: ast.AST) -> Iterator[Suspect]:
         yield from _subscript(node)
     elif isinstance(node, ast.Assign | ast.AugAssign):
         yield from _assigned(node)
+    elif isinstance(node, ast.For | ast.comprehension):
+        if _unordered(node.iter):
+            yield Suspect(node.iter.lineno, "a set has no order of its own", "chance")
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+        if _number(node.right) is None:
+            yield Suspect(node.lineno, "divides by what may be zero", "divide", False)
     elif isinstance(node, ast.Global | ast.Nonlocal):
         yield Suspect(node.lineno, "keeps state outside the function", "state")
+
+
+def _unordered(node: ast.expr) -> bool:
+    """Whether a loop goes over a set, as it comes."""
+    if isinstance(node, ast.Set | ast.SetComp):
+        return True
+    if not isinstance(node, ast.Call):
+        return False
+    name = _name(node.func)
+    if name in ("enumerate", "zip", "list", "tuple"):
+        return any(_unordered(part) for part in node.args)
+    return name in ("set", "frozenset")
 
 
 def _number(node: ast.expr | None) -> float | None:
@@ -227,6 +253,8 @@ def _outside(node: ast.Call, name: str, line: int) -> Iterator[Suspect]:
         yield Suspect(line, "draws without a seed of its own", "chance")
     if name == "seed" and "random" in owner:
         yield Suspect(line, "seeds a generator that all code shares", "chance")
+    if name in _MACHINE and (name == "id") == (not owner):
+        yield Suspect(line, f"{name}() differs from process to process", "chance")
     if name == "hash" and not owner:
         yield Suspect(line, "hash() of text differs from process to process", "chance")
     if name in ("Thread", "ThreadPoolExecutor", "Pool", "ProcessPoolExecutor"):
@@ -244,7 +272,7 @@ def _subscript(node: ast.Subscript) -> Iterator[Suspect]:
             yield Suspect(node.lineno, "a slice that begins after the row", "ahead", False)
         return
     for part in index.elts if isinstance(index, ast.Tuple) else [index]:
-        if _ahead(part):
+        if _ahead(part) or _bounded(part):
             yield Suspect(node.lineno, "an index after the row reads a later bar", "ahead")
         elif _number(part) == -1 and isinstance(node.ctx, ast.Load):
             yield Suspect(node.lineno, "[-1] is the last value of the series", "whole", False)
@@ -256,6 +284,13 @@ def _ahead(node: ast.expr | None) -> bool:
         return False
     left, right = _number(node.left), _number(node.right)
     return (left is None) != (right is None) and (left or 0) + (right or 0) > 0
+
+
+def _bounded(node: ast.expr) -> bool:
+    """Whether an index is such a sum that is kept inside the series: ``min(t + 1, last)``."""
+    if not isinstance(node, ast.Call) or _name(node.func) not in ("min", "minimum", "clip"):
+        return False
+    return any(_ahead(part) for part in node.args)
 
 
 def _assigned(node: ast.Assign | ast.AugAssign) -> Iterator[Suspect]:
@@ -278,23 +313,60 @@ def _assigned(node: ast.Assign | ast.AugAssign) -> Iterator[Suspect]:
 
 def _kept(tree: ast.AST) -> Iterator[Suspect]:
     """Yield lines where functions keep something for later calls."""
-    shared = {
+    body = getattr(tree, "body", [])
+    shared = _held_by(body) | {
+        node.name for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            yield from _of_class(node)
+        elif isinstance(node, ast.FunctionDef):
+            yield from _of_function(node, shared)
+
+
+def _held_by(body: list[ast.stmt]) -> set[str]:
+    """Return names of lists, dicts and made objects that some statements assign."""
+    return {
         target.id
-        for node in getattr(tree, "body", [])
+        for node in body
         if isinstance(node, ast.Assign | ast.AnnAssign)
         and isinstance(node.value, ast.Dict | ast.List | ast.Set | ast.Call)
         for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
         if isinstance(target, ast.Name)
     }
-    for function in ast.walk(tree):
-        if not isinstance(function, ast.FunctionDef):
-            continue
-        for decorator in function.decorator_list:
-            call = decorator.func if isinstance(decorator, ast.Call) else decorator
-            if _name(call) in _CACHES:
-                yield Suspect(decorator.lineno, "remembers answers of earlier calls", "state")
-        for node in ast.walk(function):
-            yield from _keeps(node, shared, function)
+
+
+def _of_class(node: ast.ClassDef) -> Iterator[Suspect]:
+    for name in sorted(_held_by(node.body)):
+        used = [
+            part.lineno
+            for part in ast.walk(node)
+            if isinstance(part, ast.Attribute)
+            and part.attr == name
+            and isinstance(part.value, ast.Name)
+            and part.value.id in ("self", "cls", node.name)
+        ]
+        if used:
+            yield Suspect(used[-1], f"{SHARED} one {name}", "state", False)
+
+
+def _of_function(function: ast.FunctionDef, shared: set[str]) -> Iterator[Suspect]:
+    for decorator in function.decorator_list:
+        call = decorator.func if isinstance(decorator, ast.Call) else decorator
+        if _name(call) in _CACHES:
+            yield Suspect(decorator.lineno, "remembers answers of earlier calls", "state")
+    own = {n.id for n in ast.walk(function) if isinstance(n, ast.Name) and _stored(n)}
+    for node in ast.walk(function):
+        yield from _keeps(node, shared, function)
+        if isinstance(node, ast.FunctionDef) and node is not function:
+            inner = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and _stored(n)}
+            for part in ast.walk(node):  # what the outer function holds outlives the call
+                for one in _keeps(part, (_held_by(function.body) & own) - inner, node):
+                    yield one._replace(sure=False)
+
+
+def _stored(node: ast.Name) -> bool:
+    return isinstance(node.ctx, ast.Store)
 
 
 def _keeps(node: ast.AST, shared: set[str], function: ast.FunctionDef) -> Iterator[Suspect]:
@@ -318,4 +390,4 @@ def _keeps(node: ast.AST, shared: set[str], function: ast.FunctionDef) -> Iterat
             yield Suspect(node.lineno, why, "state")
 
 
-__all__ = ["KINDS", "Kind", "Suspect", "suspects"]
+__all__ = ["KINDS", "SHARED", "Kind", "Suspect", "suspects"]

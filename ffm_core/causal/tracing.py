@@ -293,8 +293,8 @@ def _is_record(value: object) -> bool:
 
 
 def _lists_bars(value: np.ndarray[Any, Any], n_bars: int) -> bool:
-    if value.ndim != 1 or value.dtype.kind not in "iu" or not 0 < len(value) < n_bars:
-        return False
+    if value.ndim != 1 or value.dtype.kind not in "iu" or not 1 < len(value) < n_bars:
+        return False  # a single number may be a counter
     return bool(value[0] >= 0 and value[-1] < n_bars and (np.diff(value) >= 0).all())
 
 

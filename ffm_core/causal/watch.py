@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import linecache
 import os
 import sys
 import traceback
@@ -207,11 +208,11 @@ class Watch:
             return
         if not writes and whole.startswith(self._installed) and not is_own(whole, self._roots):
             return
-        self._note(f"{'writes' if writes else 'opens'} the file {name}")
+        self._note(f"{'writes' if writes else 'opens'} the file {name}", whole)
 
-    def _note(self, what: str) -> None:
+    def _note(self, what: str, path: str = "") -> None:
         frame = self._plug_in(sys._getframe(2))
-        if frame is None:
+        if frame is None or (path.endswith(".py") and _shows_source(sys._getframe(2), frame)):
             return
         self._on = False  # reading the source line opens a file
         try:
@@ -236,6 +237,15 @@ class Watch:
                 return frame  # a helper that lies beside the plug-in
             frame = frame.f_back
         return None
+
+
+def _shows_source(frame: FrameType | None, until: FrameType) -> bool:
+    """Whether a line of code is looked up, for a traceback or the name of a guilty line."""
+    while frame is not None and frame is not until:
+        if frame.f_code.co_filename == linecache.__file__:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _host(event: str, args: tuple[Any, ...]) -> str:
