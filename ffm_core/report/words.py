@@ -90,7 +90,9 @@ def headline(result: Result) -> str:
     """
     decision = (result.get("verdict") or {}).get("decision")
     if decision == "REFUSED":
-        return "The strategy sees the future, so none of its results can be believed."
+        if _looks_ahead(result):
+            return "The strategy sees the future, so none of its results can be believed."
+        return "The strategy does not keep what it promises, so no result of it can be believed."
     if decision == "PASS":
         return (
             "The model's picks earn after costs and beat every control."
@@ -119,20 +121,68 @@ def _fail_headline(result: Result) -> str:
     return "The edge does not survive its checks."
 
 
-def reasons(result: Result) -> list[tuple[str, str]]:
-    """Return the verdict's reasons as (title, text); the title is empty or a check's."""
+def reasons(result: Result, *, findings: bool = True) -> list[tuple[str, str]]:
+    """Return the verdict's reasons as (title, text); the title is empty or a check's.
+
+    Parameters
+    ----------
+    result : mapping
+        The ``result`` part of a run record.
+    findings : bool
+        Whether to repeat what the certificate says of each failure.
+    """
     names = {c["name"] for c in result.get("checks") or []}
+    told = () if findings else _told(result)
     pairs: list[tuple[str, str]] = []
     groundwork: list[tuple[str, str]] = []
     for reason in (result.get("verdict") or {}).get("reasons") or []:
+        if any(part in str(reason) for part in told):
+            continue
         name, colon, rest = str(reason).partition(": ")
         known = bool(colon) and name in names
-        text = numbers.typeset(rest if known else reason)
+        code = str(reason).startswith("look at ")  # its minus signs are to be found again
+        text = str(reason) if code else numbers.typeset(rest if known else reason)
         pair = (check_words(name).title, text) if known else ("", text[:1].upper() + text[1:])
         # That there are enough clean data is no reason to trade: it comes last in a PASS.
         last = name in _GROUNDWORK and (result.get("verdict") or {}).get("decision") == "PASS"
         (groundwork if last else pairs).append(pair)
     return [*pairs, *groundwork]
+
+
+def _told(result: Result) -> tuple[str, ...]:
+    """Return what the certificate says of its failures."""
+    failures = (result.get("certificate") or {}).get("failures") or []
+    said = (f.get(name) for f in failures for name in ("message", "fix", "line"))
+    return tuple(str(part) for part in said if part)
+
+
+def place(failure: Mapping[str, Any]) -> str:
+    """Return what failed, by which detector, and in which column, at which bar and time."""
+    parts = [f"{failure.get('subject')} ({failure.get('check')})"]
+    if failure.get("column"):
+        parts.append(f"column {failure['column']}")
+    bar, stamp = failure.get("bar"), failure.get("stamp")
+    if failure.get("column") and bar is not None and bar >= 0 and stamp:
+        parts.append(f"bar {bar} ({stamp})")
+    return ", ".join(parts)
+
+
+def finding(failure: Mapping[str, Any]) -> list[str]:
+    """Return what was found, the line that is at fault, and how to mend it, where known."""
+    message, later = str(failure.get("message")), failure.get("first_future_bar")
+    if later is not None and f"first later bar that matters is {later}" not in message:
+        message += f"; the first later bar that matters is {later}"
+    line, fix = failure.get("line"), failure.get("fix")
+    return [message, *([f"line: {line}"] if line else []), *([f"fix: {fix}"] if fix else [])]
+
+
+_AHEAD = {"prefix", "repaint", "mutation", "horizon", "completeness", "rows"}
+
+
+def _looks_ahead(result: Result) -> bool:
+    """Say whether a failure can be look-ahead, rather than a promise that is not kept."""
+    failures = (result.get("certificate") or {}).get("failures") or []
+    return not failures or any(f.get("check") in _AHEAD for f in failures)
 
 
 def p_is_bound(result: Result) -> bool:
@@ -212,11 +262,13 @@ def _on_inconclusive(result: Result) -> list[str]:
 
 def _on_refused(result: Result) -> list[str]:
     fixes = [f for f in (result.get("certificate") or {}).get("failures") or [] if f.get("fix")]
+    ahead = (
+        "Any profit it shows would be fiction: in live trading the bars it looks at do not exist "
+        "yet."
+    )
+    other = "In live trading it would not answer as it answers here, or not in time."
     return [
-        (
-            "Any profit it shows would be fiction: in live trading the bars it looks at do not "
-            "exist yet."
-        ),
+        ahead if _looks_ahead(result) else other,
         (
             "Repair what the certificate names"
             + (" (a way to mend it stands there)" if fixes else "")
