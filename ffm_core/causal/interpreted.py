@@ -14,6 +14,8 @@ from functools import partial
 from types import FunctionType, ModuleType
 from typing import Any
 
+import numpy as np
+
 from ffm_core.bars.table import Bars
 from ffm_core.causal.sources import Sources
 from ffm_core.features.steps import Program, run_programs
@@ -42,7 +44,14 @@ def interpreter(function: Callable[..., Any], sources: Sources) -> Callable[[Bar
     if held is None or not any(_source(program.run, sources) for program in held):
         return None
     plain = [replace(program, run=_source(program.run, sources) or program.run) for program in held]
-    return partial(run_programs, plain)
+    width = sum(len(program.columns) for program in plain)
+
+    def run(bars: Bars) -> Float32:
+        # Not what an earlier call left in memory, which may be the very values to come.
+        blank = np.full((len(bars), width), np.nan, dtype=np.float32)
+        return run_programs(plain, bars, out=blank)
+
+    return run
 
 
 def _programs(function: object) -> tuple[Program, ...] | None:
@@ -83,7 +92,8 @@ def interpreted(sources: Sources) -> Iterator[None]:
                 changed.append((module, name, value))
                 setattr(module, name, plain)
     try:
-        yield
+        with np.errstate(all="ignore"):  # as compiled code has it
+            yield
     finally:
         for module, name, value in changed:
             setattr(module, name, value)

@@ -111,10 +111,14 @@ def step_set(
     )
 
 
-def run_programs(programs: Sequence[Program], bars: Bars) -> Float32:
-    """Return the columns of every bar, float32 (T, F), from a fresh state."""
-    width = sum(len(program.columns) for program in programs)
-    out = np.empty((len(bars), width), dtype=np.float32)
+def run_programs(programs: Sequence[Program], bars: Bars, *, out: Float32 | None = None) -> Float32:
+    """Return the columns of every bar, float32 (T, F), from a fresh state.
+
+    They are written into ``out`` when it is given.
+    """
+    if out is None:
+        width = sum(len(program.columns) for program in programs)
+        out = np.empty((len(bars), width), dtype=np.float32)
     series = [frozen(values) for values in (bars.open, bars.high, bars.low, bars.close)]
     stamps = np.ascontiguousarray(bars.ts_us)
     at = 0
