@@ -207,6 +207,10 @@ def _refused(job: Job, promised: dict[str, Any], prepared: Prepared) -> Finding:
     )  # fmt: skip
 
 
+# Failures that need not be look-ahead.
+_UNKEPT = ("access", "budget", "determinism", "history", "purity", "stream", "values")
+
+
 def _charge(failure: Failure) -> str:
     """Say in general what is wrong."""
     kind = failure.subject.partition(" ")[0]
@@ -215,6 +219,8 @@ def _charge(failure: Failure) -> str:
         "learner": "the learner's answers depend on more than the row it is asked about",
         "fold": "labels reach across the edge of a fold",
     }
+    if kind not in charges and failure.check in _UNKEPT:
+        return "the strategy or a feature does not do what it promises"
     return charges.get(kind, "the strategy or a feature reads the future")
 
 

@@ -195,6 +195,16 @@ def test_the_verdict_is_the_first_thing_said(page):
     assert decision in ("PASS", "FAIL", "INCONCLUSIVE", "REFUSED")
 
 
+def test_a_refused_page_shows_the_line_as_it_is_written(runs):
+    run = runs.refused()
+    line = "idea.py:42: x = close.shift(-1) if a < b else close"
+    run["result"]["certificate"]["failures"][0]["line"] = line
+    run["result"]["verdict"]["reasons"].append(f"look at {line}")
+    text = Page(html.render(run, pl.DataFrame())).text
+    assert f"The line: {line}" in text
+    assert f"Look at {line}" in text
+
+
 def test_a_refused_page_leads_with_what_was_found(read):
     text = read["refused"].text
     found = text.index("changes when bars after it are hidden")

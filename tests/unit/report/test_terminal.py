@@ -78,6 +78,36 @@ def test_a_refused_run_says_what_was_found_and_shows_no_arms(runs):
     assert "look-ahead  none" not in text
 
 
+def test_a_failure_names_column_bar_time_later_bar_line_and_repair(runs):
+    run = runs.refused()
+    found = run["result"]["certificate"]["failures"][0]
+    found["line"] = "idea.py:42: x = close.shift(-1)"
+    run["result"]["verdict"]["reasons"] += [
+        found["message"],
+        found["fix"],
+        f"look at {found['line']}",
+    ]
+    lines = printed(run, width=100).splitlines()
+    at = lines.index(
+        "! simulated-demo (prefix), column swing_high, bar 4117 (2023-02-01T15:35:00Z)"
+    )
+    said = " ".join(" ".join(lines[at + 1 :]).split())
+    assert "are hidden; the first later bar that matters is 4119" in said
+    assert "line: idea.py:42: x = close.shift(-1) fix: confirm the swing two bars later" in said
+    whole = " ".join(lines)  # not once more among the reasons
+    assert whole.count("idea.py:42") == whole.count("confirm the swing") == 1
+
+
+def test_a_promise_that_is_not_kept_is_not_called_look_ahead(runs):
+    run = runs.refused()
+    found = run["result"]["certificate"]["failures"][0]
+    found.update(check="access", column="", bar=0, first_future_bar=None, message="opens a file")
+    text = printed(run)
+    assert "does not keep what it promises" in text
+    assert "sees the future" not in text
+    assert "! simulated-demo (access)\n" in text
+
+
 def test_names_are_never_markup_nor_control_codes(runs):
     run = runs.hostile()
     run["result"]["strategy"]["name"] = "evil\x1b[31m\x1b]0;title\x07\nPASS"
