@@ -279,11 +279,11 @@ def _indices(values: dict[str, Any], recorder: Recorder) -> dict[int, np.ndarray
     """Return, by length, arrays that list bars in ascending order."""
     found: dict[int, np.ndarray[Any, Any]] = {}
     for value in values.values():
-        held = (value,)
+        held, least = (value,), 2  # a single number may be a counter
         if _is_record(value):
-            held = tuple(getattr(value, one.name) for one in fields(value))
+            held, least = tuple(getattr(value, one.name) for one in fields(value)), 1
         for array in held:
-            if isinstance(array, np.ndarray) and _lists_bars(array, recorder.n_bars):
+            if isinstance(array, np.ndarray) and _lists_bars(array, recorder.n_bars, least):
                 found.setdefault(len(array), array)
     return found
 
@@ -292,9 +292,9 @@ def _is_record(value: object) -> bool:
     return is_dataclass(value) and not isinstance(value, type | Bars)
 
 
-def _lists_bars(value: np.ndarray[Any, Any], n_bars: int) -> bool:
-    if value.ndim != 1 or value.dtype.kind not in "iu" or not 1 < len(value) < n_bars:
-        return False  # a single number may be a counter
+def _lists_bars(value: np.ndarray[Any, Any], n_bars: int, least: int) -> bool:
+    if value.ndim != 1 or value.dtype.kind not in "iu" or not least <= len(value) < n_bars:
+        return False
     return bool(value[0] >= 0 and value[-1] < n_bars and (np.diff(value) >= 0).all())
 
 
