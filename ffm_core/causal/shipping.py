@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from ffm_core.causal.subjects import Subject
 
 
+_LIBRARIES = ("site-packages", "dist-packages")
+
+
 class Opener(Protocol):
     """Opens the plug-ins under test, here and again in the worker; must pickle."""
 
@@ -112,6 +115,8 @@ def installed_roots() -> tuple[str, ...]:
     paths = sysconfig.get_paths()
     folders = {paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")}
     folders |= {sys.prefix, sys.base_prefix, str(Path(__file__).resolve().parents[1])}
+    # Libraries of the system, of the user, and those another environment lends.
+    folders |= {place for place in sys.path if Path(place).name in _LIBRARIES}
     return tuple(sorted({*folders, *(str(Path(folder).resolve()) for folder in folders)}))
 
 

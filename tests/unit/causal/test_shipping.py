@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from ffm_core.causal.shipping import _place_of
+from ffm_core.causal.shipping import _place_of, installed_roots
 from ffm_core.features.trivial8 import TRIVIAL8
 
 
@@ -16,3 +16,11 @@ def test_a_record_named_in_the_running_script_travels_by_its_own_module(monkeypa
     module, name = _place_of(TRIVIAL8)
     assert module not in ("__main__", "__mp_main__")
     assert getattr(sys.modules[module], name) is TRIVIAL8
+
+
+def test_libraries_that_another_environment_lends_count_as_installed(tmp_path, monkeypatch):
+    lent = tmp_path / "other" / "site-packages"
+    lent.mkdir(parents=True)
+    monkeypatch.setattr(sys, "path", [*sys.path, str(lent), str(tmp_path)])
+    assert str(lent) in installed_roots()
+    assert str(tmp_path) not in installed_roots()

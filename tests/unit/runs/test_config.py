@@ -10,7 +10,8 @@ from ffm_core.runs.config import NOT_IDENTITY, EvalConfig
 
 CHANGES = {
     "strategy": "other", "claim": "trigger", "learner": "none", "head": "linear",
-    "features": ("trivial8", "more"), "exit": "atr_trail", "params": {"window": 11},
+    "features": ("trivial8", "more"), "ablate": ("labeler",),
+    "exit": "atr_trail", "params": {"window": 11},
     "exit_params": {"rr": 2.0}, "checks": "classic", "extensions": ("account",), "seed": 1,
     "n_seeds": 4, "permutations": 40, "random_draws": 201, "entry_draws": 21, "resamples": 2001,
     "overlap": "one_per_stream", "flat_at_session_end": True, "date_from": "2024-01-01",
