@@ -155,6 +155,8 @@ def _stands(sources: Sources, step: Step) -> Blame:
     source = sources.source(step.code.co_filename)
     statement = source.at(step.line)
     line = step.line if statement is None else statement.first
+    if statement is not None and isinstance(statement.node, ast.With):  # come back to on leaving
+        line = statement.node.body[-1].lineno
     return line_at(source, line, "here the value becomes infinite")
 
 

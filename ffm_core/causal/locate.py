@@ -85,9 +85,8 @@ class Question:
 
     def _streamed(self, subject: Subject, bars: Bars, files: list[Path]) -> Blame | None:
         stream = subject.stream(bars.instrument, bars.timeframe)
-        if not self.restored:
-            return answering(stream, "update", files)
-        return shared(stream, files) or answering(stream, "snapshot", files)
+        method = "snapshot" if self.restored else "update"
+        return shared(stream, files) or answering(stream, method, files)
 
     def _traced(
         self, run: Callable[[Bars], object], name: str, bars: Bars, seed: int,

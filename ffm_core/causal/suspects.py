@@ -337,17 +337,14 @@ def _held_by(body: list[ast.stmt]) -> set[str]:
 
 
 def _of_class(node: ast.ClassDef) -> Iterator[Suspect]:
-    for name in sorted(_held_by(node.body)):
-        used = [
-            part.lineno
-            for part in ast.walk(node)
-            if isinstance(part, ast.Attribute)
-            and part.attr == name
-            and isinstance(part.value, ast.Name)
-            and part.value.id in ("self", "cls", node.name)
-        ]
-        if used:
-            yield Suspect(used[-1], f"{SHARED} one {name}", "state", False)
+    """Yield lines where an instance takes what the class holds for its own."""
+    held = _held_by(node.body)
+    for part in ast.walk(node):
+        if not isinstance(part, ast.Assign) or not isinstance(part.value, ast.Attribute):
+            continue
+        taken = part.value
+        if taken.attr in held and _name(taken.value) in ("self", "cls", node.name):
+            yield Suspect(part.lineno, f"{SHARED} one {taken.attr}", "state", False)
 
 
 def _of_function(function: ast.FunctionDef, shared: set[str]) -> Iterator[Suspect]:

@@ -217,7 +217,12 @@ def test_an_infinite_value_of_plain_code_is_found_where_it_arises():
             ratio = 1.0 / body
         return ratio[:, None]
 
+    def inside(bars):
+        with np.errstate(divide="ignore"):
+            return 1.0 / (bars.close * 0.0)
+
     assert origin(over, BARS, 30, np.inf).code == "ratio = 1.0 / body"
+    assert origin(inside, BARS, 30, np.inf).code == "return 1.0 / (bars.close * 0.0)"
     assert origin(lambda bars: bars.close, BARS, 30, np.inf) is None
 
 
@@ -245,6 +250,7 @@ def test_more_usual_faults_are_noticed(code, kind):
         "x = c[min(t, last)]",
         "x = a / 2.0",
         "def f(x):\n    a = [0]\n    a[0] = x",
+        "class A:\n    spans = [5, 7]\n    def f(self):\n        return max(self.spans)",
     ],
 )
 def test_what_looks_alike_is_left_alone(code):
