@@ -41,7 +41,7 @@ DETECTORS = (
 ROWS = 1_600  # bars: a clock change, a roll, six sessions and their hours lie in them
 # Cuts are sampled as in a real run; rare faults are looked for where they can be seen at all.
 MAX_CUTS, MAX_PREFIX_CUTS = 160, 640
-SECONDS = 30.0  # a call may take this long: some compile, or build a calendar first
+SECONDS = 120.0  # a call may take this long: some compile, or build a calendar first
 _SEED = 0
 _ALONE = frozenset({"over-budget"})  # takes its worker down with it, after a second
 
