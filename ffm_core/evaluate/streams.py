@@ -222,7 +222,9 @@ def certify_stream(task: StreamTask, parts: Parts, decisions: Decisions) -> Cert
     proofs = [certificate for certificate in found if certificate is not None]
     if all(proof.status == "clean" for proof in proofs):
         proofs += certify_exits(task, parts, decisions)
-    return merge(proofs)
+    merged = merge(proofs)
+    # The package of a private labeler may hold the feature sets, too.
+    return without_lines(merged) if parts.labeler.private else merged
 
 
 def certify_exits(task: StreamTask, parts: Parts, decisions: Decisions) -> list[Certificate]:

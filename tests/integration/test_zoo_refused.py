@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -144,3 +144,14 @@ def test_an_honest_strategy_is_certified(tmp_path):
     certificate = _certificate(Direct(feature_sets=chosen), tmp_path)
     assert certificate.failures == ()
     assert certificate.status == "clean"
+
+
+def test_no_line_of_a_private_strategy_is_shown(tmp_path):
+    faulty = exhibit("next-close").make()
+    shown = _certificate(Direct(feature_sets=(faulty,)), tmp_path)
+    hidden = _certificate(
+        Direct(labeler=replace(HONEST, private=True), feature_sets=(faulty,)), tmp_path
+    )
+    assert shown.failures[0].line
+    assert hidden.status == "broken"
+    assert [failure.line for failure in hidden.failures] == [""] * len(shown.failures)
