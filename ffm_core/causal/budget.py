@@ -30,6 +30,9 @@ class Budget:
         which takes a minute on a busy machine; the default leaves room for that.
     seconds_per_bar : float
         Added for every bar of the series under test.
+    seconds_in_all : float
+        Of all calls that prove one plug-in on one stream; ``seconds_per_bar`` times a
+        hundred is added for every bar.
     memory_bytes : int
         What a call may take on top of what its process holds already. Enforced
         where the system counts a process's own memory under ``/proc``.
@@ -37,11 +40,16 @@ class Budget:
 
     seconds: float = 180.0
     seconds_per_bar: float = 1e-3
+    seconds_in_all: float = 900.0
     memory_bytes: int = 4 * 2**30
 
     def seconds_for(self, bars: int) -> float:
         """Return the time a call may take when the series has ``bars`` bars."""
         return self.seconds + self.seconds_per_bar * bars
+
+    def all_seconds_for(self, bars: int) -> float:
+        """Return the time all calls together may take when the series has ``bars`` bars."""
+        return self.seconds_in_all + 100.0 * self.seconds_per_bar * bars
 
 
 class OverBudget(BaseException):

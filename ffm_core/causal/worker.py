@@ -16,7 +16,8 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
@@ -95,6 +96,8 @@ class Desk:
         self._twin: Bars | None = None
         self._other: Bars | None = None
         self._seconds = setup.budget.seconds_for(setup.total)
+        self._in_all = setup.budget.all_seconds_for(setup.total)
+        self._spent: dict[int, float] = {}
 
     def open(self) -> int:
         """Open the plug-ins; return how many there are."""
@@ -167,8 +170,17 @@ class Desk:
         with self._guarded(index):
             return self._subjects[index].run(bars)
 
-    def _guarded(self, index: int) -> Any:
-        return _Guard(self._watch, self._roots[index], self._seconds, self._setup.budget)
+    @contextmanager
+    def _guarded(self, index: int) -> Iterator[None]:
+        spent = self._spent.get(index, 0.0)
+        if spent > self._in_all:
+            raise OverBudget(f"its calls took longer than {self._in_all:g} s in all")
+        began = time.perf_counter()
+        try:
+            with _Guard(self._watch, self._roots[index], self._seconds, self._setup.budget):
+                yield
+        finally:
+            self._spent[index] = spent + time.perf_counter() - began
 
 
 class _Guard:

@@ -170,6 +170,20 @@ def test_the_call_in_this_process_has_the_same_budget():
         slow(None)
 
 
+def test_many_slow_calls_are_stopped_by_their_sum():
+    def drowsy(bars):
+        import time
+
+        time.sleep(0.05)
+        return bars.close / bars.open
+
+    budget = Budget(seconds=5.0, seconds_per_bar=0.0, seconds_in_all=0.4)
+    found = _prove({"drowsy": drowsy}, budget=budget, max_cuts=40, detectors=["budget", "prefix"])
+    (failure,) = found["drowsy"].failures
+    assert failure.check == "budget"
+    assert "longer than 0.4 s in all" in failure.message
+
+
 # --- one detector at a time ---------------------------------------------------------------
 
 
