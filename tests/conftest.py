@@ -36,15 +36,3 @@ def data_dir() -> Path:
 def repository() -> Path:
     """Return the root of the checkout."""
     return REPOSITORY
-
-
-# Files of long tests: begun first, so that no worker is left alone with one at the end.
-_LONG = ("test_eval_kill", "test_ruler_worlds", "test_samples", "test_zoo_refused",
-         "test_plugins_private", "test_eval_determinism", "test_pipeline", "test_eval_plugins",
-         "test_kill_matrix", "test_random_features", "test_ablation")  # fmt: skip
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the long files first; the order within a file stays."""
-    rank = {name: place for place, name in enumerate(_LONG)}
-    items.sort(key=lambda item: rank.get(item.path.stem, len(_LONG)))
