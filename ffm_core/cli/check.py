@@ -50,7 +50,9 @@ def command(strategy: str, as_json: bool, quiet: bool, **flags: Any) -> None:
 
     flags["data"] = flags["data"] or None
     flags["demo"] = flags["demo"] or (not flags["data"] or None)
-    flags["features"] = flags["features"] or ",".join(_own_sets(strategy, flags["extensions"]))
+    asked = (flags["features"] or "ffm68").split(",")
+    own = _own_sets(strategy, flags["extensions"])
+    flags["features"] = ",".join([*asked, *(name for name in own if name not in asked)])
     config = config_of(strategy, None, {**flags, "learner": "none", "accept_quality": True})
     with redirect_stdout(sys.stderr):  # what plug-ins print is no result
         job = job_of(config, ffm_home())
@@ -69,12 +71,11 @@ def command(strategy: str, as_json: bool, quiet: bool, **flags: Any) -> None:
 
 
 def _own_sets(strategy: str, extensions: Sequence[str]) -> list[str]:
-    """Return the feature sets that come with the strategy, or the smallest built-in one."""
+    """Return the feature sets that come with the strategy or an extension."""
     from ffm_core.host.loading import open_host
 
     host = open_host(strategy, extensions)
-    own = [offer.record.name for offer in host.feature_sets() if not host.is_core(offer.origin)]
-    return own or ["trivial8"]
+    return [offer.record.name for offer in host.feature_sets() if not host.is_core(offer.origin)]
 
 
 def _rows(found: Sequence[Checked]) -> list[dict[str, Any]]:

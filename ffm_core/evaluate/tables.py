@@ -21,10 +21,11 @@ from ffm_core.bars.importing import bar_jobs
 from ffm_core.bars.readers import Options, load_many
 from ffm_core.bars.sessions import to_stamp
 from ffm_core.bars.store import file_sha256, is_store, parquet_bytes
-from ffm_core.errors import DataError, FFMError, OutputError
+from ffm_core.errors import DataError, FFMError, OutputError, UnknownNameError
 from ffm_core.evaluate.executor import Executor
 from ffm_core.evaluate.progress import Progress
 from ffm_core.host.boundary import call_plugin
+from ffm_core.host.discovery import suggest
 from ffm_core.host.loading import Host
 from ffm_core.labels.targets import TARGETS
 from ffm_core.labels.targets import target as find_target
@@ -116,10 +117,18 @@ def target_names(asked: Sequence[str]) -> tuple[str, ...]:
     UnknownNameError
         When something is neither a target nor a group.
     """
+    groups: dict[str, list[str]] = {}
+    for item in TARGETS:
+        groups.setdefault(item.group, []).append(item.name)
+        groups[item.name] = [item.name]
     names: list[str] = []
     for name in asked:
-        members = [item.name for item in TARGETS if item.group == name]
-        names += members or [find_target(name).name]
+        if name not in groups:
+            raise UnknownNameError(
+                f"there is no target or group of targets {name!r}",
+                fix=suggest(name, list(groups), noun="targets"),
+            )
+        names += groups[name]
     return tuple(dict.fromkeys(names))
 
 

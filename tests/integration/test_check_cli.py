@@ -82,7 +82,7 @@ def test_an_honest_file_is_clean_and_says_what_was_excluded(ffm, idea):
     assert code == 0, err
     assert "SIMA1/1h" in out
     assert ": clean" in out
-    assert "labeler idea, features reach" in out
+    assert "labeler idea, features ffm68, features reach" in out
     assert "a leak on" in out
 
 

@@ -175,6 +175,12 @@ def test_names_are_checked_before_anything_is_read(ffm, folder, tmp_path, words,
     assert not out.exists()
 
 
+def test_a_group_of_targets_gets_a_suggestion(ffm, folder, tmp_path):
+    answer = ffm("data", "prepare", folder, "--targets", "contxt", "--out", tmp_path / "out")
+    assert answer.code == 2
+    assert "did you mean 'context'" in answer.err
+
+
 def test_a_folder_that_holds_another_manifest_is_left_alone(ffm, folder, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
