@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ffm_core.features.borrowed import borrowed
 from ffm_core.features.clock import remembered_wall_us
 from ffm_core.features.ffm68.candles import write_candles
 from ffm_core.features.ffm68.layout import (
@@ -49,6 +50,7 @@ def step(
     at: int,
 ) -> None:
     """Take one bar; see :class:`~ffm_core.features.steps.Program`."""
+    f, i, k, n, out = borrowed(f), borrowed(i), borrowed(k), borrowed(n), borrowed(out)
     bar = i[SEEN]
     i[SEEN] = bar + 1
     clock = remembered_wall_us(ts, n, n[EXCHANGE_TABLE], i, EXCHANGE_CLOCK) + n[SHIFT_US]

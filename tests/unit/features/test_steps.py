@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
+from numba.core.errors import TypingError
 
 from ffm_core.bars import Timeframe
 from ffm_core.bars.instruments import lookup
 from ffm_core.errors import ConfigError
+from ffm_core.features.borrowed import borrowed
 from ffm_core.features.steps import Program, State, step_set
 from ffm_core.jit import kernel
 from ffm_core.records import Column
@@ -38,6 +42,19 @@ def _last_step(ts, o, h, l, c, v, f, i, k, n, out, at):  # noqa: E741
 def _last_run(ts, o, h, l, c, v, f, i, k, n, out, at):  # noqa: E741
     for t in range(len(ts)):
         _last_step(ts[t], o[t], h[t], l[t], c[t], v[t], f, i, k, n, out[t], at)
+
+
+@kernel
+def _add_to(values, times):
+    values = borrowed(values)
+    for _ in range(times):
+        values[0] += _first_two(values)
+
+
+@kernel
+def _first_two(values):
+    values = borrowed(values)
+    return values[0] + values[1]
 
 
 def _sum_start(instrument, timeframe):
@@ -151,3 +168,26 @@ def test_constants_of_a_state_cannot_be_changed(bars):
     for constants in (state.k, state.n):
         with pytest.raises(ValueError, match="read-only"):
             constants[0] = 1
+
+
+def test_a_kernel_works_on_borrowed_arrays_in_place_and_keeps_hold_of_none():
+    values = np.ones(2)
+    holders = sys.getrefcount(values)
+    for _ in range(3):
+        _add_to(values, 2)
+        assert sys.getrefcount(values) == holders
+    assert values.tolist() == [127.0, 1.0]
+    assert borrowed(values) is values
+
+
+def test_a_kernel_borrows_read_only_arrays_as_read_only():
+    values = np.array([1.0, 2.0])
+    values.setflags(write=False)
+    assert _first_two(values) == 3.0
+    with pytest.raises(TypingError, match="Cannot modify readonly array"):
+        _add_to(values, 1)
+
+
+def test_only_arrays_can_be_borrowed():
+    with pytest.raises(TypingError, match="borrowed"):
+        _add_to(1.0, 1)
