@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ffm_core.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from ffm_core.records import ExitPolicy, FeatureSet, VerdictCheck
+    from ffm_core.records import Embedder, ExitPolicy, FeatureSet, VerdictCheck
 
 
 @hookimpl
@@ -25,6 +25,14 @@ def ffm_feature_sets() -> Iterable[FeatureSet]:
     from ffm_core.features.library import built_in, names
 
     return [built_in(name) for name in names()]
+
+
+@hookimpl
+def ffm_embedders() -> Iterable[Embedder]:
+    """Offer the model in the box, the statistics embedder and what was added here."""
+    from ffm_core.embed.catalogue import embedders
+
+    return embedders()
 
 
 @hookimpl

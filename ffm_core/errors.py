@@ -155,5 +155,12 @@ class UnavailableError(FFMError):
     summary = "a model, key, service or optional library is absent"
 
 
+class ModelError(UnavailableError):
+    """A model's files are missing, cut off or changed, or cannot do what is asked."""
+
+    exit_code = 7
+    summary = "a model file is missing, cut off or changed"
+
+
 class FFMWarning(UserWarning):
     """Base of every warning FFM issues, so that one kind can be made an error."""

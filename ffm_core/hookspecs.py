@@ -14,6 +14,7 @@ import pluggy
 if TYPE_CHECKING:
     from ffm_core.records import (
         Control,
+        Embedder,
         ExitPolicy,
         FeatureSet,
         Labeler,
@@ -78,6 +79,32 @@ def ffm_feature_sets() -> Iterable[FeatureSet]:
         def ffm_feature_sets():
             from .features import MY_SET
             return [MY_SET]
+
+    Since
+    -----
+    0.1
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def ffm_embedders() -> Iterable[Embedder]:
+    """Offer embedders; called once per evaluation, before any weights are read.
+
+    Returns
+    -------
+    iterable of Embedder
+        ``embed(windows)`` maps float32 ``(N, context_bars)`` of normalised log closes
+        that end at the decision bar to finite float32 ``(N, dim)``, row by row.
+
+    Example
+    -------
+    ::
+
+        @hookimpl
+        def ffm_embedders():
+            from .model import MY_EMBEDDER
+            return [MY_EMBEDDER]
 
     Since
     -----

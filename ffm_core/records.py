@@ -381,6 +381,54 @@ class FeatureSet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Embedder:
+    """A frozen model that turns the last bars into a vector.
+
+    Parameters
+    ----------
+    context_bars : int
+        Bars of a window; the last one is the decision bar.
+    columns : tuple of Column
+        One per number of the vector, in order, without the host's extras.
+    identity : str
+        SHA-256, 64 hex digits, of the weights and the recipe (context, centring,
+        pooling, backend). Equal identities give equal vectors; part of every cache key.
+    embed : callable
+        ``windows -> vectors``: float32 (N, context_bars) of instance-normalised log
+        closes, mean 0 and standard deviation 1 a row, all finite, to finite float32
+        (N, len(columns)). A row depends on its window alone.
+    extras : tuple of str
+        What the host appends to every vector from the same window before it was
+        normalised: ``return_shape`` (7 columns) and ``log_scale`` (1 column).
+    fit_cutoff : str, optional
+        ISO date of the newest bar the weights were fitted to; "" when no bar of any
+        market was seen; None when nobody knows, and then ``released`` counts.
+    released : str
+        ISO date on which the weights were published, "" for those made here.
+    private : bool
+        Names and paths are redacted in every artefact.
+    """
+
+    name: str
+    context_bars: int
+    columns: tuple[Column, ...]
+    identity: str
+    embed: Callable[[Float32], Float32]
+    extras: tuple[str, ...] = ()
+    fit_cutoff: str | None = None
+    released: str = ""
+    backend: str = ""
+    source: str = ""
+    summary: str = ""
+    private: bool = False
+
+    @property
+    def dim(self) -> int:
+        """Numbers in a vector, without the host's extras."""
+        return len(self.columns)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TargetValues:
     """What a target says of every bar; arrays (T,).
 

@@ -112,6 +112,28 @@ def session_length_us(instrument: Instrument) -> int:
     return (length if length > 0 else length + 1440) * MINUTE_US
 
 
+def holes(bars: Bars) -> Int64:
+    """Return how many holes lie up to each bar, shape (T,).
+
+    A hole is a gap in which at least one session's length of **scheduled** time
+    is missing; breaks, weekends and holidays of the calendar are none.
+    """
+    count = np.zeros(len(bars), dtype=np.int64)
+    if len(bars) < 2:
+        return count
+    length = session_length_us(bars.instrument)
+    if int(np.diff(bars.ts_us).max()) < length:
+        return count
+    _, opens = day_grid(bars)
+    # Time since the first session's open with everything unscheduled cut out.
+    session = np.maximum(np.searchsorted(opens, bars.ts_us, side="right") - 1, 0)
+    into = np.clip(bars.ts_us - opens[session], 0, length)
+    close_into = np.clip(bars.ts_us + bars.timeframe.us - opens[session], 0, length)
+    missing = (session * length + into)[1:] - (session * length + close_into)[:-1]
+    count[1:] = np.cumsum(missing >= length)
+    return count
+
+
 def to_stamp(us: int) -> str:
     """Write microseconds since 1970 UTC as ``2024-03-11T14:31Z``."""
     stamp = pl.from_epoch(pl.Series([us]), time_unit="us")[0]

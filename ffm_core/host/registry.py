@@ -13,6 +13,7 @@ from ffm_core.host.code import code_hash
 from ffm_core.host.discovery import Found, conflict, suggest
 from ffm_core.records import (
     Control,
+    Embedder,
     ExitPolicy,
     FeatureSet,
     Labeler,
@@ -26,6 +27,7 @@ T = TypeVar("T")
 OFFERS: Mapping[str, tuple[str, type]] = {
     "ffm_labelers": ("labeler", Labeler),
     "ffm_feature_sets": ("feature set", FeatureSet),
+    "ffm_embedders": ("embedder", Embedder),
     "ffm_learners": ("learner", Learner),
     "ffm_exit_policies": ("exit policy", ExitPolicy),
     "ffm_controls": ("control", Control),
@@ -116,6 +118,10 @@ class Host:
         """Return every feature set."""
         return self.offers("ffm_feature_sets")
 
+    def embedders(self) -> list[Offered[Embedder]]:
+        """Return every embedder whose weights are on this machine."""
+        return self.offers("ffm_embedders")
+
     def learners(self) -> list[Offered[Learner]]:
         """Return every learner whose library is installed."""
         return self.offers("ffm_learners")
@@ -150,6 +156,10 @@ class Host:
     def feature_set(self, name: str) -> Offered[FeatureSet]:
         """Return the feature set called ``name``."""
         return self._one("ffm_feature_sets", name)
+
+    def embedder(self, name: str) -> Offered[Embedder]:
+        """Return the embedder called ``name``."""
+        return self._one("ffm_embedders", name)
 
     def learner(self, name: str) -> Offered[Learner]:
         """Return the learner called ``name``.

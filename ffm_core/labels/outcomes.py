@@ -14,6 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from ffm_core.bars.primitives import atr_wilder, frozen
+from ffm_core.bars.sessions import holes
 from ffm_core.bars.table import Bars
 from ffm_core.errors import StrategyError
 from ffm_core.labels.kernels import DATA_END, SKIPPED, next_flat, peak_excursion
@@ -285,30 +286,6 @@ def rolls(bars: Bars, roll_table: Int64 | None = None) -> Int64:
         count[1:] += np.cumsum(codes[1:] != codes[:-1])
     if roll_table is not None:
         count += np.searchsorted(np.sort(roll_table), bars.ts_us, side="right")
-    return count
-
-
-def holes(bars: Bars) -> Int64:
-    """Return how many holes lie up to each bar, shape (T,).
-
-    A hole is a gap in which at least one session's length of **scheduled** time
-    is missing; breaks, weekends and holidays of the calendar are none.
-    """
-    from ffm_core.bars.sessions import day_grid, session_length_us
-
-    count = np.zeros(len(bars), dtype=np.int64)
-    if len(bars) < 2:
-        return count
-    length = session_length_us(bars.instrument)
-    if int(np.diff(bars.ts_us).max()) < length:
-        return count
-    _, opens = day_grid(bars)
-    # Time since the first session's open with everything unscheduled cut out.
-    session = np.maximum(np.searchsorted(opens, bars.ts_us, side="right") - 1, 0)
-    into = np.clip(bars.ts_us - opens[session], 0, length)
-    close_into = np.clip(bars.ts_us + bars.timeframe.us - opens[session], 0, length)
-    missing = (session * length + into)[1:] - (session * length + close_into)[:-1]
-    count[1:] = np.cumsum(missing >= length)
     return count
 
 

@@ -1,0 +1,1 @@
+"""Context heads: what the market is likely to do next, with honest probabilities."""

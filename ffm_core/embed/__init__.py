@@ -1,0 +1,1 @@
+"""Embedders: what the last bars look like to a frozen time-series model."""

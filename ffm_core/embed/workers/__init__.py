@@ -1,0 +1,1 @@
+"""Processes that may import torch; the host never does."""

@@ -1,0 +1,1 @@
+"""Forecasts: predictive distributions, their risk and their errors."""
