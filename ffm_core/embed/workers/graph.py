@@ -1,0 +1,393 @@
+"""Chronos-Bolt checkpoints as ONNX graphs, written node by node; needs ``onnx``, not torch.
+
+Two graphs come out of a checkpoint in the Hugging Face layout. ``encoder.onnx`` takes
+``values`` and ``mask``, float32 (B, L), and gives ``tokens``, float32
+(B, L / patch + 1, d_model). ``decoder.onnx`` takes ``tokens`` and ``mask`` and gives
+``quantiles``, float32 (B, levels, horizon), in the units of the normalised window. B and L
+are free. Windows arrive normalised, with zeros where ``mask`` is 0.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from safetensors.numpy import load_file
+
+from ffm_core.embed.cards import CARD, DECODER, ENCODER, Card, file_sha256
+from ffm_core.errors import ModelError
+from ffm_core.runs.cache import key
+from ffm_core.types import Float32, Int64
+
+Weights: TypeAlias = Mapping[str, Float32]
+
+OPSET = 17
+_IR = 9
+_FIX = "choose a Chronos-Bolt checkpoint as it is published"
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What the graphs need to know of a ``config.json``."""
+
+    d_model: int
+    d_kv: int
+    heads: int
+    encoder_layers: int
+    decoder_layers: int
+    patch: int
+    context_length: int
+    horizon: int
+    quantiles: tuple[float, ...]
+    buckets: int
+    distance: int
+    epsilon: float
+    start_token: int
+    reg_token: int
+
+    @property
+    def inner(self) -> int:
+        """Width of all heads side by side."""
+        return self.heads * self.d_kv
+
+
+def shape_of(config: Mapping[str, Any]) -> Shape:
+    """Read a configuration, and refuse what the graphs do not express.
+
+    Raises
+    ------
+    ModelError
+        When the checkpoint is no Chronos-Bolt, or has a part that none published has.
+    """
+    own = config.get("chronos_config")
+    if not isinstance(own, Mapping):
+        raise ModelError("the checkpoint's config.json has no chronos_config", fix=_FIX)
+    named = (config.get("architectures") or ["ChronosBoltModelForForecasting"])[0]
+    if named != "ChronosBoltModelForForecasting":
+        raise ModelError(f"architecture {named} is not converted", fix=_FIX)
+    feed = config.get("feed_forward_proj", "relu")
+    patch = own.get("input_patch_size")
+    refused = {
+        f"feed_forward_proj {feed!r} (only relu is)": feed != "relu",
+        f"dense_act_fn {config.get('dense_act_fn')!r} (only relu is)":
+            config.get("dense_act_fn", "relu") != "relu",
+        "use_reg_token false (the last token stands for the window)":
+            not own.get("use_reg_token", False),
+        "patches that overlap": own.get("input_patch_stride") != patch,
+        "a context that is no multiple of the patch": bool(own.get("context_length", 0) % patch),
+    }  # fmt: skip
+    for what, found in refused.items():
+        if found:
+            raise ModelError(f"the checkpoint has {what}, which is not converted", fix=_FIX)
+    layers = config["num_layers"]
+    return Shape(
+        d_model=config["d_model"],
+        d_kv=config["d_kv"],
+        heads=config["num_heads"],
+        encoder_layers=layers,
+        decoder_layers=config.get("num_decoder_layers") or layers,
+        patch=patch,
+        context_length=own["context_length"],
+        horizon=own["prediction_length"],
+        quantiles=tuple(own["quantiles"]),
+        buckets=config.get("relative_attention_num_buckets", 32),
+        distance=config.get("relative_attention_max_distance", 128),
+        epsilon=config.get("layer_norm_epsilon", 1e-6),
+        start_token=config.get("decoder_start_token_id") or 0,
+        reg_token=config.get("reg_token_id", 1),
+    )
+
+
+def read_checkpoint(folder: Path) -> tuple[dict[str, Any], dict[str, Float32]]:
+    """Read ``config.json`` and ``model.safetensors``; weights come as float32.
+
+    Raises
+    ------
+    ModelError
+        When a file is missing or cannot be read.
+    """
+    try:
+        config = json.loads((folder / "config.json").read_text())
+        stored = load_file(folder / "model.safetensors")
+    except Exception as error:  # safetensors has an error class of its own making
+        raise ModelError(
+            f"{folder} is no checkpoint in the Hugging Face layout: {error}",
+            fix="give a folder with config.json and model.safetensors",
+        ) from error
+    return config, {name: array.astype(np.float32) for name, array in stored.items()}
+
+
+def write_model(
+    checkpoint: Path, out: Path, *, name: str, fit_cutoff: str | None, released: str,
+    trained_on: str, source: str, base: str = "", checks: Mapping[str, float] | None = None,
+    facts: Mapping[str, Any] | None = None, float16: bool = False,
+) -> Card:  # fmt: skip
+    """Convert a checkpoint folder into a model folder and write its card.
+
+    Nothing is verified against torch here; :mod:`ffm_core.embed.workers.convert` does.
+
+    Parameters
+    ----------
+    checkpoint : pathlib.Path
+        ``config.json`` and ``model.safetensors``.
+    out : pathlib.Path
+        An existing folder; ``encoder.onnx``, ``decoder.onnx`` and ``card.json`` go there.
+    name, fit_cutoff, released, trained_on, source, base, checks, facts
+        Fields of the :class:`.Card`.
+    float16 : bool
+        Store the weights in half the space, rounded; they are computed with in float32.
+
+    Raises
+    ------
+    ModelError
+        When the checkpoint cannot be read or has a part that is not converted.
+    """
+    config, weights = read_checkpoint(checkpoint)
+    shape = shape_of(config)
+    write_graphs(out, shape, weights, float16=float16)
+    return write_card(
+        out, shape, name=name, fit_cutoff=fit_cutoff, released=released, trained_on=trained_on,
+        source=source, base=base, checks=checks or {},
+        facts={
+            "parameters": sum(array.size for array in weights.values()),
+            "stored": "float16" if float16 else "float32",
+            **(facts or {}),
+        },
+    )  # fmt: skip
+
+
+def write_graphs(out: Path, shape: Shape, weights: Weights, *, float16: bool) -> None:
+    """Write ``encoder.onnx`` and ``decoder.onnx`` into a folder."""
+    if float16:
+        largest = max(float(np.abs(array).max()) for array in weights.values())
+        if largest > float(np.finfo(np.float16).max):
+            raise ModelError(
+                f"a weight of {largest:.3g} does not fit into float16", fix="leave --float16 out"
+            )
+    for file, build in ((ENCODER, encoder), (DECODER, decoder)):
+        data = build(shape, weights, float16=float16).SerializeToString(deterministic=True)
+        (out / file).write_bytes(data)
+
+
+def write_card(out: Path, shape: Shape, **fields: Any) -> Card:
+    """Write ``card.json`` over the model files that lie in a folder."""
+    card = Card(
+        architecture="chronos-bolt",
+        d_model=shape.d_model,
+        patch=shape.patch,
+        context_length=shape.context_length,
+        horizon=shape.horizon,
+        quantiles=shape.quantiles,
+        files={file: file_sha256(out / file) for file in (ENCODER, DECODER)},
+        **fields,
+    )
+    (out / CARD).write_bytes(card.to_json())
+    return card
+
+
+def encoder(shape: Shape, weights: Weights, *, float16: bool = False) -> onnx.ModelProto:
+    """Return the graph from windows to tokens."""
+    g = _Graph(weights, float16)
+    cut = g.constant(np.array([0, -1, shape.patch]))
+    values, mask = (g.add("Reshape", name, cut) for name in ("values", "mask"))
+    x = _residual_block(g, "input_patch_embedding", g.add("Concat", values, mask, axis=-1))
+    rows = g.add("Shape", "values", start=0, end=1)
+    reg = g.weight("REG", weights["shared.weight"][None, shape.reg_token : shape.reg_token + 1])
+    rest = g.constant(np.array([1, shape.d_model]))
+    reg = g.add("Expand", reg, g.add("Concat", rows, rest, axis=0))
+    x = g.add("Concat", x, reg, axis=1)
+    bias = g.add("Add", _position_bias(g, shape, x), _mask_bias(g, shape))
+    for i in range(shape.encoder_layers):
+        block = f"encoder.block.{i}.layer"
+        normed = _norm(g, f"{block}.0", x, shape)
+        x = g.add("Add", x, _self_attention(g, f"{block}.0.SelfAttention", normed, bias, shape))
+        x = g.add("Add", x, _feed_forward(g, f"{block}.1", x, shape))
+    _norm(g, "encoder.final", x, shape, out="tokens")
+    given = [("values", ["B", "L"]), ("mask", ["B", "L"])]
+    return g.model(given, ("tokens", ["B", "T", shape.d_model]))
+
+
+def decoder(shape: Shape, weights: Weights, *, float16: bool = False) -> onnx.ModelProto:
+    """Return the graph from tokens to quantiles: one start token looks at all of them."""
+    g = _Graph(weights, float16)
+    start = weights["shared.weight"][shape.start_token : shape.start_token + 1]
+    x = g.weight("START", start[None])
+    bias = _mask_bias(g, shape)
+    for i in range(shape.decoder_layers):
+        block = f"decoder.block.{i}.layer"
+        # Over a single token attention is certain: what it returns is the value alone.
+        alone = g.linear(f"{block}.0.SelfAttention.v", _norm(g, f"{block}.0", x, shape))
+        x = g.add("Add", x, g.linear(f"{block}.0.SelfAttention.o", alone))
+        normed = _norm(g, f"{block}.1", x, shape)
+        x = g.add("Add", x, _cross_attention(g, f"{block}.1.EncDecAttention", normed, bias, shape))
+        x = g.add("Add", x, _feed_forward(g, f"{block}.2", x, shape))
+    x = _residual_block(g, "output_patch_embedding", _norm(g, "decoder.final", x, shape))
+    levels = len(shape.quantiles)
+    g.add("Reshape", x, g.constant(np.array([-1, levels, shape.horizon])), name="quantiles")
+    given = [("tokens", ["B", "T", shape.d_model]), ("mask", ["B", "L"])]
+    return g.model(given, ("quantiles", ["B", levels, shape.horizon]))
+
+
+def bucket_table(length: int, buckets: int, distance: int) -> Int64:
+    """Return the bucket of every distance between two tokens, int64 (length, length).
+
+    As T5 has it for attention in both directions: half the buckets for each, of which
+    half hold one distance each and the others grow with its logarithm.
+    """
+    half = buckets // 2
+    exact = half // 2
+    offset = np.arange(length)[None, :] - np.arange(length)[:, None]
+    away = np.abs(offset)
+    with np.errstate(divide="ignore"):
+        # In float32 like the original, lest a distance on the edge changes its bucket.
+        logs = np.log(away.astype(np.float32) / np.float32(exact))
+        far = logs / np.float32(math.log(distance / exact)) * np.float32(half - exact)
+    far = np.minimum(exact + np.where(away < exact, 0.0, far).astype(np.int64), half - 1)
+    return np.asarray(np.where(offset > 0, half, 0) + np.where(away < exact, away, far))
+
+
+class _Graph:
+    """Nodes and initialisers of one graph, in the order in which they are added."""
+
+    def __init__(self, weights: Weights, float16: bool) -> None:
+        self.weights = weights
+        self.float16 = float16
+        self.nodes: list[onnx.NodeProto] = []
+        self.stored: dict[str, onnx.TensorProto] = {}
+
+    def add(self, op: str, *inputs: str, name: str = "", **attributes: Any) -> str:
+        """Add a node and return the name of its output."""
+        name = name or f"{op}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(op, inputs, [name], name=name, **attributes))
+        return name
+
+    def split(self, x: str, parts: int) -> list[str]:
+        """Cut the last axis into equal parts."""
+        names = [f"Split_{len(self.nodes)}_{k}" for k in range(parts)]
+        self.nodes.append(helper.make_node("Split", [x], names, name=names[0], axis=-1))
+        return names
+
+    def constant(self, array: NDArray[Any]) -> str:
+        """Store an array as it is; equal ones are stored once."""
+        array = np.asarray(array)
+        name = f"constant_{key(array.dtype.str, array.shape, array.tobytes().hex())[:12]}"
+        self.stored.setdefault(name, numpy_helper.from_array(array, name))
+        return name
+
+    def weight(self, name: str, array: Float32) -> str:
+        """Store a weight, in float16 if asked for; what comes back is float32."""
+        kind = np.float16 if self.float16 else np.float32
+        array = np.ascontiguousarray(array, dtype=kind)
+        self.stored[name] = numpy_helper.from_array(array, name)
+        return self.add("Cast", name, to=TensorProto.FLOAT) if self.float16 else name
+
+    def linear(self, names: str | Sequence[str], x: str) -> str:
+        """Multiply by one weight, or by several side by side."""
+        names = [names] if isinstance(names, str) else names
+        arrays = [_found(self.weights, f"{name}.weight").T for name in names]
+        return self.add("MatMul", x, self.weight("+".join(names), np.hstack(arrays)))
+
+    def model(
+        self, given: Sequence[tuple[str, list[Any]]], out: tuple[str, list[Any]]
+    ) -> onnx.ModelProto:
+        """Return the whole, checked."""
+        graph = helper.make_graph(
+            self.nodes,
+            "chronos-bolt",
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, dims) for name, dims in given],
+            [helper.make_tensor_value_info(out[0], TensorProto.FLOAT, out[1])],
+            initializer=list(self.stored.values()),
+        )
+        opsets = [helper.make_opsetid("", OPSET)]
+        return helper.make_model(graph, opset_imports=opsets, ir_version=_IR, producer_name="ffm")
+
+
+def _found(weights: Weights, name: str) -> Float32:
+    if name not in weights:
+        raise ModelError(f"the checkpoint has no weight {name!r}", fix=_FIX)
+    return weights[name]
+
+
+def _norm(g: _Graph, name: str, x: str, shape: Shape, *, out: str = "") -> str:
+    """Divide by the root mean square; spelled so that runtimes know and fuse it."""
+    square = g.add("Pow", x, g.constant(np.array(2.0, dtype=np.float32)))
+    mean = g.add("ReduceMean", square, axes=[-1], keepdims=1)
+    epsilon = g.constant(np.array(shape.epsilon, dtype=np.float32))
+    root = g.add("Sqrt", g.add("Add", mean, epsilon))
+    full = f"{name}_layer_norm" if name.endswith("final") else f"{name}.layer_norm"
+    weight = g.weight(full, _found(g.weights, f"{full}.weight"))
+    return g.add("Mul", g.add("Div", x, root), weight, name=out)
+
+
+def _residual_block(g: _Graph, name: str, x: str) -> str:
+    def layer(part: str, given: str) -> str:
+        bias = g.weight(f"{name}.{part}.bias", _found(g.weights, f"{name}.{part}.bias"))
+        return g.add("Add", g.linear(f"{name}.{part}", given), bias)
+
+    hidden = g.add("Relu", layer("hidden_layer", x))
+    return g.add("Add", layer("output_layer", hidden), layer("residual_layer", x))
+
+
+def _feed_forward(g: _Graph, name: str, x: str, shape: Shape) -> str:
+    hidden = g.add("Relu", g.linear(f"{name}.DenseReluDense.wi", _norm(g, name, x, shape)))
+    return g.linear(f"{name}.DenseReluDense.wo", hidden)
+
+
+def _position_bias(g: _Graph, shape: Shape, x: str) -> str:
+    """Return the bias of attention by distance, (1, heads, T, T), cut from a fixed table."""
+    longest = shape.context_length // shape.patch + 1
+    table = bucket_table(longest, shape.buckets, shape.distance).astype(np.uint8)
+    tokens = g.add("Shape", x, start=1, end=2)
+    ends = g.add("Concat", tokens, tokens, axis=0)
+    buckets = g.add("Slice", g.constant(table), g.constant(np.array([0, 0])), ends)
+    buckets = g.add("Cast", buckets, to=TensorProto.INT32)
+    name = "encoder.block.0.layer.0.SelfAttention.relative_attention_bias"
+    learned = g.weight(name, _found(g.weights, f"{name}.weight"))
+    bias = g.add("Transpose", g.add("Gather", learned, buckets), perm=[2, 0, 1])
+    return g.add("Unsqueeze", bias, g.constant(np.array([0])))
+
+
+def _mask_bias(g: _Graph, shape: Shape) -> str:
+    """Return 0 for patches with a bar and for REG, the lowest number elsewhere, (B, 1, 1, T)."""
+    bars = g.add("Reshape", "mask", g.constant(np.array([0, 1, 1, -1, shape.patch])))
+    seen = g.add("ReduceMax", bars, axes=[-1], keepdims=0)
+    lowest = g.constant(np.array(np.finfo(np.float32).min / 2))
+    unseen = g.add("Sub", g.constant(np.array(1.0, dtype=np.float32)), seen)
+    return g.add(
+        "Pad", g.add("Mul", unseen, lowest), g.constant(np.array([0, 0, 0, 0, 0, 0, 0, 1]))
+    )
+
+
+def _heads(g: _Graph, x: str, shape: Shape, perm: list[int]) -> str:
+    apart = g.add("Reshape", x, g.constant(np.array([0, 0, shape.heads, shape.d_kv])))
+    return g.add("Transpose", apart, perm=perm)
+
+
+def _attend(g: _Graph, q: str, k: str, v: str, bias: str, shape: Shape) -> str:
+    """Attend with q and v (B, heads, T, d_kv) and k (B, heads, d_kv, T); not scaled, as in T5."""
+    scores = g.add("Add", g.add("MatMul", q, k), bias)
+    mixed = g.add("MatMul", g.add("Softmax", scores, axis=-1), v)
+    back = g.add("Transpose", mixed, perm=[0, 2, 1, 3])
+    return g.add("Reshape", back, g.constant(np.array([0, 0, shape.inner])))
+
+
+def _self_attention(g: _Graph, name: str, x: str, bias: str, shape: Shape) -> str:
+    q, k, v = g.split(g.linear([f"{name}.{part}" for part in "qkv"], x), 3)
+    q, v = (_heads(g, part, shape, [0, 2, 1, 3]) for part in (q, v))
+    found = _attend(g, q, _heads(g, k, shape, [0, 2, 3, 1]), v, bias, shape)
+    return g.linear(f"{name}.o", found)
+
+
+def _cross_attention(g: _Graph, name: str, x: str, bias: str, shape: Shape) -> str:
+    k, v = g.split(g.linear([f"{name}.{part}" for part in "kv"], "tokens"), 2)
+    q = _heads(g, g.linear(f"{name}.q", x), shape, [0, 2, 1, 3])
+    k, v = _heads(g, k, shape, [0, 2, 3, 1]), _heads(g, v, shape, [0, 2, 1, 3])
+    return g.linear(f"{name}.o", _attend(g, q, k, v, bias, shape))
