@@ -2,15 +2,15 @@
 
 ``python -m ffm_core.embed.workers.pretrain JOB.json`` reads a job, prints one JSON
 object a line, and leaves a checkpoint in the Hugging Face layout. Killed at any moment
-it goes on from its last checkpoint with the batches it would have had.
+it goes on from its last state with the batches it would have had. The order of draws
+and of operations is part of what a recipe stands for: changing it makes other weights.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import math
-import os
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,13 +19,15 @@ from typing import Any
 import numpy as np
 import torch
 from chronos.chronos_bolt import ChronosBoltModelForForecasting
-from transformers import T5Config
 
 from ffm_core.embed.hints import HINTS, hints
 from ffm_core.embed.synthetic import Batch, batch
+from ffm_core.embed.training import States, locked, say, serve, write_checkpoint
+from ffm_core.embed.workers.rebuild import architecture, deliver
+from ffm_core.errors import ConfigError
 from ffm_core.keyed import keyed
+from ffm_core.runs.atomic import atomic_dir, atomic_write
 
-STATE = "state.pt"
 _HELD_OUT = 1  # added to the seed: series no training step draws
 _SPARE = 1e-9
 
@@ -33,7 +35,7 @@ _SPARE = 1e-9
 class Student(torch.nn.Module):
     """The model and the heads that hint at it while it learns; the heads are thrown away."""
 
-    def __init__(self, config: T5Config) -> None:
+    def __init__(self, config: Any) -> None:
         super().__init__()
         self.model = ChronosBoltModelForForecasting(config)
         self.heads = torch.nn.Linear(config.d_model, len(HINTS))
@@ -55,27 +57,6 @@ class Student(torch.nn.Module):
             told, torch.where(known, hint, told.detach()), reduction="none", beta=0.5
         )
         return pinball, off.sum() / known.sum().clamp(min=1)
-
-
-def architecture(model: dict[str, Any]) -> T5Config:
-    """Return the configuration that Chronos-Bolt checkpoints carry."""
-    config = T5Config(
-        vocab_size=2, d_model=model["d_model"], d_kv=model["d_kv"], d_ff=model["d_ff"],
-        num_layers=model["encoder_layers"], num_decoder_layers=model["decoder_layers"],
-        num_heads=model["num_heads"], dropout_rate=0.0, feed_forward_proj="relu",
-        is_encoder_decoder=True, use_cache=False, pad_token_id=0, decoder_start_token_id=0,
-        eos_token_id=1,
-    )  # fmt: skip
-    config.chronos_pipeline_class = "ChronosBoltPipeline"
-    config.chronos_config = {
-        "context_length": model["context_length"],
-        "prediction_length": model["horizon"],
-        "input_patch_size": model["patch"],
-        "input_patch_stride": model["patch"],
-        "quantiles": list(model["quantiles"]),
-        "use_reg_token": True,
-    }
-    return config
 
 
 def tensors(
@@ -101,23 +82,28 @@ def rate(step: int, training: dict[str, Any]) -> float:
     return float(training["learning_rate"] * 0.5 * (1.0 + math.cos(math.pi * done)))
 
 
-def say(**message: Any) -> None:
-    """Print one message of the protocol."""
-    print(json.dumps(message), flush=True)
-
-
-def save(path: Path, state: dict[str, Any]) -> None:
-    """Replace the training state in one step."""
-    beside = path.with_suffix(".partial")
-    torch.save(state, beside)
-    with beside.open("rb+") as file:
-        os.fsync(file.fileno())
-    beside.replace(path)
+def pack(state: dict[str, Any]) -> bytes:
+    """Return a training state as bytes."""
+    memory = io.BytesIO()
+    torch.save(state, memory)
+    return memory.getvalue()
 
 
 def train(job: dict[str, Any]) -> None:
-    """Run a job to its end; see :mod:`ffm_core.embed.pretrain` for its fields."""
+    """Run a job to its end, or on from the last state its folder holds.
+
+    Parameters
+    ----------
+    job : dict
+        ``recipe`` as :meth:`ffm_core.embed.pretrain.Plan.recipe` gives it, its
+        ``recipe_sha256``, ``folder``, ``threads`` and ``trained_on`` for the card.
+    """
     recipe, folder = job["recipe"], Path(job["folder"])
+    with locked(folder):
+        _train(job, recipe, folder)
+
+
+def _train(job: dict[str, Any], recipe: dict[str, Any], folder: Path) -> None:
     training, model = recipe["training"], recipe["model"]
     torch.set_num_threads(job["threads"])
     torch.manual_seed(recipe["seed"])
@@ -126,16 +112,20 @@ def train(job: dict[str, Any]) -> None:
         student.parameters(), lr=training["learning_rate"],
         weight_decay=training["weight_decay"], fused=True,
     )  # fmt: skip
-    start, curve = 0, []
-    if (folder / STATE).exists():
-        state = torch.load(folder / STATE, weights_only=True)
+    states = States(folder)
+    start, curve, before = 0, [], states.newest(say)
+    if before is not None:
+        state = torch.load(io.BytesIO(before), weights_only=True)
         if state["recipe"] != job["recipe_sha256"]:
-            raise SystemExit("the folder holds the training of another recipe")
+            raise ConfigError(
+                f"{folder} holds the training of another configuration",
+                fix="choose another folder with --out, or remove this one",
+            )
         student.load_state_dict(state["student"])
         optimiser.load_state_dict(state["optimiser"])
         start, curve = state["step"], state["curve"]
-    say(kind="start", step=start, steps=training["steps"],
-        parameters=sum(p.numel() for p in student.model.parameters()))  # fmt: skip
+    say({"kind": "start", "step": start, "steps": training["steps"],
+         "parameters": sum(p.numel() for p in student.model.parameters())})  # fmt: skip
     held = [_draw(recipe, -1 - i, held_out=True) for i in range(4)]
     with ThreadPoolExecutor(1) as ahead:
         coming = ahead.submit(_draw, recipe, start)
@@ -154,22 +144,43 @@ def train(job: dict[str, Any]) -> None:
             seen += (pinball.item(), hint.item(), 1.0)
             done = step + 1
             if done % 20 == 0:
-                say(kind="step", step=done, pinball=seen[0] / seen[2], hint=seen[1] / seen[2],
-                    rows_per_second=(done - start) * training["rows"]
-                    / (time.perf_counter() - began))  # fmt: skip
+                pace = (done - start) * training["rows"] / (time.perf_counter() - began)
+                say({"kind": "step", "step": done, "pinball": seen[0] / seen[2],
+                     "hint": seen[1] / seen[2], "rows_per_second": pace})  # fmt: skip
             if done % training["checkpoint_every"] == 0 or done == training["steps"]:
                 point = {"step": done, "pinball": seen[0] / seen[2], "hint": seen[1] / seen[2]}
                 point |= _held_out(student, held)
                 curve.append(point)
                 seen[:] = 0.0
-                save(folder / STATE, {
+                states.save(done, pack({
                     "recipe": job["recipe_sha256"], "student": student.state_dict(),
                     "optimiser": optimiser.state_dict(), "step": done, "curve": curve,
-                })  # fmt: skip
-                say(kind="checkpoint", **point)
-    student.model.save_pretrained(folder / "checkpoint")
-    (folder / "curve.json").write_text(json.dumps(curve, indent=1))
-    say(kind="done", step=training["steps"])
+                }))  # fmt: skip
+                say({"kind": "checkpoint", **point})
+    write_checkpoint(student.model, folder / "checkpoint")
+    atomic_write(folder / "curve.json", (json.dumps(curve, indent=1) + "\n").encode())
+    _deliver(job, student.model, folder, curve[-1])
+    say({"kind": "done", "step": training["steps"]})
+
+
+def _deliver(job: dict[str, Any], model: Any, folder: Path, last: dict[str, Any]) -> None:
+    """Write ``model``, which embeds and forecasts without torch."""
+    recipe = job["recipe"]
+    facts = {
+        "seed": recipe["seed"],
+        "recipe": recipe,
+        "recipe_sha256": job["recipe_sha256"],
+        "threads": job["threads"],
+        "curve": last,
+        "torch": torch.__version__,
+    }
+    model.eval()
+    with atomic_dir(folder / "model") as out:
+        deliver(
+            model, folder / "checkpoint", out, float16=True, name=recipe["name"], fit_cutoff="",
+            released="", trained_on=job["trained_on"],
+            source="pretrained here with 'ffm backbone pretrain'", facts=facts,
+        )  # fmt: skip
 
 
 def _draw(
@@ -194,4 +205,4 @@ def _held_out(student: Student, held: list[Any]) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    train(json.loads(Path(sys.argv[1]).read_text()))
+    serve(train)
