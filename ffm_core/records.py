@@ -366,6 +366,9 @@ class FeatureSet:
         bar. Without it a set is streamed by calling ``batch`` on its history.
     version : str
         Raised when a formula changes; part of every cache key.
+    fit_cutoff : str, optional
+        ISO date of the newest bar its numbers were fitted to; "" where nothing is
+        fitted, None when nobody knows.
     """
 
     name: str
@@ -378,6 +381,7 @@ class FeatureSet:
     history_days: int | None = None
     stream: Callable[[Instrument, Timeframe], FeatureStream] | None = None
     version: str = "1"
+    fit_cutoff: str | None = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -547,6 +551,46 @@ class Learner(Protocol):
     def fit(self, handle: object, train: View, validation: View, *, seed: int,
             signal_only: bool = False) -> Model:  # fmt: skip
         """Fit on ``train``; ``validation`` serves calibration only."""
+        ...
+
+
+@runtime_checkable
+class TargetHead(Protocol):
+    """A fitted model of one target."""
+
+    def predict(self, x: Float32) -> Float64:
+        """Return a value, or P(class 1), for every row of float32 (N, F); shape (N,).
+
+        A row depends on its own columns alone; NaN is a missing column.
+        """
+        ...
+
+    def to_bytes(self) -> bytes:
+        """Return the model in a form that holds no code; ``load_target`` reads it back."""
+        ...
+
+
+@runtime_checkable
+class TargetLearner(Protocol):
+    """A learner that also fits targets; what context heads are made of."""
+
+    @property
+    def name(self) -> str:
+        """What the user types after ``--learner``."""
+        ...
+
+    def fit_target(self, x: Float32, y: Float64, *, kind: Literal["regression", "binary"],
+                   x_validation: Float32 | None = None, y_validation: Float64 | None = None,
+                   weight: Float64 | None = None, seed: int = 0,
+                   rounds: int | None = None) -> TargetHead:  # fmt: skip
+        """Fit float32 (N, F) to float64 (N,); the same bytes for any number of threads.
+
+        With validation rows the size of the model comes from them; ``rounds`` bounds it.
+        """
+        ...
+
+    def load_target(self, data: bytes) -> TargetHead:
+        """Read back what :meth:`TargetHead.to_bytes` gave."""
         ...
 
 

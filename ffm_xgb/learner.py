@@ -7,11 +7,13 @@ from typing import Literal
 
 from ffm_core.errors import UnavailableError
 from ffm_core.records import Plan, View
+from ffm_core.types import Float32, Float64
 from ffm_xgb.calibrate import Platt, fit_platt
 from ffm_xgb.heads import Scorer, blend, fit_linear, fit_trees
 from ffm_xgb.matrix import FoldMatrix, build
 from ffm_xgb.risk import RiskHead, fit_risk
 from ffm_xgb.settings import CLASSIC, SIGNAL
+from ffm_xgb.targets import TreeTarget, fit_target_trees, load_target_trees
 
 Head = Literal["xgb", "linear", "blend", "classic"]
 DEFAULT_HEAD: Head = "blend"  # the choice and its table: docs/decisions
@@ -78,6 +80,30 @@ class XGBLearner:
         platt = fit_platt(scorer.score(validation), validation.label)
         risk = None if signal_only else fit_risk(handle, train.peak_r, seed)
         return FittedHeads(scorer, platt, risk)
+
+    def fit_target(
+        self,
+        x: Float32,
+        y: Float64,
+        *,
+        kind: Literal["regression", "binary"],
+        x_validation: Float32 | None = None,
+        y_validation: Float64 | None = None,
+        weight: Float64 | None = None,
+        seed: int = 0,
+        rounds: int | None = None,
+    ) -> TreeTarget:
+        """Fit trees to a target; every head of this learner fits targets with trees."""
+        _require_libraries()
+        return fit_target_trees(
+            x, y, kind=kind, x_validation=x_validation, y_validation=y_validation,
+            weight=weight, seed=seed, rounds=rounds,
+        )  # fmt: skip
+
+    def load_target(self, data: bytes) -> TreeTarget:
+        """Read back a fitted target."""
+        _require_libraries()
+        return load_target_trees(data)
 
     def _fit_signal(self, matrix: FoldMatrix, train: View, seed: int) -> Scorer:
         if self.head == "xgb":
