@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache, partial
+from itertools import product
 from pathlib import Path
+from typing import Protocol
 
 from ffm_core.embed.cards import Card, read_card
-from ffm_core.embed.recipe import POOLS, Recipe, parse_variant
-from ffm_core.embed.session import OnnxModel, pooled
+from ffm_core.embed.openvino_session import OpenvinoModel
+from ffm_core.embed.recipe import BACKENDS, POOLS, Backend, Recipe, parse_variant
+from ffm_core.embed.session import Advance, OnnxModel, pooled
+from ffm_core.embed.worker import TorchModel
 from ffm_core.errors import ModelError, UnavailableError, UnknownNameError
 from ffm_core.host.discovery import suggest
 from ffm_core.paths import ffm_home, kind_of
@@ -67,18 +71,41 @@ def folder_of(name: str) -> Path:
     )
 
 
+class Model(Protocol):
+    """What every backend gives: tokens and forecasts for normalised windows."""
+
+    card: Card
+
+    def tokens(self, values: Float32, advance: Advance | None = None) -> Float32:
+        """Return tokens, float32 (N, context / patch + 1, d_model)."""
+        ...
+
+    def quantiles(self, values: Float32, advance: Advance | None = None) -> Float32:
+        """Return forecasts in the units of the windows, float32 (N, levels, horizon)."""
+        ...
+
+
 @lru_cache(maxsize=8)
-def _model(folder: Path, weights: str) -> OnnxModel:
+def _model(folder: Path, weights: str, backend: Backend) -> Model:
     card = read_card(folder)
     if card.weights_sha256 != weights:
         raise ModelError(f"{folder} was replaced while it was in use", fix="start again")
-    return OnnxModel(folder, card)
+    if backend == "torch":
+        return TorchModel(card)
+    return OpenvinoModel(folder, card) if backend == "openvino-bf16" else OnnxModel(folder, card)
 
 
-def model_of(name: str) -> OnnxModel:
-    """Return a backbone's model; its files are read on first use, once a process."""
-    folder = folder_of(name)
-    return _model(folder, read_card(folder).weights_sha256)
+def model_of(name: str) -> Model:
+    """Return the model of ``name`` or ``name:backend``; read on first use, once a process.
+
+    Raises
+    ------
+    UnavailableError, UnknownNameError, ConfigError, ModelError
+        When there is no such backbone or backend, or its card is broken.
+    """
+    base, _, variant = name.partition(":")
+    folder = folder_of(base)
+    return _model(folder, read_card(folder).weights_sha256, parse_variant(variant).backend)
 
 
 def embedder_of(name: str) -> Embedder:
@@ -99,13 +126,15 @@ def embedder_of(name: str) -> Embedder:
 
 
 def embedders() -> Iterator[Embedder]:
-    """Yield every embedder on this machine, variants of pooling included."""
+    """Yield every embedder on this machine, variants of pooling and backend included."""
     from ffm_core.embed.stats import STATS
 
     yield STATS
+    pools = ["", *(f"{pool}{bare}" for pool in POOLS for bare in ("", "-bare"))]
     for name, folder in folders().items():
         card = read_card(folder)
-        for variant in ("", *POOLS, *(f"{pool}-bare" for pool in POOLS)):
+        for parts in product(pools, ("", *BACKENDS[1:])):
+            variant = "-".join(filter(None, parts))
             full = f"{name}:{variant}" if variant else name
             yield _embedder(full, folder, card, parse_variant(variant))
 
@@ -115,10 +144,7 @@ def _embedder(name: str, folder: Path, card: Card, recipe: Recipe) -> Embedder:
     return Embedder(
         name=name,
         context_bars=recipe.context_bars,
-        columns=tuple(
-            Column(name=f"e{k:03d}", unit="1", description="one coordinate of the embedding")
-            for k in range(width)
-        ),
+        columns=_columns(width),
         identity=recipe.identity(card.weights_sha256),
         embed=partial(_embed, folder, card.weights_sha256, recipe),
         extras=recipe.extras,
@@ -130,5 +156,13 @@ def _embedder(name: str, folder: Path, card: Card, recipe: Recipe) -> Embedder:
     )
 
 
+@lru_cache
+def _columns(width: int) -> tuple[Column, ...]:
+    return tuple(
+        Column(name=f"e{k:03d}", unit="1", description="one coordinate of the embedding")
+        for k in range(width)
+    )
+
+
 def _embed(folder: Path, weights: str, recipe: Recipe, windows: Float32) -> Float32:
-    return pooled(_model(folder, weights).tokens(windows), recipe.pool)
+    return pooled(_model(folder, weights, recipe.backend).tokens(windows), recipe.pool)

@@ -11,6 +11,7 @@ from ffm_core.runs.cache import key
 Pool: TypeAlias = Literal["mean", "reg", "meanreg", "last2"]
 Backend: TypeAlias = Literal["onnx", "torch", "openvino-bf16"]
 POOLS: tuple[Pool, ...] = ("mean", "reg", "meanreg", "last2")
+BACKENDS: tuple[Backend, ...] = ("onnx", "torch", "openvino-bf16")
 EXTRAS = ("return_shape", "log_scale")
 CONTEXT_BARS = 128
 # Log closes are centred on the window's last one in float64 and divided by the window's
@@ -52,18 +53,27 @@ class Recipe:
 
 
 def parse_variant(text: str) -> Recipe:
-    """Return the recipe of ``pool``, ``pool-bare`` or "" (the default) after a ``:``.
+    """Return the recipe of what follows a backbone's name and ``:``.
+
+    Its parts, each optional and in this order, with ``-`` between them: a pool, ``bare``
+    to leave the extra columns out, a backend. So ``reg``, ``mean-bare``, ``torch``,
+    ``meanreg-openvino-bf16``, and "" for the default.
 
     Raises
     ------
     ConfigError
-        When the text names no pool.
+        When the text names no pool or no backend.
     """
-    pool, dash, rest = text.partition("-")
-    if text and (pool not in POOLS or (dash and rest != "bare")):
+    backend: Backend = next(
+        (known for known in BACKENDS if text == known or text.endswith(f"-{known}")), "onnx"
+    )
+    asked = text.removesuffix(backend).removesuffix("-")
+    pool, dash, rest = asked.partition("-")
+    if asked and (pool not in POOLS or (dash and rest != "bare")):
         raise ConfigError(
             f"{text!r} is no variant of an embedder",
-            fix=f"write one of {', '.join(POOLS)}, and -bare to leave the extra columns out",
+            fix=f"write one of {', '.join(POOLS)}; after it -bare leaves the extra columns out, "
+            f"and one of -{', -'.join(BACKENDS[1:])} computes it another way",
         )
     chosen: Pool = next((known for known in POOLS if known == pool), "mean")
-    return Recipe(pool=chosen, extras=() if rest == "bare" else EXTRAS)
+    return Recipe(pool=chosen, extras=() if rest == "bare" else EXTRAS, backend=backend)

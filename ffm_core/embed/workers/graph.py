@@ -28,6 +28,7 @@ from ffm_core.runs.cache import key
 from ffm_core.types import Float32, Int64
 
 Weights: TypeAlias = Mapping[str, Float32]
+Given: TypeAlias = list[tuple[str, list[Any]]]
 
 OPSET = 17
 _IR = 9
@@ -74,7 +75,7 @@ def shape_of(config: Mapping[str, Any]) -> Shape:
     if named != "ChronosBoltModelForForecasting":
         raise ModelError(f"architecture {named} is not converted", fix=_FIX)
     feed = config.get("feed_forward_proj", "relu")
-    patch = own.get("input_patch_size")
+    patch: int = own["input_patch_size"]
     refused = {
         f"feed_forward_proj {feed!r} (only relu is)": feed != "relu",
         f"dense_act_fn {config.get('dense_act_fn')!r} (only relu is)":
@@ -211,7 +212,7 @@ def encoder(shape: Shape, weights: Weights, *, float16: bool = False) -> onnx.Mo
         x = g.add("Add", x, _self_attention(g, f"{block}.0.SelfAttention", normed, bias, shape))
         x = g.add("Add", x, _feed_forward(g, f"{block}.1", x, shape))
     _norm(g, "encoder.final", x, shape, out="tokens")
-    given = [("values", ["B", "L"]), ("mask", ["B", "L"])]
+    given: Given = [("values", ["B", "L"]), ("mask", ["B", "L"])]
     return g.model(given, ("tokens", ["B", "T", shape.d_model]))
 
 
@@ -232,7 +233,7 @@ def decoder(shape: Shape, weights: Weights, *, float16: bool = False) -> onnx.Mo
     x = _residual_block(g, "output_patch_embedding", _norm(g, "decoder.final", x, shape))
     levels = len(shape.quantiles)
     g.add("Reshape", x, g.constant(np.array([-1, levels, shape.horizon])), name="quantiles")
-    given = [("tokens", ["B", "T", shape.d_model]), ("mask", ["B", "L"])]
+    given: Given = [("tokens", ["B", "T", shape.d_model]), ("mask", ["B", "L"])]
     return g.model(given, ("quantiles", ["B", levels, shape.horizon]))
 
 
@@ -295,9 +296,7 @@ class _Graph:
         arrays = [_found(self.weights, f"{name}.weight").T for name in names]
         return self.add("MatMul", x, self.weight("+".join(names), np.hstack(arrays)))
 
-    def model(
-        self, given: Sequence[tuple[str, list[Any]]], out: tuple[str, list[Any]]
-    ) -> onnx.ModelProto:
+    def model(self, given: Given, out: tuple[str, list[Any]]) -> onnx.ModelProto:
         """Return the whole, checked."""
         graph = helper.make_graph(
             self.nodes,

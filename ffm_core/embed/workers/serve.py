@@ -1,0 +1,89 @@
+"""Serve a checkpoint through torch; run as a process of its own, for as long as it is asked.
+
+Frames come on standard input and go out on standard output. The first names the
+checkpoint; the answer says what was loaded. After that each frame carries at most one
+batch of windows, and tokens or quantiles come back. The end of input ends the process.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+
+from ffm_core.embed.session import BATCH_ROWS
+from ffm_core.embed.workers.protocol import PROTOCOL, Message, end_with, failed, receive, send
+from ffm_core.embed.workers.reference import Reference
+from ffm_core.errors import FFMError, ModelError
+from ffm_core.types import Float32
+
+
+def answer(reference: Reference, request: Message, body: bytes) -> Float32:
+    """Return what a request asks for; the batch is always padded to the same rows."""
+    rows, context = request["rows"], request["context"]
+    config = reference.model.chronos_config
+    if context % config.input_patch_size or not 0 < context <= config.context_length:
+        raise ModelError(
+            f"the model takes windows of a multiple of {config.input_patch_size} bars up to "
+            f"{config.context_length}, got {context}",
+            fix=f"choose a context that is a multiple of {config.input_patch_size}",
+        )
+    given = np.zeros((BATCH_ROWS, context), dtype=np.float32)
+    given[:rows] = np.frombuffer(body, dtype="<f4").reshape(rows, context)
+    asked = reference.tokens if request["ask"] == "tokens" else reference.quantiles
+    return asked(given)[:rows]
+
+
+def hello(reference: Reference) -> Message:
+    """Return what was loaded and how it runs."""
+    config = reference.model.chronos_config
+    return {
+        "kind": "hello",
+        "protocol": PROTOCOL,
+        "model": str(reference.folder),
+        "weights": reference.sha256,
+        "pool": "none",  # tokens go out; the host pools them
+        "context": config.context_length,
+        "dtype": "float32",
+        "device": "cpu",
+    }
+
+
+def serve(source: BinaryIO, sink: BinaryIO) -> None:
+    """Answer until the input ends."""
+    job, _ = receive(source)
+    end_with(job["parent"])
+    torch.set_num_threads(job["threads"])
+    try:
+        reference = Reference(job["checkpoint"], rounded=job["rounded"])
+        send(sink, hello(reference))
+    except FFMError as error:
+        send(sink, failed(error))
+        return
+    while True:
+        try:
+            request, body = receive(source)
+        except EOFError:
+            return
+        try:
+            found = answer(reference, request, body)
+        except FFMError as error:
+            send(sink, failed(error))
+            continue
+        header: dict[str, Any] = {"kind": "rows", "shape": list(found.shape)}
+        send(sink, header, np.ascontiguousarray(found, dtype="<f4").tobytes())
+
+
+def main() -> None:
+    """Keep the wire to frames: whatever a library prints goes to standard error."""
+    with os.fdopen(os.dup(0), "rb") as source, os.fdopen(os.dup(1), "wb") as sink:
+        os.dup2(2, 1)
+        sys.stdout = sys.stderr
+        serve(source, sink)
+
+
+if __name__ == "__main__":
+    main()
