@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -24,9 +25,10 @@ from ffm_core.bars.table import Bars
 from ffm_core.embed.cards import Card, read_card
 from ffm_core.embed.catalogue import BOXED, HUB, backbones_home, folder_of, folders
 from ffm_core.embed.recipe import CONTEXT_BARS
-from ffm_core.embed.training import BASE_FILE, LIBRARIES, Hear, require_libraries, run_worker
+from ffm_core.embed.training import PROVENANCE, VARIABLES, Hear
 from ffm_core.embed.windows import windows_at
-from ffm_core.errors import ConfigError, ModelError, SampleError
+from ffm_core.embed.worker import require_torch, run_job
+from ffm_core.errors import ConfigError, ModelError, SampleError, UnavailableError
 from ffm_core.runs.atomic import atomic_dir, require_writable
 from ffm_core.types import Float32, Int64
 
@@ -230,7 +232,11 @@ def finetune(
     ConfigError, OutputError
         When the name is taken or a value cannot be used; when it cannot be written.
     """
-    require_libraries((*LIBRARIES, "peft"), purpose="fine-tuning")
+    require_torch("fine-tuning")
+    if settings.lora and find_spec("peft") is None:
+        raise UnavailableError(
+            "adapters need peft, which is not installed", fix='pip install "ffm-core[chronos]"'
+        )
     folder = folder_of(base)
     card = read_card(folder)
     _check_name(name)
@@ -253,6 +259,7 @@ def finetune(
     }
     job = {
         "base": str(folder), "threads": threads, "settings": settings.plain(), "card": fields,
+        "final": str(out.resolve()),
         "adapter": "" if adapter is None else str(adapter),
     }  # fmt: skip
     with TemporaryDirectory() as place:
@@ -260,13 +267,13 @@ def finetune(
         _save(windows, streams, chosen, settings, card.horizon)
         try:
             with atomic_dir(out) as work:
-                _run({**job, "windows": str(windows), "out": str(work)}, threads, hear)
+                _run({**job, "windows": str(windows), "out": str(work)}, hear)
         except _NoBetterError:
             return None
     return read_card(out)
 
 
-def _run(job: dict[str, Any], threads: int, hear: Hear) -> None:
+def _run(job: dict[str, Any], hear: Hear) -> None:
     done: dict[str, Any] = {}
 
     def listen(message: dict[str, Any]) -> None:
@@ -274,7 +281,7 @@ def _run(job: dict[str, Any], threads: int, hear: Hear) -> None:
             done.update(message)
         hear(message)
 
-    run_worker(_WORKER, job, listen, threads=threads)
+    run_job(job, _WORKER, listen, variables=VARIABLES)
     if not done["best_step"]:
         raise _NoBetterError
 
@@ -292,11 +299,11 @@ def check_adapter(folder: Path, card: Card) -> str:
         When it is no adapter, or one of another base.
     """
     try:
-        told = json.loads((folder / BASE_FILE).read_text())
+        told = json.loads((folder / PROVENANCE).read_text())
         base, name, cutoff = str(told["base"]), str(told["name"]), str(told["fit_cutoff"])
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ModelError(
-            f"{folder} is no adapter: its {BASE_FILE} cannot be read",
+            f"{folder} is no adapter: its {PROVENANCE} cannot be read",
             fix="give the folder 'adapter' of a backbone that was fine-tuned here",
         ) from error
     if base != card.weights_sha256:

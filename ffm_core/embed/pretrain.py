@@ -19,7 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from ffm_core.embed.cards import CARD, Card, read_card
 from ffm_core.embed.catalogue import BOX
-from ffm_core.embed.training import Hear, States, require_libraries, run_worker
+from ffm_core.embed.training import VARIABLES, Hear, States
+from ffm_core.embed.worker import require_torch, run_job
 from ffm_core.errors import ConfigError
 from ffm_core.paths import kind_of
 from ffm_core.runs.atomic import atomic_write, require_writable
@@ -171,7 +172,7 @@ def pretrain(plan: Plan, folder: Path, *, threads: int, hear: Hear) -> Card:
     OutputError
         When it cannot be written; what was there stays.
     """
-    require_libraries(purpose="pretraining")
+    require_torch("pretraining")
     require_writable(folder, moved_by="--out")
     model = folder / _MODEL
     _claim(plan, folder, threads)
@@ -184,7 +185,7 @@ def pretrain(plan: Plan, folder: Path, *, threads: int, hear: Hear) -> Card:
         "threads": threads,
         "trained_on": TRAINED_ON,
     }
-    run_worker(_WORKER, job, hear, threads=threads)
+    run_job(job, _WORKER, hear, variables=VARIABLES)
     return read_card(model)
 
 

@@ -1,45 +1,39 @@
-"""What every training shares: states that survive a kill, and the process that trains.
+"""What every training shares: states that survive a kill, and what its process says.
 
-The host starts a worker, hears what it says, one JSON object a line, and raises the
-worker's errors as its own. Nothing here imports torch.
+Used on both sides, so nothing here imports torch.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any, TypeAlias
 
-from ffm_core import errors
-from ffm_core.errors import FFMError, OutputError, UnavailableError, UsageError
+from ffm_core.embed.workers.protocol import Message, end_with, failed
+from ffm_core.errors import FFMError, OutputError, UsageError
 from ffm_core.paths import kind_of
 from ffm_core.runs.atomic import atomic_write, output_error, sweep
 
-Message: TypeAlias = dict[str, Any]
 Hear: TypeAlias = Callable[[Message], None]
 
-LIBRARIES = ("torch", "chronos", "transformers", "onnx")
-INSTALL = 'pip install "ffm-core[chronos]"'
 KEPT_STATES = 2
-BASE_FILE = "base.json"  # beside an adapter: the base it may be put on
+PROVENANCE = "PROVENANCE.json"  # beside weights: what they were fitted to
 _STATE = re.compile(r"state-(\d{8})-([0-9a-f]{32})\.pt")
 _LOCK = ".training-lock"
 # Without these glibc gives the big blocks of every step back and page faults halve the
-# speed of training.
-_ALLOCATION = {
+# speed of training; numpy's small matrices gain nothing from more threads.
+VARIABLES = {
     "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
     "MALLOC_TRIM_THRESHOLD_": str(8 << 30),
     "MALLOC_TOP_PAD_": str(1 << 28),
     "MALLOC_ARENA_MAX": "2",
+    "OPENBLAS_NUM_THREADS": "1",
+    "HF_HUB_OFFLINE": "1",
 }
 
 
@@ -130,111 +124,6 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def require_libraries(names: tuple[str, ...] = LIBRARIES, *, purpose: str = "training") -> None:
-    """Make sure that libraries are installed, without importing them.
-
-    Raises
-    ------
-    UnavailableError
-        When one is not; names it and the command that installs it.
-    """
-    for name in names:
-        if find_spec(name) is None:
-            raise UnavailableError(f"{purpose} needs {name}, which is not installed", fix=INSTALL)
-
-
-def surroundings(threads: int) -> dict[str, str]:
-    """Return the environment of a process that trains.
-
-    One thread for numpy, whose small matrices gain nothing from more.
-    """
-    return {
-        **os.environ, **_ALLOCATION, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": str(threads),
-        "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1",
-    }  # fmt: skip
-
-
-def run_worker(module: str, job: Mapping[str, Any], hear: Hear, *, threads: int = 1) -> None:
-    """Run a worker to its end; Ctrl-C ends it too.
-
-    Parameters
-    ----------
-    module : str
-        Its dotted name, run as ``python -m module JOB.json``.
-    job : mapping
-        What it is asked to do, written to a file that only it reads.
-    hear : callable
-        Called with every message but failures.
-    threads : int
-        Threads of its arithmetic.
-
-    Raises
-    ------
-    FFMError
-        The worker's own error, of the same class.
-    UnavailableError
-        When the system ended it.
-    RuntimeError
-        When it broke; ends with what it wrote to standard error.
-    """
-    with TemporaryFile("w+") as said:
-        process = subprocess.Popen(
-            [sys.executable, "-m", module, "-"],
-            env=surroundings(threads),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=said,
-            text=True,
-            start_new_session=True,  # Ctrl-C is for this process, which ends the worker
-        )
-        try:
-            failure = _listen(process, json.dumps(job), hear)
-            code = process.wait()
-        finally:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-            for stream in (process.stdin, process.stdout):
-                if stream is not None:
-                    stream.close()
-        if failure is not None:
-            raise failure
-        if code < 0:
-            raise UnavailableError(
-                f"the system ended the training process (signal {-code}); memory may have run out",
-                fix="run the same command again: it goes on from its last state",
-            )
-        if code:
-            said.seek(0)
-            raise RuntimeError(f"{module} ended with code {code}:\n{said.read()[-2000:]}")
-
-
-def _listen(process: subprocess.Popen[str], job: str, hear: Hear) -> FFMError | None:
-    """Hand the job over and pass messages on; return the failure it ends with, if any."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    with suppress(BrokenPipeError):  # it died at once; its code says so
-        process.stdin.write(job)
-        process.stdin.close()
-    failure = None
-    for line in process.stdout:
-        try:
-            message = json.loads(line)
-        except ValueError:
-            continue  # a library that prints
-        if isinstance(message, dict) and message.get("kind") == "failed":
-            failure = _failure(message)
-        elif isinstance(message, dict) and "kind" in message:
-            hear(message)
-    return failure
-
-
-def _failure(message: Message) -> FFMError:
-    kind = getattr(errors, message["error"])
-    found: FFMError = kind(message["problem"], fix=message["fix"])
-    return found
-
-
 # ---- in the worker
 
 
@@ -244,22 +133,22 @@ def say(message: Message) -> None:
 
 
 def serve(work: Callable[[dict[str, Any]], None]) -> None:
-    """Read a job from a file, or from standard input for ``-``, and do it.
+    """Read the job in the file that is named, and do it; end when the host does.
 
     An expected error becomes the last message and exit code 1; anything else is left to
     Python.
     """
-    given = sys.argv[1] if len(sys.argv) > 1 else "-"
-    job = json.loads(sys.stdin.read() if given == "-" else Path(given).read_text())
+    job = json.loads(Path(sys.argv[1]).read_text())
+    if "parent" in job:
+        end_with(job["parent"])
     try:
         work(job)
     except FFMError as error:
-        say({"kind": "failed", "error": type(error).__name__, "problem": error.problem,
-             "fix": error.fix})  # fmt: skip
+        say(failed(error))
         sys.exit(1)
 
 
-def write_checkpoint(model: Any, folder: Path) -> None:
+def write_checkpoint(model: Any, folder: Path, provenance: Mapping[str, Any]) -> None:
     """Write a checkpoint in the Hugging Face layout.
 
     Parameters
@@ -268,6 +157,8 @@ def write_checkpoint(model: Any, folder: Path) -> None:
         What is written.
     folder : pathlib.Path
         Where to; what is there is replaced file by file.
+    provenance : mapping
+        ``fit_cutoff``, ``trained_on`` and ``base``, which 'ffm backbone add' reads.
 
     Raises
     ------
@@ -282,3 +173,5 @@ def write_checkpoint(model: Any, folder: Path) -> None:
         if type(error).__name__ != "SafetensorError":
             raise
         raise OutputError(f"cannot write {folder}: {error}", fix="free some space") from error
+    text = json.dumps(dict(provenance), indent=2) + "\n"
+    atomic_write(folder / PROVENANCE, text.encode())

@@ -52,7 +52,9 @@ def require_torch(purpose: str) -> None:
             )
 
 
-def start(module: str, *words: str, threads: int, said: Any) -> subprocess.Popen[bytes]:
+def start(
+    module: str, *words: str, threads: int, said: Any, variables: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
     """Start a worker that hears on standard input and answers on standard output.
 
     Parameters
@@ -65,6 +67,8 @@ def start(module: str, *words: str, threads: int, said: Any) -> subprocess.Popen
         Threads of its arithmetic.
     said : file
         Where its standard error goes.
+    variables : mapping of str to str, optional
+        More of its environment.
     """
     root = str(Path(ffm_core.__file__).parent.parent)
     path = os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH", "")) if part)
@@ -78,6 +82,7 @@ def start(module: str, *words: str, threads: int, said: Any) -> subprocess.Popen
             "TOKENIZERS_PARALLELISM": "false",
             "HF_HUB_DISABLE_PROGRESS_BARS": "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",
+            **(variables or {}),
         },
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -97,7 +102,13 @@ def stop(process: subprocess.Popen[bytes]) -> None:
                 stream.close()
 
 
-def run_job(job: Mapping[str, Any], module: str, hear: Callable[[Message], None]) -> None:
+def run_job(
+    job: Mapping[str, Any],
+    module: str,
+    hear: Callable[[Message], None],
+    *,
+    variables: Mapping[str, str] | None = None,
+) -> None:
     """Run a worker with one job to its end.
 
     Parameters
@@ -108,6 +119,8 @@ def run_job(job: Mapping[str, Any], module: str, hear: Callable[[Message], None]
         Its dotted name.
     hear : callable
         Called with every message but failures.
+    variables : mapping of str to str, optional
+        More of its environment.
 
     Raises
     ------
@@ -119,7 +132,7 @@ def run_job(job: Mapping[str, Any], module: str, hear: Callable[[Message], None]
         When it broke; ends with what it wrote to standard error.
     """
     with TemporaryFile() as said, _job_file(job) as path:
-        process = start(module, path, threads=job["threads"], said=said)
+        process = start(module, path, threads=job["threads"], said=said, variables=variables)
         found = None
         try:
             assert process.stdout is not None

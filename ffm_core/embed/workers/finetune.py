@@ -7,7 +7,6 @@ windows, and leaves a model folder, a checkpoint and the adapter.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 
 from ffm_core.embed.cards import read_card
-from ffm_core.embed.training import BASE_FILE, Hear, say, serve, write_checkpoint
+from ffm_core.embed.training import Hear, say, serve, write_checkpoint
 from ffm_core.embed.workers.rebuild import answers, deliver, rebuild
 from ffm_core.errors import ModelError
 from ffm_core.keyed import keyed
@@ -218,21 +217,22 @@ def tune(job: dict[str, Any]) -> None:
     if tuned.adapted is not None:
         _write_adapter(tuned.adapted, out / "adapter", job)
     merged = merge(tuned, validation)
-    write_checkpoint(tuned.model, out / "checkpoint")
     fields = job["card"]
+    told = {name: fields[name] for name in ("fit_cutoff", "trained_on", "base")}
+    write_checkpoint(tuned.model, out / "checkpoint", told)
     facts = {**fields.pop("facts"), "best_step": best["step"], "curve": curve,
-             "merging_changed": merged, "torch": torch.__version__}  # fmt: skip
+             "merging_changed": merged, "torch": torch.__version__,
+             "checkpoint": f"{job['final']}/checkpoint"}  # fmt: skip
     deliver(tuned.model, out / "checkpoint", out, float16=False, facts=facts, **fields)
     say({"kind": "done", "best_step": best["step"], "curve": curve})
 
 
 def _write_adapter(adapted: PeftModel, folder: Path, job: dict[str, Any]) -> None:
     """Write an adapter and what it may be put on."""
-    write_checkpoint(adapted, folder)
-    (folder / "README.md").unlink(missing_ok=True)  # peft's template of a model page
     card = read_card(Path(job["base"]))
     told = {"base": card.weights_sha256, "name": card.name, "fit_cutoff": job["card"]["fit_cutoff"]}
-    (folder / BASE_FILE).write_text(json.dumps(told, indent=2) + "\n")
+    write_checkpoint(adapted, folder, told)
+    (folder / "README.md").unlink(missing_ok=True)  # peft's template of a model page
 
 
 if __name__ == "__main__":

@@ -157,7 +157,8 @@ def _train(job: dict[str, Any], recipe: dict[str, Any], folder: Path) -> None:
                     "optimiser": optimiser.state_dict(), "step": done, "curve": curve,
                 }))  # fmt: skip
                 say({"kind": "checkpoint", **point})
-    write_checkpoint(student.model, folder / "checkpoint")
+    told = {"fit_cutoff": "", "trained_on": job["trained_on"], "base": ""}
+    write_checkpoint(student.model, folder / "checkpoint", told)
     atomic_write(folder / "curve.json", (json.dumps(curve, indent=1) + "\n").encode())
     _deliver(job, student.model, folder, curve[-1])
     say({"kind": "done", "step": training["steps"]})

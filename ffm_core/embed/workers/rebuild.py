@@ -8,7 +8,6 @@ of the decoder's look at its only token.
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -19,13 +18,14 @@ from onnx import numpy_helper
 from transformers import T5Config
 
 from ffm_core.embed.cards import DECODER, ENCODER, Card, read_card, verified
+from ffm_core.embed.recipe import CONTEXT_BARS
 from ffm_core.embed.session import OnnxModel
+from ffm_core.embed.verification import LIMITS, battery, differences, require_close
 from ffm_core.embed.workers.graph import write_model
+from ffm_core.embed.workers.reference import checkpoint_sha256
 from ffm_core.errors import ModelError
 from ffm_core.types import Float32
 
-EMBEDDING_CHECK = 1e-5
-QUANTILE_CHECK = 1e-4
 _BIAS = "encoder.block.0.layer.0.SelfAttention.relative_attention_bias"
 _LIVE = ("REG", "START")
 
@@ -66,44 +66,49 @@ def rebuild(folder: Path) -> ChronosBoltModelForForecasting:
     Raises
     ------
     ModelError
-        When its answers are not those of the graphs, to 1e-5 and 1e-4.
+        When its answers are not those of the graphs.
     """
     card = read_card(folder)
     weights = weights_of(folder, card)
     model = ChronosBoltModelForForecasting(_configuration(card, weights))
     _load(model, weights)
     model.eval()
-    found = differences(model, folder, card)
-    if not (found["embedding"] <= EMBEDDING_CHECK and found["quantiles"] <= QUANTILE_CHECK):
-        raise ModelError(
-            f"{card.name} cannot be rebuilt from its graphs: embeddings differ by "
-            f"{found['embedding']:.1e}, quantiles by {found['quantiles']:.1e}",
-            fix="choose another backbone",
-        )
+    require_same(model, folder, card)
     return model
 
 
-def differences(
-    model: ChronosBoltModelForForecasting, folder: Path, card: Card, *, rows: int = 64
+def require_same(
+    model: ChronosBoltModelForForecasting, folder: Path, card: Card
 ) -> dict[str, float]:
     """Return the largest differences between a model in torch and its graphs.
 
-    Random walks of 128 bars or the longest context, a quarter of them with bars that are
-    not there, and a trend.
+    Raises
+    ------
+    ModelError
+        When they are more than a conversion may cost; see :data:`.LIMITS`.
     """
-    length = min(128 // card.patch * card.patch or card.patch, card.context_length)
-    walks = np.cumsum(np.random.default_rng(0).standard_normal((rows, length)), axis=1)
-    walks[0] = np.arange(length)
-    walks[: rows // 4, : length // 3] = np.nan
-    centred = walks - np.nanmean(walks, axis=1, keepdims=True)
-    values = (centred / np.nanstd(centred, axis=1, keepdims=True)).astype(np.float32)
-    graphs = OnnxModel(folder, card, threads=1)
-    with torch.inference_mode():
-        tokens, quantiles = answers(model, torch.from_numpy(values))
-    return {
-        "embedding": _largest(tokens.numpy(), graphs.tokens(values), axis=1),
-        "quantiles": _largest(quantiles.numpy(), graphs.quantiles(values)),
-    }
+    contexts = {min(CONTEXT_BARS, card.context_length), card.context_length}
+    graphs, found = OnnxModel(folder, card, threads=1), dict.fromkeys(LIMITS, 0.0)
+    for context in sorted(contexts):
+        parts = differences(_Torch(model), graphs, battery(context))
+        found = {what: max(found[what], off) for what, off in parts.items()}
+    require_close(card.name, found)
+    return found
+
+
+class _Torch:
+    """A model in torch, asked as its graphs are."""
+
+    def __init__(self, model: ChronosBoltModelForForecasting) -> None:
+        self._model = model
+
+    def tokens(self, values: Float32) -> Float32:
+        with torch.inference_mode():
+            return np.asarray(answers(self._model, torch.from_numpy(values))[0].numpy())
+
+    def quantiles(self, values: Float32) -> Float32:
+        with torch.inference_mode():
+            return np.asarray(answers(self._model, torch.from_numpy(values))[1].numpy())
 
 
 def deliver(
@@ -115,33 +120,27 @@ def deliver(
     Parameters
     ----------
     model : ChronosBoltModelForForecasting
-        In evaluation mode.
+        In evaluation mode; its weights are rounded as they are stored.
     checkpoint, out : pathlib.Path
         Folder in the Hugging Face layout; existing folder that becomes a model folder.
     float16 : bool
-        Store weights in half the space; the card then tells what the rounding costs.
+        Store weights in half the space.
     **fields
         Of the card; see :func:`.write_model`.
 
     Raises
     ------
     ModelError
-        When graphs and model differ by more than 1e-5 or 1e-4 before any rounding.
+        When graphs and model differ.
     """
-    with TemporaryDirectory() as place:
-        card = write_model(checkpoint, Path(place), **fields)
-        checks = differences(model, Path(place), card)
-    if not (checks["embedding"] <= EMBEDDING_CHECK and checks["quantiles"] <= QUANTILE_CHECK):
-        raise ModelError(
-            f"the graphs differ from torch by {checks['embedding']:.1e} in embeddings and "
-            f"{checks['quantiles']:.1e} in quantiles",
-            fix="train it with smaller learning rates: its numbers are too large for float32",
-        )
+    facts = {**fields.pop("facts"), "checkpoint_sha256": checkpoint_sha256(checkpoint)}
     if float16:
-        card = write_model(checkpoint, out, **fields, float16=True)
-        rounded = differences(model, out, card)
-        checks |= {f"float16_{name}": value for name, value in rounded.items()}
-    return write_model(checkpoint, out, **fields, checks=checks, float16=float16)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.copy_(parameter.half().float())
+    card = write_model(checkpoint, out, **fields, facts=facts, float16=float16)
+    checks = require_same(model, out, card)
+    return write_model(checkpoint, out, **fields, facts=facts, checks=checks, float16=float16)
 
 
 def architecture(model: dict[str, Any]) -> T5Config:
@@ -173,12 +172,6 @@ def answers(
     out = model.output_patch_embedding(model.decode(embeds, mask, hidden))
     shape = (len(values), model.num_quantiles, model.chronos_config.prediction_length)
     return hidden, out.view(*shape)
-
-
-def _largest(left: Any, right: Any, axis: int | None = None) -> float:
-    if axis is not None:
-        left, right = left.mean(axis=axis), right.mean(axis=axis)
-    return float(np.abs(left - right).max())
 
 
 def _named(name: str, array: Float32) -> dict[str, Float32]:
