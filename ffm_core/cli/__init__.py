@@ -16,6 +16,7 @@ COMMANDS = {
     "plugins": ("ffm_core.cli.plugins:group", "List and show plug-ins."),
     "new": ("ffm_core.cli.new:group", "Write a new plug-in package from a template."),
     "features": ("ffm_core.cli.features:group", "List, show and compute feature sets."),
+    "backbone": ("ffm_core.cli.backbone:group", "List, add, train and compare backbones."),
     "context": ("ffm_core.cli.context:group", "Probe embeddings; train and certify context heads."),
     "data": ("ffm_core.cli.data:group", "Import, check and describe market data."),
     "runs": ("ffm_core.cli.runs:group", "List, show, verify and compare runs."),

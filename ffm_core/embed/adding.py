@@ -27,7 +27,7 @@ from ffm_core.runs.atomic import atomic_dir
 Hear = Callable[[str, str], None]
 
 # When the published weights appeared; a market bar after that day they cannot have seen.
-RELEASED = {name: "2024-11-26" for name in HUB} | {"chronos-2": "2025-10-20"}
+RELEASED = dict.fromkeys(HUB, "2024-11-26") | {"chronos-2": "2025-10-20"}
 LICENCE = "Apache-2.0"
 PROVENANCE = ("PROVENANCE.json", "training_provenance.json")
 _WORKER = "ffm_core.embed.workers.convert"
@@ -91,7 +91,7 @@ def _pass_on(message: Mapping[str, Any], hear: Hear) -> None:
 
 def _source(asked: str) -> str:
     """Return what ``from_pretrained`` is given; a folder comes before a published name."""
-    if kind_of(Path(asked)) == "folder":
+    if kind_of(Path(asked) / "config.json") == "file":
         return str(Path(asked).resolve())
     if asked == "chronos-2":
         raise UnavailableError(
@@ -102,7 +102,7 @@ def _source(asked: str) -> str:
         return HUB[asked]
     if kind_of(Path(asked)) or os.sep in asked:
         raise ModelError(
-            f"{asked} is no folder with a checkpoint",
+            f"{asked} is no folder with a checkpoint: it holds no config.json",
             fix="give a folder with config.json and model.safetensors",
         )
     raise UnknownNameError(

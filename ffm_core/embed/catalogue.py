@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 from functools import lru_cache, partial
 from itertools import product
@@ -14,7 +15,7 @@ from ffm_core.embed.openvino_session import OpenvinoModel
 from ffm_core.embed.recipe import BACKENDS, POOLS, Backend, Recipe, parse_variant
 from ffm_core.embed.session import Advance, OnnxModel, pooled
 from ffm_core.embed.worker import TorchModel
-from ffm_core.errors import ModelError, UnavailableError, UnknownNameError
+from ffm_core.errors import FFMWarning, ModelError, UnavailableError, UnknownNameError
 from ffm_core.host.discovery import suggest
 from ffm_core.paths import ffm_home, kind_of
 from ffm_core.records import Column, Embedder
@@ -126,13 +127,22 @@ def embedder_of(name: str) -> Embedder:
 
 
 def embedders() -> Iterator[Embedder]:
-    """Yield every embedder on this machine, variants of pooling and backend included."""
+    """Yield every embedder on this machine, variants of pooling and backend included.
+
+    A backbone whose card is broken is left out with a warning, so that it stops no other.
+    """
     from ffm_core.embed.stats import STATS
 
     yield STATS
     pools = ["", *(f"{pool}{bare}" for pool in POOLS for bare in ("", "-bare"))]
     for name, folder in folders().items():
-        card = read_card(folder)
+        try:
+            card = read_card(folder)
+        except ModelError as error:
+            warnings.warn(
+                f"backbone {name!r} is left out: {error.problem}", FFMWarning, stacklevel=2
+            )
+            continue
         for parts in product(pools, ("", *BACKENDS[1:])):
             variant = "-".join(filter(None, parts))
             full = f"{name}:{variant}" if variant else name

@@ -12,11 +12,12 @@ from ffm_core.errors import ModelError
 from ffm_core.keyed import keyed
 from ffm_core.types import Float32, Float64
 
-# Differences are absolute where the original's number is below 1 and relative above.
+# Differences are absolute where a window's numbers stay below 1, and relative to the
+# largest of them above that: float32 rounds no finer.
 LIMITS = {"embedding": 1e-5, "quantiles": 1e-4}
 KINDS = ("normal", "constant", "quiet", "trending", "NaN-leading", "random walk")
 _SEED = 4
-_ROWS = 6  # windows of a kind
+ROWS = 6  # windows of a kind
 
 
 class Answers(Protocol):
@@ -31,27 +32,28 @@ class Answers(Protocol):
         ...
 
 
-def battery(context: int) -> Float32:
+def battery(context: int, *, every: int = 1) -> Float32:
     """Return windows of every kind, float32 (N, context), normalised in float64.
 
-    NaN marks bars that are not there; a constant window is all zeros.
+    NaN marks bars that are not there; a constant window is all zeros. ``every`` takes
+    only each so many of them, with :data:`ROWS` one of a kind.
     """
     rng = keyed(_SEED, "verification", context)
-    steps = rng.standard_normal((_ROWS, context))
-    calm = steps * 1e-5 * (rng.random((_ROWS, context)) < 0.1)
+    steps = rng.standard_normal((ROWS, context))
+    calm = steps * 1e-5 * (rng.random((ROWS, context)) < 0.1)
     gone = np.cumsum(steps[::-1], axis=1)
     for row, share in zip(gone, (0.05, 0.2, 0.4, 0.6, 0.8, 0.95), strict=True):
         row[: int(context * share)] = np.nan
-    wild = rng.standard_t(3, (_ROWS, context))
+    wild = rng.standard_t(3, (ROWS, context))
     log_prices = (
         np.cumsum(wild * 1e-3, axis=1),
-        np.zeros((_ROWS, context)),
+        np.zeros((ROWS, context)),
         np.cumsum(calm, axis=1),
         np.cumsum(steps * 1e-4 + 3e-4, axis=1),
         gone,
         np.cumsum(steps, axis=1),
     )
-    return normalised(np.vstack(log_prices))
+    return normalised(np.vstack(log_prices))[::every]
 
 
 def normalised(values: Float64) -> Float32:
@@ -82,11 +84,23 @@ def differences(original: Answers, converted: Answers, windows: Float32) -> dict
 
 
 def largest(theirs: Float32, ours: Float32) -> float:
-    """Return the largest difference, relative to what stands there where that exceeds 1."""
-    if theirs.shape != ours.shape:
+    """Return the largest difference, relative to each window's largest number above 1.
+
+    Parameters
+    ----------
+    theirs, ours : float32 (N, ...)
+        What the original and the converted model say of N windows.
+
+    Returns
+    -------
+    float
+        Infinity where shapes differ or a number is not finite.
+    """
+    if theirs.shape != ours.shape or not (np.isfinite(theirs).all() and np.isfinite(ours).all()):
         return float("inf")
-    off = np.abs(ours.astype(np.float64) - theirs) / np.maximum(1.0, np.abs(theirs))
-    return float(off.max()) if np.isfinite(off).all() else float("inf")
+    flat = theirs.reshape(len(theirs), -1).astype(np.float64)
+    scale = np.maximum(1.0, np.abs(flat).max(axis=1, keepdims=True))
+    return float((np.abs(ours.reshape(flat.shape) - flat) / scale).max())
 
 
 def require_close(name: str, found: Mapping[str, float]) -> None:

@@ -106,5 +106,6 @@ def _unusable(source: str, error: Exception) -> Exception:
     return UnavailableError(
         f"{source} is not on this machine, and the hub cannot be reached: {said}",
         fix=f"on a machine with a network run 'hf download {source} --local-dir {short}', bring "
-        f"the folder here, and run 'ffm backbone add ./{short} --name {short}'",
+        f"the folder here, and run 'ffm backbone add ./{short} --name {short} --released' with "
+        "the day of its release",
     )
