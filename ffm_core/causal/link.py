@@ -27,6 +27,7 @@ from ffm_core.causal.subjects import Call
 from ffm_core.causal.watch import Access
 from ffm_core.causal.worker import Exceeded, Raised, Reply, Setup
 from ffm_core.errors import FFMError, StrategyError, UnavailableError
+from ffm_core.types import Float32
 
 _GRACE_SECONDS = 5.0  # given to a worker that should have noticed by itself
 _OPEN_SECONDS = 120.0  # to import the plug-ins
@@ -37,7 +38,8 @@ from ffm_core.causal.worker import main
 main({descriptor}, {parent})
 """
 _THREADS = ("POLARS_MAX_THREADS", "NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS",
-            "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "RAYON_NUM_THREADS")  # fmt: skip
+            "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "RAYON_NUM_THREADS",
+            "FFM_EMBED_THREADS")  # fmt: skip
 
 
 class Halted(Exception):
@@ -149,6 +151,11 @@ class Link:
     def stream(self, index: int) -> Stretch:
         """Return the stream's rows of the bars that are new to it."""
         found: Stretch = self._ask(index, "stream", index)
+        return found
+
+    def embed(self, index: int, windows: Float32) -> Float32:
+        """Return an embedder's vectors of some windows."""
+        found: Float32 = self._ask(index, "embed", index, windows)
         return found
 
     def lend(self, other: Bars) -> None:

@@ -16,7 +16,8 @@ from ffm_core.types import Bool
 
 Call: TypeAlias = Callable[..., Any]
 # What to read first: later findings may follow from earlier ones.
-_RANK = ("purity", "determinism", "rows", "horizon", "completeness", "values")
+_RANK = ("purity", "budget", "access", "determinism", "rows", "rowwise", "horizon", "completeness",
+         "values")  # fmt: skip
 
 
 class Notes:
@@ -46,10 +47,12 @@ class Notes:
         first_future_bar: int | None = None,
         fix: str = "",
         line: Callable[[], Blame | None] | None = None,
+        seen: str = "",
     ) -> None:
         """Keep a failure unless its check and column have one of an earlier bar.
 
-        ``line`` finds the line of the plug-in; it is asked once per check.
+        ``line`` finds the line of the plug-in; it is asked once per check. Where the
+        line was seen already, ``seen`` is it.
         """
         known = self._failures.get((check, column))
         if known is not None and known.bar <= bar:
@@ -66,7 +69,7 @@ class Notes:
             first_future_bar=first_future_bar,
             message=message,
             fix=f"this line: {guilty.why}; {fix}" if guilty is not None and guilty.why else fix,
-            line="" if guilty is None else str(guilty),
+            line=seen if guilty is None else str(guilty),
         )
 
     def found(self, *checks: str) -> bool:

@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ffm_core.errors import StrategyError
-from ffm_core.records import FeatureSet, Labeler
+from ffm_core.records import Embedder, FeatureSet, Labeler
 
 if TYPE_CHECKING:
     from ffm_core.causal.subjects import Subject
@@ -90,7 +90,7 @@ def _place_of(item: object) -> tuple[str, str] | None:
         module = getattr(plain, "__module__", None) or ""
         found = getattr(sys.modules.get(module), plain.__name__, None)
         return (module, plain.__name__) if found is item else None
-    if not isinstance(item, FeatureSet | Labeler):
+    if not isinstance(item, Embedder | FeatureSet | Labeler):
         return None
     for module, held in sorted(sys.modules.items()):
         if held is sys.modules.get("__main__"):  # another one on the other side, also by alias

@@ -37,6 +37,7 @@ from ffm_core.causal.streams import Proof, Stretch
 from ffm_core.causal.subjects import Subject
 from ffm_core.causal.watch import Access, Watch
 from ffm_core.errors import FFMError
+from ffm_core.types import Float32
 
 _LOOK_SECONDS = 1.0
 _SWITCH_SECONDS = 1e-5  # threads take turns this often, so that races show
@@ -159,6 +160,13 @@ class Desk:
             return proof.feed(
                 bars, lambda: subject.stream(self._setup.instrument, self._setup.timeframe)
             )
+
+    def embed(self, index: int, windows: Float32) -> Float32:
+        """Answer for some windows; see :mod:`.embedders`."""
+        subject: Any = self._subjects[index]
+        with self._guarded(index):
+            found: Float32 = subject.embed(windows)
+        return found
 
     def blame(self, index: int, question: Any) -> Any:
         """Look for the line of a subject that is at fault; see :mod:`.locate`."""

@@ -17,6 +17,7 @@ from ffm_core.cli.eval import (
     names_hidden,
     pick_options,
     progress_of,
+    stamp_embedders,
     warn_of_quality,
 )
 
@@ -36,8 +37,8 @@ def command(strategy: str, as_json: bool, quiet: bool, **flags: Any) -> None:
     """Look for look-ahead in a strategy, its features and its exit; judge nothing.
 
     Without --data the simulated market serves. Feature sets the strategy brings
-    along are checked too; --features names others. Exit code 6 when something
-    reads the future, does not repeat, or opens files or the network.
+    along are checked too; --features names others, and embedders. Exit code 6 when
+    something reads the future, does not repeat, or opens files or the network.
 
     \b
     Examples:
@@ -57,6 +58,7 @@ def command(strategy: str, as_json: bool, quiet: bool, **flags: Any) -> None:
     with redirect_stdout(sys.stderr):  # what plug-ins print is no result
         job = job_of(config, ffm_home())
         warn_of_quality(job)
+        stamp_embedders(job, quiet=quiet)
         with names_hidden(job), progress_of(quiet=quiet or as_json) as progress:
             found = check(job, progress)
     found = redacted(job, found)

@@ -39,7 +39,8 @@ _OPTIONS = (
     _option("--claim", type=click.Choice(["selection", "trigger"]),
             help="What to judge: the model's picks, or the decisions as they come."),
     _option("--learner", metavar="NAME", help="xgb, xgb:linear, …, or none.  [default: xgb]"),
-    _option("--features", metavar="A,B", help="Feature sets.  [default: ffm68]"),
+    _option("--features", metavar="A,B",
+            help="Feature sets and embedders.  [default: ffm68]"),
     _option("--ablate", metavar="A,B",
             help="Refit without these blocks of columns, and say what they add."),
     _option("--exit", "exit_name", metavar="NAME",
@@ -62,6 +63,8 @@ _OPTIONS = (
             help="TOML file that declares instruments."),
     _option("--accept-quality", is_flag=True, default=None,
             help="Judge data the audit refuses; a PASS is then qualified."),
+    _option("--accept-overlap", is_flag=True, default=None,
+            help="Judge months a model may have been fitted to; a PASS is then qualified."),
     _option("--overlap", type=click.Choice(["each", "one_per_stream"]),
             help="Judge every decision, or one open trade per stream.  [default: each]"),
     _option("--flat", "flat_at_session_end", is_flag=True, default=None,
@@ -118,6 +121,7 @@ def command(strategy: str, file: Path | None, dry_run: bool, **flags: Any) -> No
     with redirect_stdout(sys.stderr):  # what plug-ins print is no result
         job = job_of(config, ffm_home())
         warn_of_quality(job)
+        stamp_embedders(job, quiet=quiet)
         with names_hidden(job), progress_of(quiet=quiet or as_json) as progress:
             found = _dry_run(job, progress) if dry_run else _evaluate(job, progress)
     if isinstance(found, dict):
@@ -199,6 +203,18 @@ def warn_of_quality(job: Job) -> None:
                 f"{first['message']}"
                 + (f" (and {len(findings) - 1} more)" if len(findings) > 1 else "")
             )
+
+
+def stamp_embedders(job: Job, *, quiet: bool = False) -> None:
+    """Say which models are loaded, and which fine-tuned ones are there and are not."""
+    if not job.embedders or quiet:
+        return
+    from ffm_core.embed.stamp import line_of, stamp_of, unused_checkpoints
+
+    lines = [line_of(stamp_of(embedder)) for embedder in job.embedders]
+    lines += unused_checkpoints(job.embedders, job.config.features)
+    for line in lines:
+        note(line if job.redact is None else job.redact.text(line))
 
 
 def _store(job: Job, evaluation: Evaluation) -> Path:

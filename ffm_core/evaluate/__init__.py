@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ffm_core.evaluate.ablation import PREFIX
 from ffm_core.evaluate.finding import Finding, Job
 from ffm_core.evaluate.frames import decisions_frame, trades_frame
 from ffm_core.evaluate.job import direct_job, job_of
@@ -86,6 +87,7 @@ def evaluate(job: Job, progress: Progress | None = None, *, command: str = "") -
                 "warning: an earlier run of this trial found another result: something here is "
                 "not deterministic (a library was changed, or the strategy draws at random)"
             )
+        _close_ablations(ledger, finding)
     envelope = _envelope(finding, ledger, command)
     if job.redact is not None:
         envelope = job.redact.value(envelope)
@@ -124,6 +126,29 @@ def evaluate_bars(
     return evaluate(direct_job(bars, labeler, config, home, learner), progress).record
 
 
+def _close_ablations(ledger: Ledger, finding: Finding) -> None:
+    """Close the trials of ``--ablate``; they were compared with REAL and judged by no check."""
+    for block, ticket in finding.ablated.items():
+        days, values, found = daily_of(finding, PREFIX + block)
+        ledger.close_trial(
+            ticket, decision="NONE", days=days, daily_r=values, moments=found,
+            result_hash=sha256_json({"days": days, "daily_r": values}),
+        )  # fmt: skip
+
+
+def _embedded(finding: Finding) -> dict[str, Any]:
+    """Return how many windows were computed and how many were known already."""
+    blocks = finding.prepared.embedded
+    if not blocks:
+        return {}
+    return {
+        "embedded": {
+            block.embedder.name: {"windows": block.windows, "computed": block.computed}
+            for block in blocks
+        }
+    }
+
+
 def _envelope(finding: Finding, ledger: Ledger, command: str) -> dict[str, Any]:
     ticket = finding.ticket
     identity = ticket.identity if ticket is not None else lock_of(finding.job, finding.prereg)
@@ -134,6 +159,7 @@ def _envelope(finding: Finding, ledger: Ledger, command: str) -> dict[str, Any]:
         "command": command,
         "jobs": finding.job.jobs,
         "cache": finding.cache,
+        **_embedded(finding),
         "versions": versions(),
         "platform": f"{platform.system()} {platform.machine()}",
         "trial": None if ticket is None else ticket.trial_id,

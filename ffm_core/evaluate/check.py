@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from ffm_core.causal.falsify import merge
+from ffm_core.evaluate.embedding import certify_embedders
 from ffm_core.evaluate.executor import Executor
 from ffm_core.evaluate.finding import Job
 from ffm_core.evaluate.plan import tasks_of
@@ -23,7 +25,10 @@ class Checked:
 
 
 def check(job: Job, progress: Progress) -> tuple[Checked, ...]:
-    """Falsify the labeler, feature sets and exit policy of a job on every stream.
+    """Falsify the labeler, feature sets, embedders and exit policy of a job on every stream.
+
+    Embedders are shown windows of the stream with most bars; what was found of them
+    stands with that stream.
 
     Nothing is judged: no outcome is looked at, no trial is opened, no seal is set.
 
@@ -54,6 +59,11 @@ def check(job: Job, progress: Progress) -> tuple[Checked, ...]:
     for answer in executor.run(_check_stream, tasks):
         found.append(answer)
         stage.advance()
+    if parts.embedders:
+        most = max(range(len(tasks)), key=lambda i: len(tasks[i].bars))
+        proofs = certify_embedders(tasks[most], parts, decide(tasks[most], parts))
+        merged = merge([found[most].certificate, *proofs])
+        found[most] = replace(found[most], certificate=merged)
     return tuple(found)
 
 

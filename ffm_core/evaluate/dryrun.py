@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from ffm_core.embed.stamp import line_of, stamp_of
 from ffm_core.evaluate.finding import Job
 from ffm_core.evaluate.progress import Progress
 from ffm_core.evaluate.record import iso
-from ffm_core.evaluate.run import prepare_job, preregister
+from ffm_core.evaluate.run import overlaps_of, prepare_job, preregister
 from ffm_core.ruler.power import smallest_edge
 
 
@@ -34,6 +35,7 @@ def dry_run(job: Job, progress: Progress) -> dict[str, Any]:
     target = float(np.median(pool.results.target_r[np.concatenate([f.test for f in plan.folds])]))
     edge = smallest_edge(n_trades, len(plan.test_days), target, take_rate=share)
     certificate = [stream.certificate for stream in pool.streams]
+    certificate += [prepared.proof] if prepared.proof is not None else []
     found: dict[str, Any] = {
         "prereg": promised,
         "certificate": "broken" if any(c.status == "broken" for c in certificate) else "clean",
@@ -58,6 +60,11 @@ def dry_run(job: Job, progress: Progress) -> dict[str, Any]:
         "smallest_edge_r": asdict(edge),
         "qualifier": job.qualifier,
     }
+    if job.embedders:
+        stamps = [stamp_of(embedder) for embedder in job.embedders]
+        found["embedders"] = stamps if job.redact is None else job.redact.value(stamps)
+    if overlaps := overlaps_of(prepared):
+        found["overlaps"] = list(overlaps)
     return {**found, "lines": _lines(found)}
 
 
@@ -94,6 +101,8 @@ def _lines(found: dict[str, Any]) -> list[str]:
         f"power       a mean of {edge['independent']:+.3f} R per trade would be seen in 80 of 100 "
         f"runs if trades were independent, {edge['day_bound']:+.3f} R if those of a day were one"
     )
+    lines += [line_of(stamp) for stamp in found.get("embedders", [])]
+    lines += [f"overlap     {sentence}" for sentence in found.get("overlaps", [])]
     if found["qualifier"]:
         lines.append(f"qualifier   a PASS would be a qualified one: {found['qualifier']}")
     lines.append(f"prereg      {found['prereg']['hash'][:16]} ({found['prereg']['claim']})")

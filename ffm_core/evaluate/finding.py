@@ -18,6 +18,7 @@ from ffm_core.evaluate.streams import Source
 from ffm_core.records import (
     CheckResult,
     Control,
+    Embedder,
     Evidence,
     Learner,
     Verdict,
@@ -49,7 +50,8 @@ class Job:
     home: Path
     jobs: int
     qualifier: str = ""
-    redact: Any = None  # a Redactor when a private labeler is judged
+    redact: Any = None  # a Redactor when a private labeler is judged, or a private embedder used
+    embedders: tuple[Embedder, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,3 +71,4 @@ class Finding:
     started: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
     seconds: float = 0.0
     cache: dict[str, int] = field(default_factory=dict)
+    ablated: dict[str, Ticket] = field(default_factory=dict)  # trials of --ablate, by block

@@ -17,16 +17,20 @@ from ffm_core.bars import Bars
 from ffm_core.bars.readers import LoadedBars, load_many
 from ffm_core.bars.sessions import to_stamp
 from ffm_core.bars.simulate import demo_market
+from ffm_core.embed.blocks import find_embedder, unknown_block
+from ffm_core.embed.catalogue import embedder_of
 from ffm_core.errors import ConfigError, StrategyError, UnknownNameError, UsageError
 from ffm_core.evaluate.finding import Job
 from ffm_core.evaluate.streams import Parts
-from ffm_core.features.library import built_in
+from ffm_core.features.library import built_in, names
 from ffm_core.host.boundary import call_plugin
 from ffm_core.host.discovery import suggest
 from ffm_core.host.loading import Host, Offered, open_host
 from ffm_core.labels.policies import EXIT_POLICIES
 from ffm_core.records import (
+    Embedder,
     ExitPolicy,
+    FeatureSet,
     Labeler,
     Learner,
     VerdictCheck,
@@ -56,14 +60,37 @@ class HostSource:
         run_policy = label_policy
         if self.exit_name not in (None, labeler.exit_name):
             run_policy = _policy(self.host, str(self.exit_name))
-        sets = (self.host.feature_set(name) for name in self.features)
+        sets, embedders = _blocks(self.host, self.features)
         return Parts(
             labeler=labeler,
             label_policy=label_policy,
             run_policy=run_policy,
-            feature_sets=tuple(_guarded(item, "feature set", "batch") for item in sets),
+            feature_sets=sets,
             call=partial(call_plugin, offered.origin, f"labeler {labeler.name!r}"),
+            embedders=embedders,
+            order=self.features,
         )
+
+
+def _blocks(
+    host: Host, wanted: Sequence[str]
+) -> tuple[tuple[FeatureSet, ...], tuple[Embedder, ...]]:
+    """Return feature sets and embedders by name; a name is looked up in that order."""
+    sets = {offer.record.name: offer for offer in host.feature_sets()}
+    chosen: list[FeatureSet] = []
+    embedders: list[Embedder] = []
+    for name in wanted:
+        if name in sets:
+            chosen.append(_guarded(sets[name], "feature set", "batch"))
+            continue
+        try:
+            found = find_embedder(name, host)
+        except UnknownNameError as error:
+            raise unknown_block(name, list(sets), host) from error
+        embedders.append(
+            found if isinstance(found, Embedder) else _guarded(found, "embedder", "embed")
+        )
+    return tuple(chosen), tuple(embedders)
 
 
 def _guarded(offer: Offered[Any], what: str, *functions: str) -> Any:
@@ -105,13 +132,24 @@ class DirectSource:
     def open(self) -> Parts:
         """Return the records, built-ins looked up by name."""
         policies = {policy.name: policy for policy in EXIT_POLICIES}
+        sets = tuple(name for name in self.features if name in names())
+        others = tuple(name for name in self.features if name not in sets)
         return Parts(
             labeler=self.labeler,
             label_policy=policies[self.labeler.exit_name],
             run_policy=policies[self.exit_name or self.labeler.exit_name],
-            feature_sets=tuple(built_in(name) for name in self.features),
+            feature_sets=tuple(built_in(name) for name in sets),
             call=_call_directly,
+            embedders=tuple(_ours(name) for name in others),
+            order=self.features,
         )
+
+
+def _ours(name: str) -> Embedder:
+    try:
+        return embedder_of(name)
+    except UnknownNameError as error:
+        raise unknown_block(name, list(names())) from error
 
 
 def _call_directly(function: Any, *args: Any, **kwargs: Any) -> Any:
@@ -129,8 +167,8 @@ def job_of(config: EvalConfig, home: Path) -> Job:
     host = open_host(config.strategy, config.extensions)
     offered = host.labeler()
     source = HostSource(host=host, features=config.features, exit_name=config.exit)
-    source.open()
-    redact = _redactor(offered.record, offered.origin)
+    embedders = source.open().embedders
+    redact = _redactor(host, offered.record, offered.origin, config.features)
     # Before any data are read, which may take minutes.
     with redact.hiding() if redact is not None else nullcontext():
         check_params(offered.record.params, config.params, owner=offered.record.name)
@@ -165,13 +203,22 @@ def job_of(config: EvalConfig, home: Path) -> Job:
         jobs=config.jobs or os.cpu_count() or 1,
         qualifier=qualifier_of(config, custom),
         redact=redact,
+        embedders=embedders,
     )
 
 
-def _redactor(labeler: Labeler, origin: Any) -> Any:
+def _redactor(host: Host, labeler: Labeler, origin: Any, features: Sequence[str]) -> Any:
+    """Return what hides private names, None where nothing is private."""
     from ffm_core.host.redact import Redactor
 
-    return Redactor.of([labeler], origin=origin)
+    found = (find_embedder(name, host) for name in features if _is_embedder(host, name))
+    hidden = [item for item in found if isinstance(item, Offered) and item.record.private]
+    redactor = Redactor.of([labeler], origin=origin, embedders=hidden)
+    return redactor if redactor.is_active else None
+
+
+def _is_embedder(host: Host, name: str) -> bool:
+    return all(offer.record.name != name for offer in host.feature_sets())
 
 
 def learner_of(config: EvalConfig, host: Host) -> Learner | None:
@@ -294,7 +341,7 @@ def direct_job(
     ordered = sorted(bars, key=lambda item: item.stream)
     checks, custom = checks_of(config)
     source = DirectSource(labeler=labeler, features=config.features, exit_name=config.exit)
-    source.open()
+    embedders = source.open().embedders
     return Job(
         config=config,
         bars=ordered,
@@ -316,6 +363,7 @@ def direct_job(
         home=home,
         jobs=config.jobs or 1,
         qualifier=qualifier_of(config, custom),
+        embedders=embedders,
     )
 
 

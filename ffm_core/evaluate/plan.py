@@ -10,7 +10,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ffm_core.causal.falsify import merge
 from ffm_core.errors import SampleError
+from ffm_core.evaluate.embedding import EmbeddedBlock, certify_embedders, embed_streams
 from ffm_core.evaluate.executor import Executor
 from ffm_core.evaluate.pool import Pool, pool_streams
 from ffm_core.evaluate.progress import Progress
@@ -56,7 +58,17 @@ class Prepared:
     seal: Seal
     days: Int32  # union grid of trading days
     day_start_us: Int64
-    proof: Certificate | None = None  # of the learner and the folds, where there are any
+    proof: Certificate | None = None  # of embedders, learner and folds, where there are any
+    embedded: tuple[EmbeddedBlock, ...] = ()
+
+    @property
+    def first_test_us(self) -> int | None:
+        """Open of the first test day over all streams, microseconds UTC; None without folds."""
+        if not self.folds.folds:
+            return None
+        day = min(fold.test_days[0] for fold in self.folds.folds)
+        place = min(int(np.searchsorted(self.days, day)), len(self.days) - 1)
+        return int(self.day_start_us[place])
 
     @property
     def sealed(self) -> Bool:
@@ -98,11 +110,13 @@ def prepare(
             f"labeler {parts.labeler.name!r} found no decision in {len(streams)} stream(s)",
             fix="bring a longer span, or check the strategy's parameters",
         )
-    pool = pool_streams(streams, parts.labeler, parts.feature_sets)
+    proven = _proven(tasks, parts, streams)
+    streams, embedded = embed_streams(parts, streams, home, progress, proven=proven)
+    pool = pool_streams(streams, parts.labeler, parts.blocks)
     if config.overlap == "one_per_stream":
         pool = _thin(pool)
     days, start_us = _grid(streams)
-    broken = any(stream.certificate.status == "broken" for stream in streams)
+    broken = any(one.status == "broken" for one in (*proven, *(s.certificate for s in streams)))
     try:
         seal, folds, proof = _lay(
             config, streams, pool, days, start_us, seal_of, prove, broken=broken
@@ -123,8 +137,21 @@ def prepare(
         seal=seal,
         days=days,
         day_start_us=start_us,
-        proof=proof,
+        proof=merge([*proven, *([proof] if proof is not None else [])])
+        if proven or proof is not None
+        else None,
+        embedded=embedded,
     )
+
+
+def _proven(
+    tasks: Sequence[StreamTask], parts: Parts, streams: Sequence[Stream]
+) -> list[Certificate]:
+    """Return what was proven of the embedders; nothing where a stream is broken already."""
+    if any(stream.certificate.status == "broken" for stream in streams):
+        return []
+    most = max(range(len(streams)), key=lambda i: len(streams[i].decisions))
+    return certify_embedders(tasks[most], parts, streams[most].decisions)
 
 
 def _lay(

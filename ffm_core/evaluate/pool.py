@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ffm_core.embed.embedding import columns_of
 from ffm_core.evaluate.streams import Stream
-from ffm_core.records import Column, Design, FeatureSet, Labeler, Outcomes, View
+from ffm_core.records import Column, Design, Embedder, FeatureSet, Labeler, Outcomes, View
 from ffm_core.ruler.folds import DecisionTable
 from ffm_core.ruler.months import month_of
 from ffm_core.types import Bool, Float32, Float64, Int8, Int64
@@ -77,7 +78,7 @@ class Pool:
 
 
 def pool_streams(
-    streams: Sequence[Stream], labeler: Labeler, feature_sets: Sequence[FeatureSet]
+    streams: Sequence[Stream], labeler: Labeler, blocks: Sequence[FeatureSet | Embedder]
 ) -> Pool:
     """Concatenate streams, sort by time, and lay out the design matrix."""
     stream = _join([np.full(len(s.decisions), i) for i, s in enumerate(streams)]).astype(np.int16)
@@ -105,7 +106,7 @@ def pool_streams(
         streams=tuple(streams),
         table=table,
         source_row=_join([np.arange(len(s.decisions)) for s in streams])[order],
-        design=_design(streams, labeler, feature_sets, order),
+        design=_design(streams, labeler, blocks, order),
         label=_join([o.label for o in labels])[order],
         label_r=_join([o.r_net for o in labels])[order],
         peak_r=_join([o.peak_r for o in labels])[order],
@@ -166,11 +167,11 @@ def _groups(streams: Sequence[Stream]) -> Int64:
 def _design(
     streams: Sequence[Stream],
     labeler: Labeler,
-    feature_sets: Sequence[FeatureSet],
+    blocks: Sequence[FeatureSet | Embedder],
     order: Int64,
 ) -> Design:
-    """Lay out: side, risk over ATR, instrument | labeler columns | feature sets."""
-    blocks: list[Float32] = []
+    """Lay out: side, risk over ATR, instrument | labeler columns | the blocks in their order."""
+    parts: list[Float32] = []
     symbols = sorted({s.bars.instrument.symbol for s in streams})
     for stream in streams:
         decisions = stream.decisions
@@ -182,25 +183,28 @@ def _design(
         columns.extend(
             _oriented(decisions.columns[column.name], column, side) for column in labeler.columns
         )
-        for feature_set in feature_sets:
-            matrix = stream.features[feature_set.name]
+        for block in blocks:
+            matrix = stream.features[block.name]
             columns.extend(
-                _oriented(matrix[:, i], column, side)
-                for i, column in enumerate(feature_set.columns)
+                _oriented(matrix[:, i], column, side) for i, column in enumerate(_columns_of(block))
             )
-        blocks.append(np.column_stack(columns).astype(np.float32))  # (N, F)
-    x = np.concatenate(blocks)[order]
+        parts.append(np.column_stack(columns).astype(np.float32))  # (N, F)
+    x = np.concatenate(parts)[order]
     x[~np.isfinite(x)] = np.nan
-    return Design(x=np.ascontiguousarray(x), names=_names(labeler, feature_sets))
+    return Design(x=np.ascontiguousarray(x), names=_names(labeler, blocks))
+
+
+def _columns_of(block: FeatureSet | Embedder) -> tuple[Column, ...]:
+    return columns_of(block) if isinstance(block, Embedder) else block.columns
 
 
 def _oriented(values: np.ndarray, column: Column, side: Float64) -> np.ndarray:
     return values * side if column.signed else values
 
 
-def _names(labeler: Labeler, feature_sets: Sequence[FeatureSet]) -> tuple[str, ...]:
+def _names(labeler: Labeler, blocks: Sequence[FeatureSet | Embedder]) -> tuple[str, ...]:
     names = ["side", "risk_atr", "instrument"]
     names += [f"labeler/{column.name}" for column in labeler.columns]
-    for feature_set in feature_sets:
-        names += [f"{feature_set.name}/{column.name}" for column in feature_set.columns]
+    for block in blocks:
+        names += [f"{block.name}/{column.name}" for column in _columns_of(block)]
     return tuple(names)

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from rich.progress import Progress as RichBars
 
 
+_MANY_STEPS = 1_000  # of a stage whose rate says something; fewer are no like steps
+
+
 class Stage(Protocol):
     """One stage under way."""
 
@@ -78,15 +81,25 @@ def live() -> Iterator[Progress]:
         BarColumn,
         MofNCompleteColumn,
         Progress,
+        ProgressColumn,
+        Task,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
 
+    class Rate(ProgressColumn):
+        """Steps a second, where there are many."""
+
+        def render(self, task: Task) -> str:
+            many = (task.total or 0.0) >= _MANY_STEPS
+            return f"{task.finished_speed or task.speed or 0.0:,.0f}/s" if many else ""
+
     columns = (
         TextColumn("{task.description:<28}"),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
+        Rate(),
         TimeElapsedColumn(),
         TimeRemainingColumn(compact=True),
     )

@@ -12,7 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from ffm_core.embed.cutoff import cut_offs
+from ffm_core.embed.stamp import stamp_of
 from ffm_core.evaluate.ablation import PREFIX
+from ffm_core.evaluate.embedding import EmbeddedBlock
 from ffm_core.evaluate.evidence import certificate_of
 from ffm_core.evaluate.finding import Finding
 from ffm_core.evaluate.trades import (
@@ -68,6 +71,7 @@ def result_of(finding: Finding) -> dict[str, Any]:
         "ablation": [],
         "trials": {},
         "plots": {},
+        **_models(finding),
     }
     if evidence is not None and finding.ticket is not None:
         context = finding.ticket.context
@@ -82,6 +86,36 @@ def result_of(finding: Finding) -> dict[str, Any]:
         }
         result["plots"] = _plots(finding, evidence)
     return result
+
+
+def _models(finding: Finding) -> dict[str, Any]:
+    """Return embedders and cut-offs; absent where a run has none, as in records before them."""
+    parts, found = finding.prepared.parts, {block.embedder.name: block
+                                            for block in finding.prepared.embedded}  # fmt: skip
+    models: dict[str, Any] = {}
+    if embedders := finding.job.embedders:
+        models["embedders"] = [stamp_of(one) | _use(found.get(one.name)) for one in embedders]
+    if cuts := cut_offs(parts.blocks):
+        begins = finding.prepared.first_test_us
+        models["cut_offs"] = [
+            {
+                "name": cut.name,
+                "fit_cutoff": cut.fit_cutoff,
+                "released": cut.released,
+                "overlaps": None if begins is None else cut.overlaps(begins),
+                "accepted": finding.job.config.accept_overlap,
+            }
+            for cut in cuts
+        ]
+    return models
+
+
+def _use(block: EmbeddedBlock | None) -> dict[str, Any]:
+    """Return what became of the decision bars; null in a refused run, which embeds nothing."""
+    if block is None:
+        return {"bars": None, "windows": None, "unusable": {}}
+    unusable = {name: block.flaws[name] for name in sorted(block.flaws)}
+    return {"bars": block.bars, "windows": block.windows, "unusable": unusable}
 
 
 def _ablation(evidence: Evidence) -> list[dict[str, Any]]:
@@ -277,11 +311,13 @@ def _calibration(finding: Finding) -> dict[str, Any] | None:
     }
 
 
-def daily_of(finding: Finding) -> tuple[list[int], list[float], dict[str, float]]:
-    """Return days, daily net R of REAL, and its moments, for the ledger."""
+def daily_of(
+    finding: Finding, arm: str = "REAL"
+) -> tuple[list[int], list[float], dict[str, float]]:
+    """Return days, daily net R of an arm, and its moments, for the ledger."""
     evidence = finding.evidence
     assert evidence is not None
-    values = daily_r(evidence.trades["REAL"], evidence.days)
+    values = daily_r(evidence.trades[arm], evidence.days)
     found = moments(values)
     stored = {
         name: value

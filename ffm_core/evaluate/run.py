@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ffm_core.bars import Instrument
+from ffm_core.embed.cutoff import cut_offs
 from ffm_core.errors import StrategyError
 from ffm_core.evaluate.evidence import Fitted, certificate_of, gather_evidence
 from ffm_core.evaluate.executor import Executor
@@ -45,7 +46,7 @@ def preregister(job: Job) -> dict[str, Any]:
     names = (
         "train_months", "validation_months", "test_months", "embargo_days", "top_share", "n_seeds",
         "permutations", "random_draws", "entry_draws", "resamples", "overlap",
-        "flat_at_session_end", "learner", "features", "exit", "slippage_ticks",
+        "flat_at_session_end", "learner", "features", "exit", "slippage_ticks", "accept_overlap",
     )  # fmt: skip
     identity = job.config.identity()
     return prereg(
@@ -121,14 +122,20 @@ def run(job: Job, progress: Progress) -> Finding:
     if certificate.status == "broken":
         finding = _refused(job, promised, prepared)
     else:
+        for sentence in overlaps_of(prepared):
+            accepted = "accepted: " if job.config.accept_overlap else ""
+            progress.note(f"warning: {accepted}{sentence}")
         ledger = Ledger(job.home)
         identity = identity_of(job, promised, prepared.seal)
         ticket = _open(ledger, job, prepared, promised, identity)
+        ablated = _open_ablations(ledger, job, prepared, promised, identity)
         try:
             finding = _judge(job, promised, prepared, ticket, cache, identity, progress)
         except BaseException as error:
-            ledger.abort_trial(ticket, _why(error))
+            for one in (ticket, *ablated.values()):
+                ledger.abort_trial(one, _why(error))
             raise
+        finding = replace(finding, ablated=ablated)
     return replace(
         finding,
         started=started,
@@ -158,8 +165,32 @@ def _terms(instrument: Instrument) -> dict[str, Any]:
     return {key: value for key, value in asdict(instrument).items() if key not in words}
 
 
-def _open(
+def _open_ablations(
     ledger: Ledger, job: Job, prepared: Prepared, promised: dict[str, Any], identity: str
+) -> dict[str, Ticket]:
+    """Open a trial for every block that is to be left out.
+
+    A refit without a block is another model whose result is seen, and may be preferred
+    for it. It is opened behind the trial it belongs to, so it counts for every later one.
+    """
+    if job.learner is None:
+        return {}
+    return {
+        block: _open(
+            ledger, job, prepared, promised,
+            sha256_json({"of": identity, "without": block}), extra={"without": block},
+        )
+        for block in job.config.ablate
+    }  # fmt: skip
+
+
+def _open(
+    ledger: Ledger,
+    job: Job,
+    prepared: Prepared,
+    promised: dict[str, Any],
+    identity: str,
+    extra: dict[str, Any] | None = None,
 ) -> Ticket:
     days = prepared.folds.test_days
     streams = prepared.pool.streams
@@ -177,7 +208,7 @@ def _open(
         ),
         prereg_hash=promised["hash"],
         effective=effective_trials,
-        extra={"code_hash": job.code_hash},
+        extra={"code_hash": job.code_hash, **(extra or {})},
     )
 
 
@@ -209,6 +240,10 @@ def _refused(job: Job, promised: dict[str, Any], prepared: Prepared) -> Finding:
 
 # Failures that need not be look-ahead.
 _UNKEPT = ("access", "budget", "determinism", "history", "purity", "stream", "values")
+_OVERLAP_FIX = (
+    "judge it on later months (--from DATE), choose a model that is older or has seen no market, "
+    "or take the risk with --accept-overlap"
+)
 
 
 def _charge(failure: Failure) -> str:
@@ -217,9 +252,10 @@ def _charge(failure: Failure) -> str:
     charges = {
         "exit": "the exit policy answers with more than a trader could know",
         "learner": "the learner's answers depend on more than the row it is asked about",
+        "embedder": "the embedder's vectors depend on more than the window it is asked about",
         "fold": "labels reach across the edge of a fold",
     }
-    if kind not in charges and failure.check in _UNKEPT:
+    if kind not in ("exit", "learner", "fold") and failure.check in _UNKEPT:
         return "the strategy or a feature does not do what it promises"
     return charges.get(kind, "the strategy or a feature reads the future")
 
@@ -248,6 +284,39 @@ def _where(job: Job, prepared: Prepared, failure: Failure) -> tuple[str, ...]:
     return (f"start looking at {place}; the usual ways are {usual}",)
 
 
+def overlaps_of(prepared: Prepared) -> tuple[str, ...]:
+    """Return a sentence for every model that may have been fitted to the test months."""
+    begins = prepared.first_test_us
+    if begins is None:
+        return ()
+    cuts = cut_offs(prepared.parts.blocks)
+    return tuple(cut.sentence(begins) for cut in cuts if cut.overlaps(begins))
+
+
+def held_back(verdict: Verdict, overlaps: tuple[str, ...], *, accepted: bool) -> Verdict:
+    """Return the verdict that is left when a model may have seen the test months.
+
+    Neither a PASS nor a FAIL can rest on them then: it is INCONCLUSIVE, unless the overlap
+    was accepted, which is said as a reason and qualifies a PASS.
+    """
+    if not overlaps or verdict.decision == "REFUSED":
+        return verdict
+    if accepted:
+        told = tuple(f"accepted by --accept-overlap: {sentence}" for sentence in overlaps)
+        return replace(verdict, reasons=(*told, *verdict.reasons))
+    check = CheckResult(
+        name="unseen", outcome="inconclusive", value=float(len(overlaps)), threshold=0.0,
+        reason=overlaps[0],
+    )  # fmt: skip
+    kept = verdict.reasons if verdict.decision == "INCONCLUSIVE" else ()
+    return replace(
+        verdict,
+        decision="INCONCLUSIVE",
+        reasons=(*overlaps, _OVERLAP_FIX, *kept),
+        checks=(*verdict.checks, check),
+    )
+
+
 def _tightened(check: VerdictCheck, evidence: Evidence) -> CheckResult:
     found: object = check.judge(evidence)
     if not isinstance(found, CheckResult):
@@ -273,6 +342,7 @@ def _judge(
         _tightened(check, evidence) for check in job.tightening if evidence.claim in check.claims
     ]
     verdict = decide(evidence, job.checks, qualifier=job.qualifier, tightening=tightening)
+    verdict = held_back(verdict, overlaps_of(prepared), accepted=job.config.accept_overlap)
     compared = () if job.config.checks == "classic" else CLASSIC
     classic = tuple(check.judge(evidence) for check in compared if evidence.claim in check.claims)
     return Finding(

@@ -24,6 +24,7 @@ from ffm_core.causal.fills import take
 from ffm_core.causal.series import part
 from ffm_core.causal.subjects import FeatureSubject, LabelerSubject, Subject
 from ffm_core.causal.watch import own_line, roots_of
+from ffm_core.embed.blocks import windows_as_features
 from ffm_core.evaluate.asking import ask
 from ffm_core.keyed import keyed
 from ffm_core.labels.outcomes import outcomes, prepare_orders
@@ -31,6 +32,7 @@ from ffm_core.labels.policies import setting
 from ffm_core.records import (
     Certificate,
     Decisions,
+    Embedder,
     ExitPolicy,
     Failure,
     FeatureSet,
@@ -57,6 +59,21 @@ class Parts:
     run_policy: ExitPolicy
     feature_sets: tuple[FeatureSet, ...]
     call: Call
+    embedders: tuple[Embedder, ...] = ()
+    order: tuple[str, ...] = ()  # of the blocks of columns; default sets, then embedders
+
+    @property
+    def blocks(self) -> tuple[FeatureSet | Embedder, ...]:
+        """Feature sets and embedders in the order of their columns."""
+        given: tuple[FeatureSet | Embedder, ...] = (*self.feature_sets, *self.embedders)
+        found = {block.name: block for block in given}
+        return tuple(found[name] for name in self.order or found)
+
+    @property
+    def windows(self) -> tuple[FeatureSet, ...]:
+        """What the embedders are shown, as feature sets; one per length of window."""
+        lengths = dict.fromkeys(embedder.context_bars for embedder in self.embedders)
+        return tuple(windows_as_features(bars) for bars in lengths)
 
 
 class Source(Protocol):
@@ -98,7 +115,7 @@ class Stream:
     grid_days: Int32
     grid_start_us: Int64
     atr: Float64
-    features: Mapping[str, Float32]  # set name → (N, F) at the decision bars
+    features: Mapping[str, Float32]  # block name → (N, F) at the decision bars
     certificate: Certificate
 
 
@@ -191,10 +208,11 @@ class _Opened:
     params: Params
 
     def open(self) -> tuple[Subject, ...]:
-        """Return the labeler, then the feature sets."""
+        """Return the labeler, then the feature sets and the windows of embedders."""
         parts = self.source.open()
         labeler = LabelerSubject(parts.labeler, self.params, parts.call)
-        return (labeler, *(FeatureSubject(chosen, None) for chosen in parts.feature_sets))
+        sets = (*parts.feature_sets, *parts.windows)
+        return (labeler, *(FeatureSubject(chosen, None) for chosen in sets))
 
 
 def certify_stream(task: StreamTask, parts: Parts, decisions: Decisions) -> Certificate:
@@ -202,7 +220,10 @@ def certify_stream(task: StreamTask, parts: Parts, decisions: Decisions) -> Cert
     cache = Cache(task.home)
     keys = [
         _labeler_key(cache, task, parts),
-        *(_features_key(cache, task, chosen, decisions) for chosen in parts.feature_sets),
+        *(
+            _features_key(cache, task, chosen, decisions)
+            for chosen in (*parts.feature_sets, *parts.windows)
+        ),
     ]
     found = [load_certificate(cache, key) for key in keys]
     missing = [i for i, certificate in enumerate(found) if certificate is None]

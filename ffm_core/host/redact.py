@@ -10,12 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ffm_core.errors import FFMError
 from ffm_core.host.code import source_files
 from ffm_core.host.discovery import Found, normalize
 from ffm_core.records import Labeler
+
+if TYPE_CHECKING:
+    from ffm_core.host.registry import Offered
+    from ffm_core.records import Embedder
 
 HIDDEN = "private"
 SHORTEST_BARE_NAME = 3  # shorter names hide only where they stand as a column or a setting
@@ -138,8 +142,9 @@ class Redactor:
         *,
         origin: Found | None = None,
         keep: Iterable[str] = (),
+        embedders: Iterable[Offered[Embedder]] = (),
     ) -> Redactor:
-        """Collect everything private of some labelers.
+        """Collect everything private of some labelers and embedders.
 
         Parameters
         ----------
@@ -149,6 +154,9 @@ class Redactor:
             Where they come from; its modules and files are hidden as well.
         keep : iterable of str
             Further public words.
+        embedders : iterable of Offered
+            Those not marked private add nothing; of the others columns, variant,
+            source, texts, modules and files are hidden, and the name is not.
         """
         hidden = [labeler for labeler in labelers if labeler.private]
         names: list[str] = []
@@ -160,7 +168,13 @@ class Redactor:
             names.extend(_string_values(labeler))
             names.extend(labeler.name.split(":")[1:])
             names.extend(_sentences(labeler))
-        sources = _sources_of(origin) if hidden and origin is not None else ()
+        sources = _sources_of(origin) if hidden and origin is not None else []
+        for record, place in ((o.record, o.origin) for o in embedders if o.record.private):
+            names.extend(column.name for column in record.columns)
+            names.extend(record.name.split(":")[1:])
+            texts = (record.summary, *(column.description for column in record.columns))
+            names.extend(text for text in texts if len(text.split()) > 1)
+            sources = [*sources, *_sources_of(place), record.source]
         return cls(names, params=params, sources=sources, keep=keep)
 
     @property

@@ -77,6 +77,7 @@ def _context(run: Mapping[str, Any], trades: pl.DataFrame) -> dict[str, Any]:
         "checks": sections.checks(result.get("checks") or [], bound=words.p_is_bound(result)),
         "classic": sections.checks(result.get("classic") or []),
         "arms": words.arms_in_order(result), "ablation": words.ablation(result),
+        "embedders": words.embedders(result),
         "of_draws": _of_draws(result), "equity": plots.equity(result),
         "nulls": plots.nulls(result),
         "calibration": plots.calibration(result),

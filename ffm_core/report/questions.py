@@ -69,6 +69,10 @@ CHECKS = {
         title="Holds up after validation", brief="holds up in test",
         question="How much does it lose from validation to the test months?",
         unit="r", needs="at most {}"),
+    "unseen": CheckWords(
+        title="Test months no model has seen", brief="months unseen",
+        question="Was every fitted model finished before the first test month?",
+        unit="count", needs="no overlap"),
     "months": CheckWords(
         title="Every test month up", brief="every month up",
         question="Even real edges lose in some months; its power says how rarely they do not.",

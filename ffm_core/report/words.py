@@ -101,6 +101,8 @@ def headline(result: Result) -> str:
         )
     if decision == "FAIL":
         return _fail_headline(result)
+    if overlap(result):
+        return "A model may have seen the months it is judged on, so they show nothing."
     if _rule_alone(result):
         return "The rule earns by itself; that the model adds anything is not shown."
     return "These data cannot tell whether the edge is real."
@@ -176,7 +178,7 @@ def finding(failure: Mapping[str, Any]) -> list[str]:
     return [message, *([f"line: {line}"] if line else []), *([f"fix: {fix}"] if fix else [])]
 
 
-_AHEAD = {"prefix", "repaint", "mutation", "horizon", "completeness", "rows"}
+_AHEAD = {"prefix", "repaint", "mutation", "horizon", "completeness", "rows", "rowwise"}
 
 
 def _looks_ahead(result: Result) -> bool:
@@ -245,6 +247,13 @@ def _on_fail(result: Result) -> list[str]:
 
 
 def _on_inconclusive(result: Result) -> list[str]:
+    if overlap(result):
+        return [
+            (
+                f"Do not put money on {_subject(result)} yet: what the test months show is no "
+                "evidence while a model may have been fitted to them."
+            )
+        ]
     months = numbers.finite((result.get("verdict") or {}).get("months_needed"))
     wait = (
         f"About {numbers.count(months)} test months in all would settle it, if the figures stay "
@@ -352,6 +361,40 @@ def is_simulated(result: Result) -> bool:
     """Say whether every market of the run is a simulated one."""
     data: Sequence[Mapping[str, Any]] = result.get("data") or []
     return bool(data) and all(str(d.get("instrument", "")).startswith("SIM") for d in data)
+
+
+def embedders(result: Result) -> list[str]:
+    """Say which model embedded what, and which decisions it could say nothing about."""
+    return [_embedder(item) for item in result.get("embedders") or []]
+
+
+def _embedder(item: Mapping[str, Any]) -> str:
+    words = [f"{item.get('name')}: {item.get('state')}"]
+    if weights := item.get("weights_sha256"):
+        words.append(f"weights {weights[:12]}")
+    words.append(_seen_by(item))
+    if item.get("windows") is not None:
+        words.append(f"{numbers.count(item['windows'])} windows embedded")
+    if reasons := item.get("unusable"):
+        listed = ", ".join(f"{numbers.count(n)} {name}" for name, n in reasons.items())
+        words.append(f"none at {numbers.count(sum(reasons.values()))} bars ({listed})")
+    return ", ".join(words)
+
+
+def _seen_by(item: Mapping[str, Any]) -> str:
+    if item.get("fit_cutoff") == "":
+        return "has seen no market"
+    if item.get("fit_cutoff"):
+        return f"cut-off {numbers.day(item['fit_cutoff'])}"
+    if item.get("released"):
+        return f"cut-off unknown, released {numbers.day(item['released'])}"
+    return "cut-off unknown"
+
+
+def overlap(result: Result) -> bool:
+    """Say whether a model may have seen the test months and nobody accepted it."""
+    cuts = result.get("cut_offs") or []
+    return any(cut.get("overlaps") and not cut.get("accepted") for cut in cuts)
 
 
 def seal_line(result: Result) -> str:

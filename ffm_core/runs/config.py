@@ -53,7 +53,8 @@ Value: TypeAlias = bool | int | Finite | str
 _STRICT_MINIMA = {"permutations": 39, "random_draws": 200, "entry_draws": 20, "resamples": 2000,
                   "n_seeds": 3, "embargo_days": 1}  # fmt: skip
 _STRICT_VALUES = {"train_months": 3, "validation_months": 1, "test_months": 1, "top_share": 0.5,
-                  "accept_quality": False, "checks": "strict", "slippage_ticks": None}  # fmt: skip
+                  "accept_quality": False, "accept_overlap": False, "checks": "strict",
+                  "slippage_ticks": None}  # fmt: skip
 
 
 class EvalConfig(BaseModel):
@@ -75,7 +76,9 @@ class EvalConfig(BaseModel):
     head: str | None = Field(
         default=None, description="signal head of the learner; default its own"
     )
-    features: Names = Field(default=("ffm68",), description="feature sets, in order of columns")
+    features: Names = Field(
+        default=("ffm68",), description="feature sets and embedders, in order of columns"
+    )
     exit: str | None = Field(
         default=None, description="exit policy of the trades; default the labeler's"
     )
@@ -112,6 +115,9 @@ class EvalConfig(BaseModel):
         default="error", description="what to do with dirty rows"
     )
     accept_quality: bool = Field(default=False, description="judge data the audit refuses")
+    accept_overlap: bool = Field(
+        default=False, description="judge on months a model may have been fitted to"
+    )
     unseal: bool = Field(default=False, description="open the sealed tail, once")
     train_months: int = Field(default=3, ge=1, le=120, description="training window")
     validation_months: int = Field(default=1, ge=1, le=120, description="validation window")
@@ -175,13 +181,16 @@ class EvalConfig(BaseModel):
         dict
             All fields but those of display, place and workers. Paths are reduced to
             base names, since the files behind them are hashed by content elsewhere;
-            ``claim`` is the resolved one; extensions are sorted.
+            ``claim`` is the resolved one; extensions are sorted. ``accept_overlap``
+            is named where it is set, so that trials from before it keep their identity.
         """
         kept = self.model_dump(mode="json", exclude=set(NOT_IDENTITY))
         kept["strategy"] = _base_name(self.strategy)
         kept["checks"] = _base_name(self.checks)
         kept["claim"] = self.resolved_claim
         kept["extensions"] = sorted(set(self.extensions))
+        if not self.accept_overlap:
+            del kept["accept_overlap"]
         return kept
 
     def overrides(self) -> tuple[str, ...]:

@@ -1,0 +1,278 @@
+"""Try to prove that an embedder's vector depends on its own window and on nothing else.
+
+What embedders are shown is falsified as a feature set, at all cuts; the model is not
+run there. It is shown real windows here: all together, in part, in another order, among
+others, one by one and again, and once more in a fresh process that is asked in another
+order. Every vector has to have the same bytes each time: a normalisation over the batch
+would let later windows move earlier rows, and one memory of earlier calls would make a
+result depend on what the cache held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+
+from ffm_core.bars.table import Bars
+from ffm_core.causal.blame import Blame, accuse, blame
+from ffm_core.causal.budget import BUDGET_FIX, Budget
+from ffm_core.causal.cuts import detection_bound
+from ffm_core.causal.link import Halted, Link
+from ffm_core.causal.notes import Call, Notes, caller
+from ffm_core.causal.streams import same_bits
+from ffm_core.causal.watch import roots_of
+from ffm_core.embed.embedding import checked
+from ffm_core.keyed import keyed
+from ffm_core.records import Certificate, Embedder
+from ffm_core.types import Bool, Float32, Int64
+
+MAX_WINDOWS = 300
+_ALONE = 16  # windows shown on their own
+_RAISES_FIX = "it must accept any number of normalised windows, a single one too"
+_ROWS_FIX = (
+    "answer each window from that window alone: no mean, scale or rank over the windows of a "
+    "call, and the same arithmetic however many there are (pad every call to one size)"
+)
+_PURITY_FIX = "change nothing that is passed in and keep nothing between calls"
+_FRESH_FIX = (
+    "keep nothing between calls, draw from a fixed seed inside the call, and use one number of "
+    "threads"
+)
+_ACCESS_FIX = "load weights when the module is imported; embed() computes from the windows alone"
+
+
+class EmbedderSubject:
+    """An embedder as the worker opens it; see :class:`.subjects.Subject` for its kin."""
+
+    kind = "embedder"
+    streams = False
+
+    def __init__(self, embedder: Embedder) -> None:
+        self.name = f"embedder {embedder.name}"
+        self.embedder = embedder
+
+    def roots(self) -> tuple[str, ...]:
+        """Return the folders and files of its code."""
+        return roots_of([self.embedder.embed])
+
+    def embed(self, windows: Float32) -> Float32:
+        """Return the vectors of some windows, their form checked."""
+        return checked(self.embedder, self.embedder.embed(windows), len(windows))
+
+
+class EmbedderOpener(Protocol):
+    """Opens embedders in a fresh process; must pickle."""
+
+    def open(self) -> Sequence[EmbedderSubject]:
+        """Return the embedders, always in the same order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    embedder: Embedder
+
+    def open(self) -> Sequence[EmbedderSubject]:
+        return (EmbedderSubject(self.embedder),)
+
+
+def falsify_embedder(
+    embedder: Embedder,
+    windows: Float32,
+    bars: Bars,
+    *,
+    seed: int,
+    opener: EmbedderOpener | None = None,
+    index: int = 0,
+    budget: Budget | None = None,
+    call: Call | None = None,
+) -> Certificate:
+    """Look for vectors that depend on other windows, on earlier calls or on chance.
+
+    Parameters
+    ----------
+    embedder : Embedder
+        Its ``embed`` is called many times.
+    windows : float32 (N, context_bars)
+        Real, normalised windows; at most :data:`MAX_WINDOWS` are used, evenly spread.
+    bars : Bars
+        The stream they come from; only its instrument and timeframe are sent on.
+    seed : int
+        Seed of the run; chooses the parts.
+    opener, index : EmbedderOpener, int
+        How a fresh process opens the embedder, and its place among what is opened;
+        default: the record is sent as it is.
+    budget : Budget, optional
+        Time and memory of a call in the fresh process.
+    call : callable, optional
+        ``call(function, *args)`` runs plug-in code and wraps what it raises.
+
+    Returns
+    -------
+    Certificate
+        Failures of ``rowwise`` (a vector depends on the other windows of a call),
+        ``purity`` (on earlier calls, or the windows are edited), ``determinism`` (a
+        fresh process answers otherwise), ``access`` and ``budget``.
+
+    Raises
+    ------
+    StrategyError
+        When the embedder raises, or returns no finite float32 array of the right shape.
+    """
+    chosen = _thinned(np.ascontiguousarray(windows, dtype=np.float32), MAX_WINDOWS)
+    trial = _Trial(embedder, chosen, seed, call)
+    if len(chosen) == 0:
+        return trial.notes.certificate(0.0)
+    truth = trial.embed(chosen)
+    if _agrees(trial, truth):
+        _parts(trial, truth)
+        _agrees(trial, truth)
+    if not trial.notes.found():
+        _fresh(trial, truth, bars[:0], opener or _Given(embedder), index, budget or Budget())
+    return trial.notes.certificate(detection_bound(len(chosen)))
+
+
+class _Trial:
+    """One embedder and the windows it is shown."""
+
+    def __init__(self, embedder: Embedder, windows: Float32, seed: int, call: Call | None) -> None:
+        self.name = f"embedder {embedder.name}"
+        self.embedder = embedder
+        self.windows = windows
+        self.seed = seed
+        self.notes = Notes(self.name)
+        self._call = caller(self.name, call, _RAISES_FIX)
+
+    def embed(self, windows: Float32) -> Float32:
+        """Return the vectors of some windows, shown as a copy."""
+        given = windows.copy()
+        answer = checked(self.embedder, self._call(self.embedder.embed, given), len(windows))
+        self.notes.cuts += 1
+        self.notes.rows += len(windows)
+        if not same_bits(given, windows).all():
+            self.note("purity", 0, 0, "it edits the windows it is given", _PURITY_FIX)
+        return answer.copy()
+
+    def note(
+        self,
+        check: str,
+        column: int,
+        window: int,
+        text: str,
+        fix: str,
+        line: Callable[[], Blame | None] | None = None,
+    ) -> None:
+        """Note a failure at one of the windows."""
+        kind = "rows" if check == "rowwise" else check
+        self.notes.add(
+            check, text, column=self.embedder.columns[column].name, bar=window, fix=fix,
+            line=line or (lambda: accuse(self.embedder.embed, kind)),
+        )  # fmt: skip
+
+
+def _agrees(trial: _Trial, truth: Float32) -> bool:
+    """Show all windows once more; return whether the answer is the same."""
+    found = _first(truth, trial.embed(trial.windows))
+    if found is not None:
+        row, column = found
+        trial.note("purity", column, row, "two calls on the same windows disagree", _PURITY_FIX)
+    return found is None
+
+
+def _parts(trial: _Trial, truth: Float32) -> None:
+    """Show the windows in part, in other orders, among others and one by one."""
+    n = len(trial.windows)
+    rng = keyed(trial.seed, "embedder", trial.name)
+    half = np.zeros(n, dtype=np.bool_)
+    half[rng.choice(n, size=n // 2, replace=False)] = True
+    alone = np.sort(rng.choice(n, size=min(n, _ALONE), replace=False))
+    picks = [
+        (np.arange(n - n // 3), "the last third is left out"),
+        (np.arange(n)[::-1], "the order is reversed"),
+        (rng.permutation(n), "the windows are shuffled"),
+        (np.flatnonzero(half), "half of the windows are shown"),
+        (np.flatnonzero(~half), "half of the windows are shown"),
+        *((np.array([row]), "it is shown alone") for row in alone.tolist()),
+    ]
+    for rows, how in picks:
+        if len(rows):
+            _compare(trial, truth, rows, trial.embed(trial.windows[rows]), how)
+    # A mirrored market is a market, too; its windows stand between the true ones.
+    among = np.empty((2 * n, trial.windows.shape[1]), dtype=np.float32)
+    among[::2], among[1::2] = -trial.windows, trial.windows
+    shown = trial.embed(among)[1::2]
+    _compare(trial, truth, np.arange(n), shown, "others stand between the windows")
+
+
+def _compare(trial: _Trial, truth: Float32, rows: Int64, shown: Float32, how: str) -> None:
+    found = _first(truth[rows], shown)
+    if found is None:
+        return
+    at, column = found
+    row = int(rows[at])
+    whole, part = truth[row, column], shown[at, column]
+    text = (
+        f"of window {row} it says {whole:.9g} when {len(truth)} windows are shown and "
+        f"{part:.9g} when {how}"
+    )
+    trial.note("rowwise", column, row, text, _ROWS_FIX, partial(_line, trial, rows, row))
+
+
+def _line(trial: _Trial, rows: Int64, row: int) -> Blame | None:
+    """Trace both calls where the windows shown are the first ones; else read the code."""
+    found = None
+    if (rows == np.arange(len(rows))).all():
+        shown = trial.windows[rows]
+        found = blame(trial.embedder.embed, trial.windows, shown, row, row + 1)
+    return found or accuse(trial.embedder.embed, "rows")
+
+
+def _fresh(
+    trial: _Trial, truth: Float32, bars: Bars, opener: Any, index: int, budget: Budget
+) -> None:
+    """Ask a fresh process, backwards; it has never seen the windows and is watched."""
+    with Link(opener, bars, seed=trial.seed, budget=budget) as link:
+        try:
+            shown = link.embed(index, trial.windows[::-1])[::-1]
+        except Halted as halted:
+            trial.notes.add("budget", halted.what, fix=BUDGET_FIX)
+            return
+        found = _first(truth, np.ascontiguousarray(shown))
+        trial.notes.cuts += 1
+        trial.notes.rows += len(truth)
+        if found is not None:
+            row, column = found
+            text = (
+                f"of window {row} it says {truth[row, column]:.9g} here and "
+                f"{shown[row, column]:.9g} in a fresh process that is asked in another order"
+            )
+            trial.note("determinism", column, row, text, _FRESH_FIX)
+        for access in link.accesses.get(index, {}):
+            what = access.what if not trial.embedder.private else _HIDDEN
+            line = "" if trial.embedder.private else access.line
+            trial.notes.add("access", what, fix=_ACCESS_FIX, seen=line)
+
+
+_HIDDEN = "it opens a file, a connection or a process while it is called"
+
+
+def _first(a: Float32, b: Float32) -> tuple[int, int] | None:
+    """Return row and column of the first number whose bits differ."""
+    same: Bool = same_bits(a, b)
+    if same.all():
+        return None
+    row, column = np.unravel_index(int(np.argmin(same)), same.shape)
+    return int(row), int(column)
+
+
+def _thinned(windows: Float32, limit: int) -> Float32:
+    if len(windows) <= limit:
+        return windows
+    return windows[np.linspace(0, len(windows) - 1, limit).astype(np.int64)]
+
+
+__all__ = ["MAX_WINDOWS", "EmbedderOpener", "EmbedderSubject", "falsify_embedder"]
