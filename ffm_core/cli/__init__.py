@@ -19,6 +19,7 @@ COMMANDS = {
     "backbone": ("ffm_core.cli.backbone:group", "List, add, train and compare backbones."),
     "context": ("ffm_core.cli.context:group", "Probe embeddings; train and certify context heads."),
     "data": ("ffm_core.cli.data:group", "Import, check and describe market data."),
+    "forecast": ("ffm_core.cli.forecast:command", "Forecast the next bars, with their risk."),
     "runs": ("ffm_core.cli.runs:group", "List, show, verify and compare runs."),
     "explain": ("ffm_core.cli.runs:explain", "Print the arithmetic of one label."),
     "report": ("ffm_core.cli.report:command", "Write the HTML report of a run again."),

@@ -1,0 +1,195 @@
+"""``ffm backbone eval``: forecasts on bars nobody tuned for, beside the plainest rules."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ffm_core.cli._output import columns, emit_json, output_options, say
+from ffm_core.cli.data import reading_options
+from ffm_core.cli.forecast import load_bars, watched
+
+if TYPE_CHECKING:
+    from ffm_core.forecast.forecasters import Forecaster
+    from ffm_core.forecast.origins import Origins
+    from ffm_core.forecast.scoring import Score
+    from ffm_core.forecast.significance import Share
+
+_SURE = 0.05
+
+
+@click.command("eval")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.option(
+    "--data",
+    "sources",
+    multiple=True,
+    metavar="[ES=]PATH",
+    help="File or folder of bars; may be given several times.",
+)
+@click.option("--demo", is_flag=True, help="Use the simulated market, where nothing is foreseen.")
+@click.option(
+    "--synthetic", type=click.IntRange(1), metavar="N",
+    help="Also N held-out synthetic series of each kind, seed 77.",
+)  # fmt: skip
+@click.option("--horizon", "horizons", default="20", show_default=True, metavar="N,N",
+              help="Bars ahead; several are scored one by one.")  # fmt: skip
+@click.option("--context", type=int, metavar="N", help="Bars to look at; default each model's.")
+@click.option("--step", type=click.IntRange(1), help="Bars between origins; default the horizon.")
+@click.option("--share", type=float, default=0.3, show_default=True,
+              help="Part of the bars, at the end, that is forecast.")  # fmt: skip
+@click.option("--accept-quality", is_flag=True, help="Take data the audit refuses.")
+@reading_options
+@output_options
+def command(
+    names: Sequence[str],
+    sources: Sequence[str],
+    demo: bool,
+    synthetic: int | None,
+    horizons: str,
+    context: int | None,
+    step: int | None,
+    share: float,
+    as_json: bool,
+    quiet: bool,
+    **reading: Any,
+) -> None:
+    """Score forecasts zero-shot, beside controls on the same origins.
+
+    NAME is a backbone or a control. MASE, QUANTILE and CRPS are ratios to the last
+    value: below 1 is better. DM P tells whether the difference in absolute error is
+    more than chance; the second one speaks of the quantile loss.
+
+    \b
+    Examples:
+      ffm backbone eval ffm-bolt-synth --demo
+      ffm backbone eval ffm-bolt-synth --data ES=es_5m.parquet --horizon 20,64
+    """  # noqa: D301 -- click wants the control character itself
+    from ffm_core.forecast.asking import stamp_of
+    from ffm_core.forecast.forecasters import forecaster_of
+    from ffm_core.forecast.origins import rolling_origins, season_of, synthetic_origins
+    from ffm_core.forecast.scoring import context_of, score
+
+    wanted = _numbers(horizons)
+    asked = [forecaster_of(name, season=1) for name in names]
+    bars = load_bars(sources, demo, **reading) if sources or demo or not synthetic else []
+    contexts = [context_of(item, context) for item in asked]
+    tasks: list[tuple[Origins, list[Forecaster]]] = []
+    for horizon in wanted:
+        for item in bars:
+            several = _several(names, season_of(item))
+            looks = [context_of(one, context or max(contexts)) for one in several]
+            tasks.append(
+                (rolling_origins(item, horizon, contexts=looks, step=step, share=share), several)
+            )
+        for price_like in (True, False) if synthetic else ():
+            held = synthetic_origins(
+                horizon, context=max(contexts), rows=synthetic or 1, price_like=price_like
+            )
+            tasks.append((held, _several(names, None)))
+    found: list[tuple[Origins, list[Score]]] = []
+    total = sum(len(origins) * len(several) for origins, several in tasks)
+    with watched("forecasts", total, quiet=quiet or as_json) as advance:
+        for origins, several in tasks:
+            scores = score(several, origins, context=context or max(contexts), advance=advance)
+            found.append((origins, scores))
+    if as_json:
+        emit_json("ffm-backbone-eval/1", _document(asked, found))
+        return
+    stamps = "\n".join(stamp_of(item) for item in asked)
+    say("\n\n".join([stamps, *(_table(origins, scores, names) for origins, scores in found)]))
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise click.BadParameter(f"--horizon {text!r}: write 20 or 20,64") from error
+
+
+def _several(names: Sequence[str], season: int | None) -> list[Forecaster]:
+    """Return what was asked for, then the controls that were not."""
+    from ffm_core.forecast.forecasters import CONTROLS, forecaster_of
+
+    controls = [name for name in CONTROLS if season or name != "seasonal_naive"]
+    rest = [name for name in controls if name not in names]
+    return [forecaster_of(name, season=season) for name in (*names, *rest)]
+
+
+def _document(
+    asked: Sequence[Forecaster], found: Sequence[tuple[Origins, Sequence[Score]]]
+) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    models = [
+        {"name": item.name, "version": item.version, "weights_sha256": item.weights_sha256,
+         "fit_cutoff": item.fit_cutoff, "released": item.released, "kind": item.kind}
+        for item in asked
+    ]  # fmt: skip
+    streams = [
+        {"stream": origins.name, "space": origins.space, "horizon": origins.horizon,
+         "step": origins.step, "n_windows": len(origins), "dropped": origins.dropped}
+        for origins, _ in found
+    ]  # fmt: skip
+    scores = [asdict(item) for _, scores in found for item in scores]
+    return {"models": models, "streams": streams, "scores": scores}
+
+
+def _table(origins: Origins, scores: Sequence[Score], names: Sequence[str]) -> str:
+    rows: list[tuple[str, ...]] = [("MODEL", "MASE", "QUANTILE", "CRPS", "IN 50 %", "IN 80 %", "DIRECTION", "DM P",
+             "DM P QUANTILE")]  # fmt: skip
+    rows += [_row(item) for item in scores]
+    head = f"{origins.name}, {origins.horizon} ahead, {len(origins)} origins"
+    lines = [head, columns(rows)]
+    if scores[0].low_power:
+        lines.append("too few origins to say much: 200 whose targets do not meet are needed")
+    if origins.dropped:
+        left = ", ".join(f"{reason} {count}" for reason, count in origins.dropped.items())
+        lines.append(f"left out: {left}")
+    asked = scores[: len(names)]
+    lines += [_words(item) for item in asked if item.forecaster != "naive_last"]
+    lines += [
+        f"{item.forecaster}: {item.possibly_seen} origins lie within what it may have seen"
+        for item in asked
+        if item.possibly_seen
+    ]
+    return "\n".join(lines)
+
+
+def _row(item: Score) -> tuple[str, ...]:
+    return (
+        item.forecaster,
+        *(f"{ratio:.3f}" for ratio in (item.mase, item.quantile_ratio, item.crps_ratio)),
+        *(f"{100 * inside.share:.0f} %" for inside in (item.coverage_50, item.coverage_80)),
+        _direction(item.direction),
+        *(_p(test.p_value) for test in (item.dm, item.dm_quantile)),
+    )
+
+
+def _words(item: Score) -> str:
+    """Say in words where a model wins and where it loses against the last value."""
+
+    def said(ratio: float, p: float) -> str:
+        if not p < _SURE:
+            return "no different from the last value"
+        return "better than the last value" if ratio < 1.0 else "WORSE than the last value"
+
+    point = said(item.mase, item.dm.p_value)
+    spread = said(item.quantile_ratio, item.dm_quantile.p_value)
+    return f"{item.forecaster}: median {point}, quantiles {spread}"
+
+
+def _direction(share: Share) -> str:
+    if share.n == 0:
+        return "–"
+    half = 100 * (share.high - share.share)
+    return f"{100 * share.share:.0f} ± {half:.0f} %"
+
+
+def _p(value: float) -> str:
+    if math.isnan(value):
+        return "–"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"

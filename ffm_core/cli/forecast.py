@@ -1,0 +1,238 @@
+"""``ffm forecast``: what may come after a bar, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ffm_core.cli._output import columns, emit_json, note, output_options, say
+from ffm_core.cli.data import column_pairs, reading_options
+
+if TYPE_CHECKING:
+    from ffm_core.bars import Bars
+    from ffm_core.forecast.asking import Answer
+
+DEFAULT = "ffm-bolt-synth"
+_HORIZON = 20
+_SHOWN = (0.1, 0.25, 0.5, 0.75, 0.9)
+_STEPS = (1, 2, 3, 5, 10, 20, 30, 40, 50, 64, 100, 200)
+
+
+@click.command("forecast")
+@click.option(
+    "--data",
+    "sources",
+    multiple=True,
+    metavar="[ES=]PATH",
+    help="File or folder of bars; may be given several times.",
+)
+@click.option("--demo", is_flag=True, help="Use the simulated market, where nothing is foreseen.")
+@click.option(
+    "--backbone",
+    default=DEFAULT,
+    show_default=True,
+    metavar="NAME",
+    help="A backbone, or naive_last, drift, seasonal_naive:M, ar:P, ets.",
+)
+@click.option("--ensemble", metavar="A[=W],B[=W]", help="Several of them, with weights.")
+@click.option("--allow-partial", is_flag=True, help="Go on without members that are absent.")
+@click.option(
+    "--horizon", type=int, default=_HORIZON, show_default=True, metavar="N", help="Bars ahead."
+)
+@click.option("--context", type=int, metavar="N", help="Bars to look at; default the model's.")
+@click.option(
+    "--at", "stamp", metavar="STAMP", help="Look no further than this time, as 2025-03-14T15:30Z."
+)
+@click.option("--levels", metavar="P,P", help="Levels of the quantiles, such as 0.05,0.5,0.95.")
+@click.option(
+    "--tail",
+    type=click.Choice(["student_t", "normal"]),
+    help="What to believe beyond the outermost levels; needed for risk below them.",
+)
+@click.option("--accept-quality", is_flag=True, help="Take data the audit refuses.")
+@reading_options
+@output_options
+def command(
+    sources: Sequence[str],
+    demo: bool,
+    backbone: str,
+    ensemble: str | None,
+    allow_partial: bool,
+    horizon: int,
+    context: int | None,
+    stamp: str | None,
+    levels: str | None,
+    tail: Any,
+    as_json: bool,
+    quiet: bool,
+    tz: str | None,
+    **reading: Any,
+) -> None:
+    """Forecast the bars after the last one, or after the last one closed at --at.
+
+    Prints quantiles of the price step by step, the probability of a higher price, and
+    what a position may lose by the last step. No level beyond those a model was trained
+    for is made up: --tail says by name what to believe there.
+
+    \b
+    Examples:
+      ffm forecast --demo
+      ffm forecast --data ES=es_5m.csv --tz America/New_York --tail student_t
+      ffm forecast --data CL_5m.parquet --ensemble ffm-bolt-synth=2,naive_last
+    """  # noqa: D301 -- click wants the control character itself
+    from ffm_core.forecast.asking import ask, origin_of, unused_tunings
+
+    members = members_of(ensemble) if ensemble else {backbone: None}
+    wanted = levels_of(levels)
+    found = load_bars(sources, demo, tz=tz, **reading)
+    for line in unused_tunings(list(members)):
+        note(line)
+    answers = []
+    with watched("asking", len(found), quiet=quiet or as_json) as advance:
+        for bars in found:
+            at = origin_of(bars, stamp, tz)
+            answer = ask(bars, at, horizon, members=members, context=context, levels=wanted,
+                         tail=tail, allow_partial=allow_partial)  # fmt: skip
+            answers.append((bars, answer))
+            advance(1)
+    if as_json:
+        emit_json("ffm-forecast/1", {"forecasts": [answer.facts() for _, answer in answers]})
+        return
+    say("\n\n".join(_page(bars, answer) for bars, answer in answers))
+
+
+def load_bars(sources: Sequence[str], demo: bool, **reading: Any) -> list[Bars]:
+    """Return the bars of ``--data``, or of the simulated market.
+
+    Raises
+    ------
+    UsageError
+        When neither or both are asked for.
+    """
+    from ffm_core.errors import UsageError
+
+    if bool(sources) == demo:
+        raise UsageError(
+            "give --data or --demo" + (", not both" if demo else ""),
+            fix="for example --data ES=es_5m.csv, or --demo",
+        )
+    if demo:
+        from ffm_core.bars.simulate import demo_market
+
+        return demo_market()
+    from ffm_core.bars.readers import load_many
+
+    maps = column_pairs(reading.pop("column_map"))
+    return [item.bars for item in load_many(sources, columns=maps, **reading)]
+
+
+def watched(name: str, total: int, *, quiet: bool) -> Any:
+    """Show one bar of progress on stderr; entering gives a function to advance it."""
+    from contextlib import contextmanager
+
+    from ffm_core.evaluate.progress import Silent, live
+
+    @contextmanager
+    def shown() -> Any:
+        with nullcontext(Silent()) if quiet else live() as progress:
+            yield progress.stage(name, total).advance
+
+    return shown()
+
+
+def members_of(text: str) -> dict[str, float | None]:
+    """Read ``a,b`` or ``a=2,b=1``.
+
+    Raises
+    ------
+    click.BadParameter
+        When a name is given twice, alone, or a weight is no number.
+    """
+    found: dict[str, float | None] = {}
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        name, sign, weight = part.partition("=")
+        try:
+            value = float(weight) if sign else None
+        except ValueError as error:
+            raise click.BadParameter(f"--ensemble: {weight!r} is no weight") from error
+        if name in found:
+            raise click.BadParameter(f"--ensemble: {name} is given twice")
+        found[name] = value
+    weighted = sum(value is not None for value in found.values())
+    if len(found) < 2 or weighted not in (0, len(found)):
+        raise click.BadParameter("--ensemble: give two or more members, all with weights or none")
+    return found
+
+
+def levels_of(text: str | None) -> list[float] | None:
+    """Read ``0.1,0.5,0.9``.
+
+    Raises
+    ------
+    click.BadParameter
+        When a part is no number.
+    """
+    if text is None:
+        return None
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise click.BadParameter(f"--levels {text!r}: write 0.1,0.5,0.9") from error
+
+
+def _page(bars: Bars, answer: Answer) -> str:
+    price = answer.forecast.to("price")
+    places = max(-Decimal(str(bars.instrument.tick_size)).normalize().as_tuple().exponent, 0)  # type: ignore[operator]
+    low, high = price.cdf_bounds(price.reference)
+    if len(price.levels) == 9:
+        shown, values = _SHOWN, price.quantile(_SHOWN)
+    else:
+        shown, values = tuple(price.levels.tolist()), price.quantiles
+    rows = [("STEP", *(f"{100 * level:g} %" for level in shown), "UP")]
+    for step in [*(s for s in _STEPS if s < price.horizon), price.horizon]:
+        numbers = (f"{value:,.{places}f}" for value in values[step - 1])
+        rows.append((f"+{step}", *numbers, _up(1.0 - high[step - 1], 1.0 - low[step - 1])))
+    head = f"{answer.stream} after {answer.origin}, at {answer.price:,.{places}f}"
+    return "\n".join([head, *(f"  {line}" for line in answer.stamps), "", columns(rows),
+                      *_risk(answer), *_ensemble(answer)])  # fmt: skip
+
+
+def _up(low: float, high: float) -> str:
+    if low == high:
+        return f"{100 * low:.0f} %"
+    return f"< {100 * high:.0f} %" if low == 0.0 else f"> {100 * low:.0f} %"
+
+
+def _risk(answer: Answer) -> list[str]:
+    from ffm_core.forecast.asking import risk_rows
+
+    forecast = answer.forecast
+    rows = [("LOSS", "LEVEL", "VAR", "ES")]
+    for row in risk_rows(forecast):
+        es = "–" if row["es"] is None else f"{100 * row['es']:.3f} %"
+        rows.append((row["side"], f"{100 * row['level']:g} %", f"{100 * row['var']:.3f} %", es))
+    told = f"by step +{forecast.horizon}, share of the price"
+    if forecast.tail is None:
+        lowest = f"{100 * forecast.levels[0]:g} %"
+        beyond = f"nothing is known beyond {lowest}; --tail student_t or normal assumes something"
+    else:
+        beyond = f"beyond the outermost levels assumed: {forecast.tail}"
+    table = [columns(rows)] if len(rows) > 1 else []
+    return ["", *table, f"  {told}; {beyond}"]
+
+
+def _ensemble(answer: Answer) -> list[str]:
+    found = answer.combined
+    if found is None:
+        return []
+    used = ", ".join(f"{name} {100 * weight:.0f} %" for name, weight in found.used.items())
+    apart = 100 * float(found.disagreement[-1])
+    told = f"disagreement at the last step {apart:.3f} %"
+    lines = ["", f"used {used}; {told}, deviation {100 * float(found.std[-1]):.3f} %"]
+    lines += [f"failed {name}: {why}" for name, why in found.failed.items()]
+    lines += [f"absent {name}: {why}" for name, why in found.absent.items()]
+    return lines
