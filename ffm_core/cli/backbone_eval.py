@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ffm_core.forecast.significance import Share
 
 _SURE = 0.05
+_HEAD = ("MODEL", "MASE", "QUANTILE", "CRPS", "IN 50 %", "IN 80 %", "DIRECTION", "DM P",
+         "DM P QUANTILE")  # fmt: skip
 
 
 @click.command("eval")
@@ -139,8 +141,7 @@ def _document(
 
 
 def _table(origins: Origins, scores: Sequence[Score], names: Sequence[str]) -> str:
-    rows: list[tuple[str, ...]] = [("MODEL", "MASE", "QUANTILE", "CRPS", "IN 50 %", "IN 80 %", "DIRECTION", "DM P",
-             "DM P QUANTILE")]  # fmt: skip
+    rows: list[tuple[str, ...]] = [_HEAD]
     rows += [_row(item) for item in scores]
     head = f"{origins.name}, {origins.horizon} ahead, {len(origins)} origins"
     lines = [head, columns(rows)]
