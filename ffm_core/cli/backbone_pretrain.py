@@ -45,14 +45,16 @@ def command(
     same command goes on from the last state. Needs torch: pip install "ffm-core[chronos]".
     """
     from ffm_core.embed import pretrain
+    from ffm_core.errors import OutputError, UnavailableError
 
     plan = pretrain.read_plan(file or pretrain.DEFAULT)
     plan = plan if steps is None else plan.with_steps(steps)
     try:
         with training_bars("pretraining", quiet=quiet or as_json) as hear:
             card = pretrain.pretrain(plan, out, threads=threads, hear=hear)
-    except KeyboardInterrupt:
-        note(f"stopped; the same command goes on from step {pretrain.resumes_at(out):,}")
+    except (KeyboardInterrupt, UnavailableError, OutputError):
+        if step := pretrain.resumes_at(out):
+            note(f"stopped; the same command goes on from step {step:,}")
         raise
     facts = {
         "name": card.name,
@@ -66,7 +68,7 @@ def command(
         return
     say(columns((key.replace("_", " "), str(value)) for key, value in facts.items()
                 if key != "checks"))  # fmt: skip
-    say(f"\nadd it with: ffm backbone add {out / 'checkpoint'} --name {card.name}")
+    say(f"\nadd it with: ffm backbone add {out / 'checkpoint'} --name {card.name} --float16")
 
 
 @contextmanager

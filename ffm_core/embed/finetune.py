@@ -22,7 +22,7 @@ import numpy as np
 
 from ffm_core.bars.sessions import trading_days
 from ffm_core.bars.table import Bars
-from ffm_core.embed.cards import Card, read_card
+from ffm_core.embed.cards import DECODER, Card, read_card, verified
 from ffm_core.embed.catalogue import BOXED, HUB, backbones_home, folder_of, folders
 from ffm_core.embed.recipe import CONTEXT_BARS
 from ffm_core.embed.training import PROVENANCE, VARIABLES, Hear
@@ -240,7 +240,7 @@ def finetune(
     folder = folder_of(base)
     card = read_card(folder)
     _check_name(name)
-    _check_context(card, settings)
+    _check_base(folder, card, settings)
     before = "" if adapter is None else check_adapter(adapter, card)
     out = backbones_home() / name
     require_writable(out.parent, moved_by="FFM_HOME")
@@ -328,13 +328,20 @@ def _check_name(name: str) -> None:
         )
 
 
-def _check_context(card: Card, settings: Settings) -> None:
+def _check_base(folder: Path, card: Card, settings: Settings) -> None:
+    if card.architecture != "chronos-bolt" or DECODER not in card.files:
+        raise ModelError(
+            f"{card.name} is no Chronos-Bolt model that forecasts, and no other is fine-tuned",
+            fix="choose another backbone; 'ffm backbone list' shows them",
+        )
     if settings.context % card.patch or not 0 < settings.context <= card.context_length:
         raise ConfigError(
             f"{card.name} takes windows of a multiple of {card.patch} bars up to "
             f"{card.context_length}, not {settings.context}",
             fix="choose another --context",
         )
+    for file in card.files:
+        verified(folder, card, file)
 
 
 def _newest(streams: Sequence[Bars], chosen: Sequence[Split], until: int) -> str:

@@ -226,7 +226,9 @@ def _validated(values: Mapping[str, Any], source: str) -> Plan:
 
 
 def _explained(error: ValidationError, source: str) -> ConfigError:
-    first = error.errors(include_url=False)[0]
+    found = error.errors(include_url=False)
+    # A key that is missing may be the one that is misspelt.
+    first = next((item for item in found if item["type"] == "extra_forbidden"), found[0])
     place = [str(part) for part in first["loc"]]
     where = ".".join(place)
     if first["type"] == "extra_forbidden":

@@ -24,7 +24,7 @@ Hear: TypeAlias = Callable[[Message], None]
 KEPT_STATES = 2
 PROVENANCE = "PROVENANCE.json"  # beside weights: what they were fitted to
 _STATE = re.compile(r"state-(\d{8})-([0-9a-f]{32})\.pt")
-_LOCK = ".training-lock"
+LOCK = ".training-lock"
 # Without these glibc gives the big blocks of every step back and page faults halve the
 # speed of training; numpy's small matrices gain nothing from more threads.
 VARIABLES = {
@@ -110,7 +110,7 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         sweep(folder)
-        file = (folder / _LOCK).open("w")
+        file = (folder / LOCK).open("w")
     except OSError as error:
         raise output_error(folder, error, moved_by="--out") from error
     with file:

@@ -19,6 +19,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 
 from ffm_core.embed.cards import read_card
 from ffm_core.embed.training import Hear, say, serve, write_checkpoint
+from ffm_core.embed.verification import largest
 from ffm_core.embed.workers.rebuild import answers, deliver, rebuild
 from ffm_core.errors import ModelError
 from ffm_core.keyed import keyed
@@ -51,7 +52,8 @@ class Tuned:
     model: Any  # ChronosBoltModelForForecasting, adapters inside where there are any
     adapted: PeftModel | None
     moving: list[torch.nn.Parameter]
-    drift: Callable[[], torch.Tensor]  # squared distance from the base
+    drift: Callable[[], torch.Tensor]  # ‖θ − θ₀‖², or ‖BA‖² of adapters
+    pull: Callable[[torch.optim.Optimizer, float], None]  # towards the base, after a step
 
     def state(self) -> list[torch.Tensor]:
         """Return a copy of what learns."""
@@ -78,14 +80,8 @@ def prepare(model: Any, settings: dict[str, Any], adapter: Path | None = None) -
     """
     torch.manual_seed(settings["seed"])
     if not settings["lora"]:
-        moving = list(model.parameters())
-        start = [part.detach().clone() for part in moving]
-
-        def away() -> torch.Tensor:
-            parts = zip(moving, start, strict=True)
-            return torch.stack([(now - then).square().sum() for now, then in parts]).sum()
-
-        return Tuned(model, None, moving, away)
+        return _whole(model)
+    model.get_input_embeddings = lambda: model.shared  # peft asks, and Chronos-Bolt has no answer
     if adapter is not None:
         adapted = PeftModel.from_pretrained(model, adapter, is_trainable=True)
     else:
@@ -93,15 +89,49 @@ def prepare(model: Any, settings: dict[str, Any], adapter: Path | None = None) -
             r=settings["rank"], lora_alpha=settings["alpha"], lora_dropout=settings["dropout"],
             target_modules=list(settings["targets"]),
         ))  # fmt: skip
+    return _adapters(model, adapted)
+
+
+def _whole(model: Any) -> Tuned:
+    moving = list(model.parameters())
+    start = [part.detach().clone() for part in moving]
+
+    def drift() -> torch.Tensor:
+        parts = zip(moving, start, strict=True)
+        return torch.stack([(now - then).square().sum() for now, then in parts]).sum()
+
+    def pull(optimiser: torch.optim.Optimizer, force: float) -> None:
+        for now, then in zip(moving, start, strict=True):
+            metric = _metric(optimiser, now)
+            now.copy_(then + (now - then) * (metric / (metric + 2.0 * force)))
+
+    return Tuned(model, None, moving, drift, pull)
+
+
+def _adapters(model: Any, adapted: PeftModel) -> Tuned:
     named = dict(adapted.named_parameters())
     pairs = [(part, named[name.replace("lora_A", "lora_B")])
              for name, part in named.items() if "lora_A" in name]  # fmt: skip
 
-    def product() -> torch.Tensor:
-        # |BA|² = tr(BᵀB AAᵀ), without the full matrix.
+    def drift() -> torch.Tensor:
+        # tr(BᵀB AAᵀ), without the full matrix.
         return torch.stack([((b.T @ b) * (a @ a.T)).sum() for a, b in pairs]).sum()
 
-    return Tuned(model, adapted, [part for pair in pairs for part in pair], product)
+    def pull(optimiser: torch.optim.Optimizer, force: float) -> None:
+        for a, b in pairs:
+            one = torch.eye(len(a))
+            near, far = (2.0 * force / _metric(optimiser, part).mean() for part in (b, a))
+            b.copy_(torch.linalg.solve(one + near * (a @ a.T), b.T).T)
+            a.copy_(torch.linalg.solve(one + far * (b.T @ b), a))
+
+    return Tuned(model, adapted, [part for pair in pairs for part in pair], drift, pull)
+
+
+def _metric(optimiser: torch.optim.Optimizer, part: torch.Tensor) -> torch.Tensor:
+    """Return what AdamW divides a step of a weight by, without the learning rate."""
+    state, group = optimiser.state[part], optimiser.param_groups[0]
+    second = state["exp_avg_sq"] / (1.0 - group["betas"][1] ** float(state["step"]))
+    return second.sqrt() + group["eps"]
 
 
 def loss_of(model: Any, given: Windows) -> torch.Tensor:
@@ -114,7 +144,13 @@ def loss_of(model: Any, given: Windows) -> torch.Tensor:
 
 
 def steps(tuned: Tuned, windows: Windows, settings: dict[str, Any]) -> Iterator[float]:
-    """Train, and yield the loss of every step without the pull towards the base."""
+    """Minimise the forecast's loss plus ``λ · drift``; yield the loss of every step.
+
+    AdamW takes the step of the forecast. The pull towards the base is then solved for
+    exactly in AdamW's own metric, weight by weight (of adapters B given A, then A given
+    B): a step as long as a gradient's when λ is small, and back at the base when it is
+    large, where a gradient would only jump to and fro.
+    """
     moving = tuned.moving
     optimiser = torch.optim.AdamW(moving, lr=settings["learning_rate"], weight_decay=0.0)
     for step in range(settings["steps"]):
@@ -123,9 +159,11 @@ def steps(tuned: Tuned, windows: Windows, settings: dict[str, Any]) -> Iterator[
         tuned.model.train()
         loss = loss_of(tuned.model, Windows(windows.context[rows], windows.target[rows]))
         optimiser.zero_grad(set_to_none=True)
-        (loss + settings["l2_to_init"] * tuned.drift()).backward()
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(moving, settings["clip_norm"])
         optimiser.step()
+        with torch.no_grad():
+            tuned.pull(optimiser, settings["learning_rate"] * settings["l2_to_init"])
         yield loss.item()
 
 
@@ -173,12 +211,12 @@ def fit(
 
 
 def merge(tuned: Tuned, windows: Windows) -> float:
-    """Fold adapters into the weights; return the largest change of any answer.
+    """Fold adapters into the weights; return the largest change, relative above 1.
 
     Raises
     ------
     ModelError
-        When an answer changes by more than 1e-5.
+        When one changes by more than 1e-5.
     """
     if tuned.adapted is None:
         return 0.0
@@ -188,7 +226,8 @@ def merge(tuned: Tuned, windows: Windows) -> float:
     tuned.adapted.merge_and_unload()
     with torch.inference_mode():
         after = answers(tuned.model, some)
-    found = max(float((a - b).abs().max()) for a, b in zip(before, after, strict=True))
+    pairs = zip(before, after, strict=True)
+    found = max(largest(then.numpy(), now.numpy()) for then, now in pairs)
     if not found <= MERGE_CHECK:
         raise ModelError(
             f"merging the adapters changes answers by {found:.1e}",

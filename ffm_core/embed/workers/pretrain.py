@@ -39,6 +39,8 @@ class Student(torch.nn.Module):
         super().__init__()
         self.model = ChronosBoltModelForForecasting(config)
         self.heads = torch.nn.Linear(config.d_model, len(HINTS))
+        for block in (self.model.input_patch_embedding, self.model.output_patch_embedding):
+            _start_small(block)
 
     def losses(
         self, context: torch.Tensor, target: torch.Tensor, hint: torch.Tensor
@@ -57,6 +59,17 @@ class Student(torch.nn.Module):
             told, torch.where(known, hint, told.detach()), reduction="none", beta=0.5
         )
         return pinball, off.sum() / known.sum().clamp(min=1)
+
+
+def _start_small(block: torch.nn.Module) -> None:
+    """Draw weights that keep the size of what passes through.
+
+    The library's own start has a standard deviation of 1 whatever the width; the patches
+    then drown what the encoder's layers add to them.
+    """
+    for layer in (block.hidden_layer, block.output_layer, block.residual_layer):
+        torch.nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
+        torch.nn.init.zeros_(layer.bias)
 
 
 def tensors(
@@ -148,7 +161,8 @@ def _train(job: dict[str, Any], recipe: dict[str, Any], folder: Path) -> None:
                 say({"kind": "step", "step": done, "pinball": seen[0] / seen[2],
                      "hint": seen[1] / seen[2], "rows_per_second": pace})  # fmt: skip
             if done % training["checkpoint_every"] == 0 or done == training["steps"]:
-                point = {"step": done, "pinball": seen[0] / seen[2], "hint": seen[1] / seen[2]}
+                pinball_seen, hint_seen = (float(total) for total in seen[:2] / seen[2])
+                point = {"step": done, "pinball": pinball_seen, "hint": hint_seen}
                 point |= _held_out(student, held)
                 curve.append(point)
                 seen[:] = 0.0

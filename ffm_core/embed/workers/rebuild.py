@@ -23,7 +23,6 @@ from ffm_core.embed.session import OnnxModel
 from ffm_core.embed.verification import LIMITS, battery, differences, require_close
 from ffm_core.embed.workers.graph import write_model
 from ffm_core.embed.workers.reference import checkpoint_sha256
-from ffm_core.errors import ModelError
 from ffm_core.types import Float32
 
 _BIAS = "encoder.block.0.layer.0.SelfAttention.relative_attention_bias"
@@ -36,14 +35,8 @@ def weights_of(folder: Path, card: Card) -> dict[str, Float32]:
     Raises
     ------
     ModelError
-        When a file is missing, cut off or changed, or the model forecasts nothing.
+        When a file is missing, cut off or changed.
     """
-    if card.architecture != "chronos-bolt" or DECODER not in card.files:
-        raise ModelError(
-            f"{card.name} is {card.architecture}, and only chronos-bolt models that forecast "
-            "can be fine-tuned",
-            fix="choose another backbone; 'ffm backbone list' shows them",
-        )
     found: dict[str, Float32] = {}
     rows: dict[str, Float32] = {}
     for file in (ENCODER, DECODER):
