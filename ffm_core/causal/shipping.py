@@ -56,7 +56,7 @@ def ship(opener: Opener) -> bytes:
     StrategyError
         When something it holds cannot leave this process.
     """
-    cloudpickle = _cloudpickle()
+    cloudpickle = cloudpickle_module()
 
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc, name-defined, unused-ignore]
         def reducer_override(self, item: Any) -> Any:
@@ -102,7 +102,8 @@ def _place_of(item: object) -> tuple[str, str] | None:
     return None
 
 
-def _cloudpickle() -> Any:
+def cloudpickle_module() -> Any:
+    """Return the pickler that takes closures; joblib brings one along."""
     try:
         import cloudpickle  # type: ignore[import-untyped, unused-ignore]
     except ImportError:  # older joblib carries its own
@@ -160,4 +161,7 @@ class LooseFinder:
         return None
 
 
-__all__ = ["Given", "LooseFinder", "Opener", "installed_roots", "loose_modules", "ship"]
+__all__ = [
+    "Given", "LooseFinder", "Opener", "cloudpickle_module", "installed_roots", "loose_modules",
+    "ship",
+]  # fmt: skip

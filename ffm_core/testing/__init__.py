@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ffm_core.testing.checks import CHECKS, Check
+    from ffm_core.testing.embedder_checks import EMBEDDER_CHECKS
     from ffm_core.testing.feature_checks import FEATURE_CHECKS
     from ffm_core.testing.kit import (
+        check_embedder,
         check_feature_set,
         check_strategy,
         load_features,
@@ -26,10 +28,12 @@ _HOMES = {
     "CHECKS": "checks",
     "Check": "checks",
     "CheckFailed": "report",
+    "EMBEDDER_CHECKS": "embedder_checks",
     "Excuse": "report",
     "FEATURE_CHECKS": "feature_checks",
     "Outcome": "report",
     "Report": "report",
+    "check_embedder": "kit",
     "check_feature_set": "kit",
     "check_strategy": "kit",
     "load_features": "kit",
@@ -40,12 +44,14 @@ _HOMES = {
 
 __all__ = [
     "CHECKS",
+    "EMBEDDER_CHECKS",
     "FEATURE_CHECKS",
     "Check",
     "CheckFailed",
     "Excuse",
     "Outcome",
     "Report",
+    "check_embedder",
     "check_feature_set",
     "check_strategy",
     "load_features",

@@ -1,4 +1,4 @@
-"""Check a strategy or a feature set, built-in or private, against its contract."""
+"""Check a strategy, feature set or embedder, built-in or private, against its contract."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ffm_core.bars.table import Bars
 from ffm_core.errors import ConfigError
-from ffm_core.records import FeatureSet, Labeler
+from ffm_core.records import Embedder, FeatureSet, Labeler
 from ffm_core.testing.checks import CHECKS, Check
+from ffm_core.testing.embedder_checks import EMBEDDER_CHECKS, EmbedderSubject
 from ffm_core.testing.feature_checks import FEATURE_CHECKS
 from ffm_core.testing.report import (
     CheckFailed,
@@ -95,6 +96,41 @@ def check_feature_set(
         As in :func:`check_strategy`.
     """
     return _check_all(FeatureSubject(feature_set, bars), FEATURE_CHECKS, expected_failures, on_fail)
+
+
+def check_embedder(
+    embedder: Embedder,
+    *,
+    bars: Bars | None = None,
+    expected_failures: Excuses | None = None,
+    on_fail: Literal["raise", "report"] = "raise",
+) -> Report:
+    """Run every check of the contract of embedders.
+
+    It has to state what it is (a SHA-256 as identity, columns, cut-off), answer each
+    normalised window with finite float32 numbers, and do so from that window alone: alike
+    to the byte alone or among others, on every call, in every process.
+
+    Parameters
+    ----------
+    embedder : Embedder
+        The embedder.
+    bars : Bars, optional
+        Where the windows come from; default: a small made-up series.
+    expected_failures, on_fail
+        As in :func:`check_strategy`.
+
+    Returns
+    -------
+    Report
+        As in :func:`check_strategy`.
+
+    Raises
+    ------
+    CheckFailed, ConfigError
+        As in :func:`check_strategy`.
+    """
+    return _check_all(EmbedderSubject(embedder, bars), EMBEDDER_CHECKS, expected_failures, on_fail)
 
 
 def _check_all(
