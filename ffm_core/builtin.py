@@ -21,10 +21,11 @@ def ffm_exit_policies() -> Iterable[ExitPolicy]:
 
 @hookimpl
 def ffm_feature_sets() -> Iterable[FeatureSet]:
-    """Offer the trivial statistics every richer set has to beat, and the richer sets."""
+    """Offer the trivial statistics, the richer sets, and context heads fitted here."""
+    from ffm_core.context.serving import fitted
     from ffm_core.features.library import built_in, names
 
-    return [built_in(name) for name in names()]
+    return [*(built_in(name) for name in names()), *fitted().values()]
 
 
 @hookimpl

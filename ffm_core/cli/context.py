@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ffm_core.cli._output import columns, emit_json, note, output_options, say, split_names
 from ffm_core.cli.eval import pick_options
-from ffm_core.errors import ConfigError, UnknownNameError, UsageError
+from ffm_core.errors import ConfigError, OutputError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
     from ffm_core.bars.table import Bars
@@ -200,13 +201,12 @@ def utc_day(text: str, flag: str) -> int:
 
 
 def embedder_named(host: Host, name: str) -> Embedder:
-    """Return an embedder, from a plug-in or from this machine."""
-    from ffm_core.embed.catalogue import embedder_of
+    """Return an embedder, ours or a plug-in's."""
+    from ffm_core.embed.blocks import find_embedder
+    from ffm_core.records import Embedder
 
-    try:
-        return host.embedder(name).record
-    except UnknownNameError:
-        return embedder_of(name)  # says more: which command brings it here
+    found = find_embedder(name, host)
+    return found if isinstance(found, Embedder) else found.record
 
 
 def learner_of(host: Host, name: str = _LEARNER) -> TargetLearner:
@@ -234,3 +234,150 @@ def stages(*, quiet: bool) -> Iterator[Stage]:
 
     with progress_of(quiet=quiet) as progress:
         yield lambda name, total: progress.stage(name, total).advance
+
+
+@group.command("train")
+@pick_options(*_DATA)
+@embedder_option
+@click.option("--name", default="ctx7", show_default=True, help="Name of the bundle.")
+@click.option("--keep", type=click.FloatRange(0.0, 0.9), default=0.3, show_default=True,
+              help="Share of every stream, the newest, left for the certificate.")  # fmt: skip
+@click.option("--until", metavar="DATE", help="End of the data used, UTC, instead of --keep.")
+@click.option("--features", default="ffm68", show_default=True, callback=split_names,
+              metavar="A,B", help="Feature sets beside the vector.")  # fmt: skip
+@stride_option
+@trees_option
+@click.option("--force", is_flag=True, help="Replace a bundle of that name.")
+@output_options
+def train_command(
+    embedder: str,
+    name: str,
+    keep: float,
+    until: str | None,
+    features: tuple[str, ...],
+    stride: int,
+    trees: int | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+    **flags: Any,
+) -> None:
+    """Fit context heads and keep them under FFM_HOME.
+
+    They are then the feature set of their name ('--features ffm68,ctx7'), at bars after
+    the newest one they were fitted on. An interrupted run goes on where it was.
+
+    \b
+    Examples:
+      ffm context train --demo --embedder stats
+      ffm context train --data ES=es_5m.csv --until 2025-01-01
+    """  # noqa: D301 -- click wants the control character itself
+    from ffm_core.context.heads import save
+    from ffm_core.context.serving import bundle_folder
+    from ffm_core.context.training import Settings, fit
+    from ffm_core.paths import ffm_home, kind_of
+    from ffm_core.runs.atomic import require_writable
+
+    folder = bundle_folder(name)
+    if kind_of(folder) and not force:
+        raise OutputError(
+            f"context heads named {name!r} exist already",
+            fix="say --force to replace them, or give another --name",
+        )
+    require_writable(folder.parent, moved_by="FFM_HOME")
+    host, streams = open_data(flags)
+    settings = Settings(
+        stride=stride, keep=keep, features=features, rounds=trees, seed=flags["seed"] or 0,
+        until_us=None if until is None else utc_day(until, "--until"),
+    )  # fmt: skip
+    with stages(quiet=quiet or as_json) as stage:
+        found = fit(
+            streams, embedder_named(host, embedder), learner_of(host), settings=settings,
+            home=ffm_home(), stage=stage,
+        )  # fmt: skip
+    version = save(folder, name, found.about, found.heads, replace=force)
+    if as_json:
+        emit_json("ffm-context-train/1", {
+            "name": name, "version": version, "folder": folder, "about": found.about.record(),
+            "heads": [head.record() for head in found.heads], "skipped": found.skipped,
+        })  # fmt: skip
+        return
+    say("\n".join(_train_page(name, version, found)))
+
+
+def _train_page(name: str, version: str, found: Any) -> list[str]:
+    about = found.about
+    made_of = " and ".join((about.embedder, *about.sets))
+    lines = [
+        f"{name} {version[:12]}: {made_of} on {', '.join(about.facts['streams'])}",
+        f"fitted up to {about.facts['cutoff']}; answers for later bars only",
+    ]
+    rows = [("HEAD", "TRAIN", "VALIDATION", "CALIBRATION", "SCORE", "MAP", "")]
+    for head in found.heads:
+        facts = head.facts
+        sizes = (f"{facts[key]:,}" for key in ("n_train", "n_validation", "n_calibration"))
+        gate = "emitted" if head.emitted else "not emitted"
+        rows.append(
+            (head.name, *sizes, f"{facts['measure']} {head.score:.3f}", head.map.kind, gate)
+        )
+    lines += ["", columns(rows)]
+    lines += [f"{head} was left out: {why}" for head, why in found.skipped.items()]
+    left = ", ".join(f"{count} of {one}" for one, count in about.facts["left_out"].items() if count)
+    if left:
+        lines += ["", f"columns that need more than a day of history are left out: {left}"]
+    return [*lines, "", f"next: ffm context certify --name {name}, on bars after that date"]
+
+
+@group.command("certify")
+@pick_options(*_DATA)
+@click.option("--name", default="ctx7", show_default=True, help="Name of the bundle.")
+@click.option("--from-test", metavar="DATE",
+              help="First day to judge, UTC.  [default: after the fit's cut-off]")  # fmt: skip
+@stride_option
+@resamples_option
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False),
+              help="Write a page with plots.")  # fmt: skip
+@output_options
+def certify_command(
+    name: str,
+    from_test: str | None,
+    stride: int,
+    resamples: int,
+    out: Path | None,
+    as_json: bool,
+    quiet: bool,
+    **flags: Any,
+) -> None:
+    """Say whether context heads are calibrated, on bars they never saw.
+
+    \b
+    Example:
+      ffm context certify --data ES=es_5m.csv
+    """  # noqa: D301 -- click wants the control character itself
+    from ffm_core.context.certify import Settings, certificate_lines, certify
+    from ffm_core.context.serving import ContextHeads, folder_of
+    from ffm_core.paths import ffm_home
+    from ffm_core.runs.atomic import atomic_write
+
+    folder_of(name)  # absent heads are no reason to read data first
+    host, streams = open_data(flags)
+    settings = Settings(
+        stride=stride, resamples=resamples, seed=flags["seed"] or 0,
+        from_us=None if from_test is None else utc_day(from_test, "--from-test"),
+    )  # fmt: skip
+    heads = ContextHeads.named(name, host)
+    with stages(quiet=quiet or as_json) as stage:
+        found = certify(heads, streams, settings=settings, home=ffm_home(), stage=stage)
+    if out is not None:
+        from ffm_core.report.context import page
+
+        atomic_write(out, page(found.record()).encode())
+    if as_json:
+        emit_json("ffm-context-certificate/1", found.record())
+        return
+    span = f"{found.start} to {found.end}; fitted up to {found.cutoff}"
+    head = f"{found.name} {found.version[:12]} on {', '.join(found.streams)}, {span}"
+    lines = [head, "", columns(certificate_lines(found))]
+    if out is not None:
+        lines += ["", f"plots: {out}"]
+    say("\n".join(lines))

@@ -33,7 +33,25 @@ OFFERS: Mapping[str, tuple[str, type]] = {
     "ffm_controls": ("control", Control),
     "ffm_verdict_checks": ("verdict check", VerdictCheck),
 }
+# Built-in feature sets that exist once something was fitted on this machine: what fits them.
+_FITTED = {"ctx7": "ffm context train --data ES=es_5m.csv"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(:[A-Za-z0-9_.-]+)?")
+
+
+def require_fitted(name: str) -> None:
+    """Refuse the name of a built-in set that waits to be fitted on this machine.
+
+    Called when nobody offers the name.
+
+    Raises
+    ------
+    UnavailableError
+        With the command that fits it.
+    """
+    if name in _FITTED:
+        raise UnavailableError(
+            f"feature set {name!r} is not fitted on this machine", fix=f"run '{_FITTED[name]}'"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +254,7 @@ class Host:
                 f"{what} {name!r} is not available: {self.unavailable[name]}",
                 fix=f'pip install "ffm-core[{name}]"',
             )
+        require_fitted(name)
         raise UnknownNameError(
             f"there is no {what} named {name!r}",
             fix=suggest(name, (offer.record.name for offer in offers), noun=f"{what}s"),
