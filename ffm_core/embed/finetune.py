@@ -247,6 +247,8 @@ def finetune(
     day = default_until(streams) if until is None else (until - _EPOCH).days
     chosen = [split(bars, settings, card.horizon, day) for bars in streams]
     newest = _newest(streams, chosen, day)
+    for file in card.files:  # before minutes of work, though the worker looks again
+        verified(folder, card, file)
     cutoff = max(newest, before, card.released if card.fit_cutoff is None else card.fit_cutoff)
     fields = {
         "name": name,
@@ -340,8 +342,6 @@ def _check_base(folder: Path, card: Card, settings: Settings) -> None:
             f"{card.context_length}, not {settings.context}",
             fix="choose another --context",
         )
-    for file in card.files:
-        verified(folder, card, file)
 
 
 def _newest(streams: Sequence[Bars], chosen: Sequence[Split], until: int) -> str:

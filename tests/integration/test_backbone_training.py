@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,10 @@ from ffm_core.embed.stamp import line_of, stamp_of
 from ffm_core.embed.training import VARIABLES, States
 from ffm_core.errors import ModelError
 
-pytest.importorskip("torch", reason="training needs torch: pip install 'ffm-core[chronos]'")
+# Looked for and not imported: torch is for the processes that the tests start.
+pytestmark = pytest.mark.skipif(
+    find_spec("peft") is None, reason="training needs pip install 'ffm-core[chronos]'"
+)
 
 PLAN = """
 name = "tiny"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -164,11 +165,10 @@ def test_an_adapter_of_another_base_is_refused(tmp_path: Path) -> None:
         check_adapter(tmp_path, one)
 
 
+@pytest.mark.skipif(find_spec("peft") is None, reason="fine-tuning needs torch and peft")
 def test_what_cannot_be_fine_tuned_is_said_before_any_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bars: Bars
 ) -> None:
-    pytest.importorskip("torch", reason="fine-tuning needs torch")
-    pytest.importorskip("peft", reason="adapters need peft")
     monkeypatch.setenv("FFM_HOME", str(tmp_path))
     card("one", tmp_path / "backbones" / "one")
 
