@@ -180,7 +180,14 @@ def _words(item: Score) -> str:
 
     point = said(item.mase, item.dm.p_value)
     spread = said(item.quantile_ratio, item.dm_quantile.p_value)
-    return f"{item.forecaster}: median {point}, quantiles {spread}"
+    text = f"{item.forecaster}: median {point}, quantiles {spread}"
+    found = item.risk
+    if found is None:
+        return text
+    return (
+        f"{text}; losses beyond its {100 * found.level:g} % VaR {found.exceptions / found.n:.1%} "
+        f"(Kupiec p {_p(found.kupiec.p_value)})"
+    )
 
 
 def _direction(share: Share) -> str:

@@ -26,11 +26,13 @@ from ffm_core.forecast.forecasters import (
     control,
 )
 from ffm_core.forecast.origins import Origins
+from ffm_core.forecast.risk import LEAST_FORECASTS, Backtest, backtest
 from ffm_core.forecast.significance import Comparison, Share, binomial, diebold_mariano, wilson
 from ffm_core.types import Float64
 
 ENOUGH_WINDOWS = 200
 _ROWS = 64  # origins at a time where two hundred levels are looked at
+_RISK_LEVEL = 0.1
 _DAY_US = 86_400_000_000
 
 
@@ -63,6 +65,9 @@ class Score:
         Mean width of the 80 % interval.
     dm, dm_quantile : Comparison
         Against naive_last, by absolute error and by quantile loss.
+    risk : Backtest or None
+        VaR and ES (normal tail) of a long position at 10 % against the return by the last
+        step; None with fewer than 250 origins, overlapping targets, or no price.
     low_power : bool
         Fewer than 200 origins whose targets do not meet.
     possibly_seen : int
@@ -90,6 +95,7 @@ class Score:
     width_80: float
     dm: Comparison
     dm_quantile: Comparison
+    risk: Backtest | None
     crossings: int
     low_power: bool
     possibly_seen: int
@@ -209,6 +215,7 @@ def _score(forecaster: Forecaster, origins: Origins, found: _Losses, naive: _Los
         width_80=float(np.mean(np.diff(_interval(forecasts, 0.8), axis=-1))),
         dm=diebold_mariano(found.absolute, naive.absolute, lag=lag),
         dm_quantile=diebold_mariano(found.quantile, naive.quantile, lag=lag),
+        risk=_risk(origins, forecasts),
         crossings=int(forecasts.crossings.sum()),
         low_power=origins.separate < ENOUGH_WINDOWS,
         possibly_seen=seen_before(forecaster, origins),
@@ -244,6 +251,18 @@ def _coverage(forecasts: Forecasts, actual: Float64, coverage: float) -> Share:
     edges = _interval(forecasts, coverage)
     inside = (actual >= edges[..., 0]) & (actual <= edges[..., 1])
     return wilson(float(inside.mean()), len(actual))
+
+
+def _risk(origins: Origins, forecasts: Forecasts) -> Backtest | None:
+    if origins.space != "log_price" or origins.overlap or len(origins) < LEAST_FORECASTS:
+        return None
+    last, level = forecasts.reference, _RISK_LEVEL
+    returns = np.expm1(origins.actual[:, -1] - last)
+    q = np.expm1(forecasts.quantiles[:, -1] - last[:, None])
+    var = -curve.quantiles_at(q, forecasts.levels, np.array([level]), None)[:, 0]
+    es = np.maximum(-curve.mean_below(q, forecasts.levels, level, "normal"), var)
+    usable = bool(np.all(es > 0.0))
+    return backtest(returns, var, es if usable else None, level)
 
 
 def seen_before(forecaster: Forecaster, origins: Origins) -> int:

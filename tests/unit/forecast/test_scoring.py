@@ -187,6 +187,21 @@ def test_synthetic_series_are_held_out_scaled_and_seeded():
     assert not np.array_equal(other.actual, one.actual)
 
 
+def test_losses_beyond_var_are_backtested_where_that_means_something(bars, model):
+    origins = rolling_origins(bars, 1, contexts=[128])
+    assert len(origins) >= 250
+    naive, fan = score([control("naive_last"), model], origins, context=128)
+    assert naive.risk.n == len(origins)
+    last = origins.contexts(1)[:, -1]
+    low = last + 0.1 * origins.contexts(128).std(axis=1) * normal_scores([0.1])[0]
+    assert fan.risk.exceptions == int(np.sum(origins.actual[:, 0] < low - 1e-12))
+    assert naive.risk.kupiec.p_value > fan.risk.kupiec.p_value
+    assert fan.risk.z2_rejects is True  # a fan that is far too narrow
+    assert score([model], rolling_origins(bars, 12, contexts=[128]))[0].risk is None
+    every = rolling_origins(bars, 12, contexts=[128], step=1)
+    assert score([model], every)[0].risk is None
+
+
 def test_a_context_too_short_is_refused(bars, model):
     origins = rolling_origins(bars, 12, contexts=[128])
     with pytest.raises(ConfigError, match="too short"):
