@@ -64,10 +64,10 @@ def parse_variant(text: str) -> Recipe:
     ConfigError
         When the text names no pool or no backend.
     """
-    backend: Backend = next(
-        (known for known in BACKENDS if text == known or text.endswith(f"-{known}")), "onnx"
-    )
-    asked = text.removesuffix(backend).removesuffix("-")
+    asked, backend = text, BACKENDS[0]
+    for known in BACKENDS[1:]:
+        if text == known or (text.endswith(f"-{known}") and text != f"-{known}"):
+            asked, backend = text[: -len(known) - 1], known
     pool, dash, rest = asked.partition("-")
     if asked and (pool not in POOLS or (dash and rest != "bare")):
         raise ConfigError(

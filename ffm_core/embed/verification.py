@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from ffm_core.embed.cards import file_sha256
 from ffm_core.embed.session import pooled
 from ffm_core.errors import ModelError
 from ffm_core.keyed import keyed
@@ -118,3 +121,12 @@ def require_close(name: str, found: Mapping[str, float]) -> None:
                 f"{found[what]:.2g}, and {limit:g} is allowed",
                 fix="check that the checkpoint is a Chronos-Bolt as it is published, and report it",
             )
+
+
+def checkpoint_sha256(folder: Path) -> str:
+    """Return the hash over ``config.json`` and the weight files of a folder."""
+    digest = hashlib.sha256()
+    for pattern in ("config.json", "*.safetensors", "*.bin"):
+        for path in sorted(folder.glob(pattern)):
+            digest.update(f"{path.name} {file_sha256(path)}\n".encode())
+    return digest.hexdigest()

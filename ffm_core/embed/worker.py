@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,6 +25,7 @@ import numpy as np
 import ffm_core
 from ffm_core.embed.cards import Card
 from ffm_core.embed.session import BATCH_ROWS, Advance
+from ffm_core.embed.verification import checkpoint_sha256
 from ffm_core.embed.workers.protocol import PROTOCOL, Message, failure, receive, send
 from ffm_core.errors import ModelError, UnavailableError
 from ffm_core.paths import kind_of
@@ -32,11 +33,9 @@ from ffm_core.types import Float32
 
 LIBRARIES = ("torch", "transformers", "chronos", "onnx")
 _SERVE = "ffm_core.embed.workers.serve"
-_START_SECONDS = 180.0
-_BATCH_SECONDS = 120.0
 
 
-def require_torch(purpose: str) -> None:
+def require_torch(purpose: str, libraries: Sequence[str] = LIBRARIES) -> None:
     """Make sure that torch and its company are installed, without importing them.
 
     Raises
@@ -44,7 +43,7 @@ def require_torch(purpose: str) -> None:
     UnavailableError
         When one is not; names it and the command that installs it.
     """
-    for name in LIBRARIES:
+    for name in libraries:
         if find_spec(name) is None:
             raise UnavailableError(
                 f"{purpose} needs {name}, which is not installed",
@@ -160,17 +159,23 @@ class TorchModel:
         Names the checkpoint the model was converted from, and its hash.
     threads : int, optional
         Threads of its arithmetic; default every core.
-    batch_seconds : float
-        How long one batch of 64 windows may take.
+
+    Attributes
+    ----------
+    start_seconds, batch_seconds : float
+        How long the process may take to load, and then for a batch of 64 windows.
+    hello : dict
+        What the process said of itself: protocol, model, weights, pool, context, dtype,
+        device. Empty before the first call.
     """
 
-    def __init__(
-        self, card: Card, *, threads: int | None = None, batch_seconds: float = _BATCH_SECONDS
-    ) -> None:
+    start_seconds = 180.0
+    batch_seconds = 120.0
+
+    def __init__(self, card: Card, *, threads: int | None = None) -> None:
         self.card = card
         self.hello: Message = {}
         self._threads = threads or os.cpu_count() or 1
-        self._batch_seconds = batch_seconds
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._said: Any = None
@@ -223,7 +228,7 @@ class TorchModel:
         process = self._process or self._begin()
         header = {"ask": ask, "rows": len(part), "context": part.shape[1]}
         body = np.ascontiguousarray(part, dtype="<f4").tobytes()
-        message, answer = self._exchange(process, header, body, self._batch_seconds)
+        message, answer = self._exchange(process, header, body, self.batch_seconds)
         return np.frombuffer(answer, dtype="<f4").reshape(message["shape"])
 
     def _begin(self) -> subprocess.Popen[bytes]:
@@ -231,22 +236,17 @@ class TorchModel:
         checkpoint = _checkpoint(self.card)
         require_torch("the torch backend")
         self._said = TemporaryFile()  # noqa: SIM115  # it lives as long as the process
-        process = start(_SERVE, threads=self._threads, said=self._said)
-        self._stop = weakref.finalize(self, stop, process)
+        process = start(_SERVE, str(os.getpid()), threads=self._threads, said=self._said)
+        self._stop = weakref.finalize(self, _end, process, self._said)
         job = {
-            "checkpoint": str(checkpoint), "threads": self._threads, "parent": os.getpid(),
+            "checkpoint": str(checkpoint), "threads": self._threads,
             "rounded": self.card.facts.get("stored") == "float16",
         }  # fmt: skip
-        self.hello, _ = self._exchange(process, job, b"", _START_SECONDS)
-        if self.hello["protocol"] != PROTOCOL:
+        self.hello, _ = self._exchange(process, job, b"", self.start_seconds)
+        expected = (PROTOCOL, self.card.facts["checkpoint_sha256"])
+        if (self.hello["protocol"], self.hello["weights"]) != expected:
             self.close()
-            raise ModelError("the torch process speaks another protocol", fix="reinstall ffm-core")
-        if self.hello["weights"] != self.card.facts.get("checkpoint_sha256"):
-            self.close()
-            raise ModelError(
-                f"{checkpoint} is not the checkpoint that {self.card.name} was converted from",
-                fix=f"remove the backbone and add it again: ffm backbone add {checkpoint}",
-            )
+            raise _other_weights(self.card, checkpoint)
         self._process = process
         return process
 
@@ -263,13 +263,15 @@ class TorchModel:
         try:
             message, answer = _ask(process.stdin, process.stdout, header, body)
         except (EOFError, OSError) as error:
+            stop(process)
+            broken = _broken(_SERVE, process.returncode, self._said)
             self.close()
             if late.is_set():
                 raise UnavailableError(
                     f"the torch process did not answer within {seconds:g} seconds",
                     fix="use the onnx backend, or give it more memory and fewer neighbours",
                 ) from error
-            raise _broken(_SERVE, process.returncode, self._said) from error
+            raise broken from error
         except BaseException:  # Ctrl-C between question and answer: the wire is out of step
             self.close()
             raise
@@ -289,6 +291,11 @@ def _ask(
     return receive(source)
 
 
+def _end(process: subprocess.Popen[bytes], said: Any) -> None:
+    stop(process)
+    said.close()
+
+
 def _end_late(process: subprocess.Popen[bytes], late: threading.Event) -> None:
     late.set()
     with suppress(OSError):
@@ -303,7 +310,17 @@ def _checkpoint(card: Card) -> Path:
             + (f"{place} is gone" if place else "its card names none"),
             fix="use the onnx backend, or add the checkpoint's folder under another name",
         )
+    if checkpoint_sha256(Path(place)) != card.facts.get("checkpoint_sha256"):
+        raise _other_weights(card, Path(place))
     return Path(place)
+
+
+def _other_weights(card: Card, checkpoint: Path) -> ModelError:
+    return ModelError(
+        f"{checkpoint} is not the checkpoint that {card.name} was converted from (cut off or "
+        "changed)",
+        fix=f"use the onnx backend, or add it under another name: ffm backbone add {checkpoint}",
+    )
 
 
 def _broken(module: str, code: int | None, said: Any) -> Exception:

@@ -12,15 +12,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ffm_core.embed.cards import Card
 from ffm_core.embed.recipe import CONTEXT_BARS
 from ffm_core.embed.session import OnnxModel
 from ffm_core.embed.verification import ROWS, battery, differences, require_close
-from ffm_core.embed.workers.graph import shape_of, write_card, write_graphs
 from ffm_core.embed.workers.protocol import end_with, failed
-from ffm_core.embed.workers.reference import Reference
 from ffm_core.errors import FFMError
 from ffm_core.runs.atomic import output_error
 
@@ -35,6 +31,12 @@ def convert(job: dict[str, Any]) -> Card:
     OutputError
         When the folder cannot be written.
     """
+    say("starting", "torch")  # seconds, in which the host may already have gone
+    import torch
+
+    from ffm_core.embed.workers.graph import shape_of, write_card, write_graphs
+    from ffm_core.embed.workers.reference import Reference
+
     out, float16, name = Path(job["out"]), job["float16"], job["card"]["name"]
     torch.set_num_threads(job["threads"])
     say("reading", job["source"])

@@ -20,9 +20,14 @@ from transformers import T5Config
 from ffm_core.embed.cards import DECODER, ENCODER, Card, read_card, verified
 from ffm_core.embed.recipe import CONTEXT_BARS
 from ffm_core.embed.session import OnnxModel
-from ffm_core.embed.verification import LIMITS, battery, differences, require_close
+from ffm_core.embed.verification import (
+    LIMITS,
+    battery,
+    checkpoint_sha256,
+    differences,
+    require_close,
+)  # fmt: skip
 from ffm_core.embed.workers.graph import write_model
-from ffm_core.embed.workers.reference import checkpoint_sha256
 from ffm_core.types import Float32
 
 _BIAS = "encoder.block.0.layer.0.SelfAttention.relative_attention_bias"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from chronos import BaseChronosPipeline, ChronosBoltPipeline
 from transformers.utils import cached_file
 from transformers.utils import logging as transformers_logging
 
-from ffm_core.embed.cards import file_sha256
+from ffm_core.embed.verification import checkpoint_sha256
 from ffm_core.errors import ModelError, UnavailableError
 from ffm_core.types import Float32
 
@@ -84,15 +83,6 @@ class Reference:
         _, (loc, scale) = self.pipeline.embed(given)
         found = self.pipeline.predict(given)
         return np.ascontiguousarray(((found - loc[:, None, None]) / scale[:, None, None]).numpy())
-
-
-def checkpoint_sha256(folder: Path) -> str:
-    """Return the hash over ``config.json`` and the weight files of a folder."""
-    digest = hashlib.sha256()
-    for pattern in ("config.json", "*.safetensors", "*.bin"):
-        for path in sorted(folder.glob(pattern)):
-            digest.update(f"{path.name} {file_sha256(path)}\n".encode())
-    return digest.hexdigest()
 
 
 def _unusable(source: str, error: Exception) -> Exception:

@@ -1,5 +1,6 @@
 """Serve a checkpoint through torch; run as a process of its own, for as long as it is asked.
 
+``python -m ffm_core.embed.workers.serve PARENT`` ends with the process of that number.
 Frames come on standard input and go out on standard output. The first names the
 checkpoint; the answer says what was loaded. After that each frame carries at most one
 batch of windows, and tokens or quantiles come back. The end of input ends the process.
@@ -9,16 +10,17 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-import torch
 
 from ffm_core.embed.session import BATCH_ROWS
 from ffm_core.embed.workers.protocol import PROTOCOL, Message, end_with, failed, receive, send
-from ffm_core.embed.workers.reference import Reference
 from ffm_core.errors import FFMError, ModelError
 from ffm_core.types import Float32
+
+if TYPE_CHECKING:
+    from ffm_core.embed.workers.reference import Reference
 
 
 def answer(reference: Reference, request: Message, body: bytes) -> Float32:
@@ -55,7 +57,11 @@ def hello(reference: Reference) -> Message:
 def serve(source: BinaryIO, sink: BinaryIO) -> None:
     """Answer until the input ends."""
     job, _ = receive(source)
-    end_with(job["parent"])
+    # Seconds, in which the host may already have gone.
+    import torch
+
+    from ffm_core.embed.workers.reference import Reference
+
     torch.set_num_threads(job["threads"])
     try:
         reference = Reference(job["checkpoint"], rounded=job["rounded"])
@@ -79,6 +85,7 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
 
 def main() -> None:
     """Keep the wire to frames: whatever a library prints goes to standard error."""
+    end_with(int(sys.argv[1]))
     with os.fdopen(os.dup(0), "rb") as source, os.fdopen(os.dup(1), "wb") as sink:
         os.dup2(2, 1)
         sys.stdout = sys.stderr

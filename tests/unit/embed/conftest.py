@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -69,13 +70,7 @@ def bars() -> Bars:
     return real_or_simulated()
 
 
-@pytest.fixture(scope="session")
-def originals(bars: Bars, tmp_path_factory: pytest.TempPathFactory) -> Originals:
-    """Ask torch once for everything; skip where it is not installed."""
-    pytest.importorskip("onnx")
-    folder = tmp_path_factory.mktemp("originals")
-    windows = kinds_of(bars)
-    np.savez(folder / "windows.npz", **windows)
+def _ask_torch(folder: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(HERE / "original.py"), str(folder)],
         env=os.environ | {"OMP_NUM_THREADS": "1", "HF_HOME": str(folder / "hub")},
@@ -84,6 +79,21 @@ def originals(bars: Bars, tmp_path_factory: pytest.TempPathFactory) -> Originals
         timeout=300,
     )
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.fixture(scope="session")
+def originals(bars: Bars, tmp_path_factory: pytest.TempPathFactory) -> Originals:
+    """Ask torch once, whatever the number of test processes; skip where it is not installed."""
+    pytest.importorskip("onnx")
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "originals"
+    windows = kinds_of(bars)
+    with (folder.with_suffix(".lock")).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "told.json").exists():
+            folder.mkdir()
+            np.savez(folder / "windows.npz", **windows)
+            _ask_torch(folder)
     answers = dict(np.load(folder / "answers.npz"))
     return Originals(folder, windows, answers, json.loads((folder / "told.json").read_text()))
 
