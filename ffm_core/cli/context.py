@@ -202,10 +202,15 @@ def utc_day(text: str, flag: str) -> int:
 
 def embedder_named(host: Host, name: str) -> Embedder:
     """Return an embedder, ours or a plug-in's."""
-    from ffm_core.embed.blocks import find_embedder
+    from ffm_core.embed.blocks import find_embedder, known_names
+    from ffm_core.host.discovery import suggest
     from ffm_core.records import Embedder
 
-    found = find_embedder(name, host)
+    try:
+        found = find_embedder(name, host)
+    except UnknownNameError as error:
+        fix = suggest(name, known_names(host), noun="embedders")
+        raise UnknownNameError(f"there is no embedder named {name!r}", fix=fix) from error
     return found if isinstance(found, Embedder) else found.record
 
 
