@@ -197,7 +197,8 @@ def _page(bars: Bars, answer: Answer) -> str:
         numbers = (f"{value:,.{places}f}" for value in values[step - 1])
         rows.append((f"+{step}", *numbers, _up(1.0 - high[step - 1], 1.0 - low[step - 1])))
     head = f"{answer.stream} after {answer.origin}, at {answer.price:,.{places}f}"
-    return "\n".join([head, *(f"  {line}" for line in answer.stamps), "", columns(rows),
+    told = (*answer.stamps, *(f"caution: {text}" for text in answer.cautions))
+    return "\n".join([head, *(f"  {line}" for line in told), "", columns(rows),
                       *_risk(answer), *_ensemble(answer)])  # fmt: skip
 
 

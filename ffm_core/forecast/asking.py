@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from ffm_core.bars.sessions import to_stamp
+from ffm_core.bars.sessions import holes, to_stamp
 from ffm_core.bars.table import Bars
 from ffm_core.embed.cards import read_card
 from ffm_core.embed.catalogue import folders
@@ -19,7 +19,7 @@ from ffm_core.forecast.curve import Tail
 from ffm_core.forecast.distribution import Forecast
 from ffm_core.forecast.ensemble import Combined, combine
 from ffm_core.forecast.forecasters import Forecaster, forecast_at, forecaster_of, log_closes
-from ffm_core.forecast.origins import season_of
+from ffm_core.forecast.origins import rolls, season_of
 from ffm_core.forecast.risk import risk
 from ffm_core.forecast.scoring import context_of
 
@@ -41,6 +41,8 @@ class Answer:
         Of log prices.
     stamps : tuple of str
         What every forecaster is made of.
+    cautions : tuple of str
+        What speaks against believing it.
     combined : Combined or None
         The ensemble behind it.
     """
@@ -51,6 +53,7 @@ class Answer:
     bar: int
     forecast: Forecast
     stamps: tuple[str, ...]
+    cautions: tuple[str, ...] = ()
     combined: Combined | None = None
 
     def facts(self) -> dict[str, Any]:
@@ -60,6 +63,7 @@ class Answer:
             "origin": self.origin,
             "price": self.price,
             "stamps": list(self.stamps),
+            "cautions": list(self.cautions),
             "forecast": self.forecast.to("price").facts(),
             "risk": risk_rows(self.forecast),
         }
@@ -138,8 +142,8 @@ def ask(
     stamps: tuple[str, ...]
     if len(members) == 1:
         forecaster = forecaster_of(next(iter(members)), season=season)
-        wanted = context_of(forecaster, context)
-        found = forecast_at(forecaster, bars, at, horizon, context=wanted, levels=levels, tail=tail)
+        looked = context_of(forecaster, context)
+        found = forecast_at(forecaster, bars, at, horizon, context=looked, levels=levels, tail=tail)
         forecast = found.one(0, tail)
         stamps = (stamp_of(forecaster),)
     else:
@@ -147,6 +151,7 @@ def ask(
         present = {n: m for n, m in offered.items() if isinstance(m, Forecaster)}
         values = log_closes(bars)[: at + 1]
         contexts = {n: values[None, -context_of(m, context) :] for n, m in present.items()}
+        looked = max((found.shape[1] for found in contexts.values()), default=1)
         weights = {n: w for n, w in members.items() if w is not None}
         combined = combine(
             offered, contexts, horizon, weights=weights or None, tail=tail or "normal",
@@ -163,8 +168,19 @@ def ask(
         bar=at,
         forecast=forecast,
         stamps=stamps,
+        cautions=cautions_of(bars, max(at + 1 - looked, 0), at),
         combined=combined,
     )
+
+
+def cautions_of(bars: Bars, first: int, last: int) -> tuple[str, ...]:
+    """Return a line for each flaw between the first and the last bar of a context."""
+    found = []
+    if holes(bars)[first] != holes(bars)[last]:
+        found.append("a session or more is missing among the bars it looks at")
+    if rolls(bars)[first] != rolls(bars)[last]:
+        found.append("the contract changes among the bars it looks at; the step is no move")
+    return tuple(found)
 
 
 def _absent(name: str, season: int) -> Forecaster | FFMError:

@@ -18,7 +18,7 @@ from ffm_core.errors import ConfigError, EnsembleError, FFMError
 from ffm_core.forecast import curve
 from ffm_core.forecast.curve import Tail
 from ffm_core.forecast.distribution import Forecast, Forecasts
-from ffm_core.forecast.forecasters import Forecaster
+from ffm_core.forecast.forecasters import Forecaster, control
 from ffm_core.types import Float64, Int64
 
 Pooling: TypeAlias = Literal["linear", "vincent"]
@@ -155,12 +155,13 @@ def combine(
         why = "; ".join(f"{name}: {text}" for name, text in (failed | absent).items())
         raise EnsembleError(f"no member could forecast ({why})", fix="choose other members")
     used = shares(list(found), {name: wanted[name] for name in found})
-    return _combined(found, used, failed, absent, pooling, variance, tail)
+    walk = _walk_deviation(contexts[next(iter(found))], horizon)
+    return _combined(found, used, failed, absent, walk, pooling, variance, tail)
 
 
 def _combined(
     found: Mapping[str, Forecasts], used: Mapping[str, float], failed: Mapping[str, str],
-    absent: Mapping[str, str], pooling: Pooling, variance: Variance, tail: Tail,
+    absent: Mapping[str, str], walk: Float64, pooling: Pooling, variance: Variance, tail: Tail,
 ) -> Combined:  # fmt: skip
     w = np.array(list(used.values()))
     each = [forecasts.one(0) for forecasts in found.values()]
@@ -174,7 +175,6 @@ def _combined(
     else:
         quantiles = linear_pool([(f.quantiles, f.levels) for f in each], w, levels, tail)
     point = w @ np.stack([f.point for f in each])
-    walk = _walk_deviation(found, each[0].horizon)
     first = each[0]
     return Combined(
         forecast=Forecast(
@@ -204,12 +204,10 @@ def _combined(
     )
 
 
-def _walk_deviation(found: Mapping[str, Forecasts], horizon: int) -> Float64:
-    """Return the spread of naive_last where it is a member, else the mean of the members."""
-    chosen = found.get("naive_last")
-    parts = [chosen] if chosen is not None else list(found.values())
-    spread = np.mean([part.moments[1][0] for part in parts], axis=0)
-    return np.where(spread > 0.0, spread, np.inf)[:horizon]
+def _walk_deviation(context: Float64, horizon: int) -> Float64:
+    """Return the spread of naive_last from the same origin, float64 (H,)."""
+    spread = control("naive_last").forecast(context, horizon).moments[1][0]
+    return np.where(spread > 0.0, spread, np.inf)
 
 
 def disagreement(means: Float64, weights: Float64) -> tuple[Float64, Float64]:

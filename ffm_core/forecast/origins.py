@@ -129,7 +129,7 @@ def rolling_origins(
     for reason, before, after in (
         ("price", unknown[:-1], unknown[1:]),  # the first bar of a context counts as well
         ("hole", holes(bars), holes(bars)),
-        ("roll", _rolls(bars), _rolls(bars)),
+        ("roll", rolls(bars), rolls(bars)),
     ):
         keep = before[at - longest + 1] == after[at + horizon]
         if not keep.all():
@@ -159,7 +159,8 @@ def rolling_origins(
     )
 
 
-def _rolls(bars: Bars) -> Int64:
+def rolls(bars: Bars) -> Int64:
+    """Return how many changes of contract lie up to each bar, shape (T,)."""
     codes = bars.contract_codes
     count = np.zeros(len(bars), dtype=np.int64)
     if codes is not None:

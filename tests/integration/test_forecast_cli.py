@@ -207,6 +207,24 @@ def test_what_cannot_be_done_is_one_clear_line(ffm, data, planted, words, code, 
     assert said in answer.err
 
 
+def test_a_flaw_among_the_bars_is_said(ffm, data, tmp_path):
+    def asked(frame):
+        path = tmp_path / "flawed" / data.name
+        path.parent.mkdir(exist_ok=True)
+        frame.write_parquet(path)
+        words = ("--backbone", "naive_last", "--context", 64, "--accept-quality")
+        return ffm("forecast", "--data", path, *words).out
+
+    frame = pl.read_parquet(data)
+    plain = frame.drop("contract")
+    assert "caution" not in asked(plain)
+    assert "a session or more is missing" in asked(pl.concat([plain[:-80], plain[-30:]]))
+    late = pl.int_range(pl.len()) >= len(frame) - 20
+    rolled = plain.with_columns(pl.when(late).then(pl.lit("SIMA1M2")).otherwise(pl.lit("SIMA1H2"))
+                                .alias("contract"))  # fmt: skip
+    assert "the contract changes" in asked(rolled)
+
+
 def test_a_changed_model_file_is_never_run(ffm, data, planted):
     """A red twin of the stamp: the card's hash is held to the bytes."""
     path = planted / "decoder.onnx"
