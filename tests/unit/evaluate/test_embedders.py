@@ -1,0 +1,255 @@
+"""Embedders in a run: columns, cache, cut-offs, stamp, ablation."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ffm_core.bars.simulate import market
+from ffm_core.embed.cards import Card
+from ffm_core.embed.catalogue import backbones_home
+from ffm_core.embed.cutoff import CutOff, cut_offs
+from ffm_core.embed.stamp import base_name, line_of, stamp_of, unused_checkpoints
+from ffm_core.embed.stats import STATS
+from ffm_core.errors import StrategyError, UnavailableError, UnknownNameError
+from ffm_core.evaluate import evaluate_bars
+from ffm_core.evaluate.embedding import embed_streams
+from ffm_core.evaluate.job import DirectSource, direct_job
+from ffm_core.evaluate.plan import tasks_of
+from ffm_core.evaluate.pool import pool_streams
+from ffm_core.evaluate.progress import Silent
+from ffm_core.evaluate.run import held_back
+from ffm_core.evaluate.streams import prepare_stream
+from ffm_core.features.trivial8 import TRIVIAL8
+from ffm_core.records import Certificate, Verdict
+from ffm_core.report import words
+from ffm_core.runs.config import EvalConfig
+from ffm_core.runs.ledger import Ledger
+from ffm_core.testing.worlds_labeler import LABELER
+
+CONFIG = EvalConfig(
+    strategy="world", features=("stats", "trivial8"), ablate=("stats", "trivial8"), n_seeds=1,
+    permutations=1, random_draws=20, resamples=200, jobs=1,
+)  # fmt: skip
+NOON = 1_709_294_400_000_000  # 2024-03-01T12:00Z
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def bars():
+    return [market("SIMA3", months=12, timeframe="30m")]
+
+
+@pytest.fixture(scope="module")
+def first(bars, home):
+    return evaluate_bars(bars, labeler=LABELER, config=CONFIG, home=home)
+
+
+def test_the_record_says_what_embedded_and_where_it_could_not(first):
+    (stamp,) = first["result"]["embedders"]
+    assert stamp["identity"] == STATS.identity
+    assert (stamp["name"], stamp["state"], stamp["fit_cutoff"]) == ("stats", "frozen", "")
+    assert stamp["bars"] >= stamp["windows"] + sum(stamp["unusable"].values())
+    assert stamp["windows"] > 100
+    (cut,) = first["result"]["cut_offs"]
+    assert (cut["name"], cut["overlaps"], cut["accepted"]) == ("stats", False, False)
+    assert any(line.startswith("stats: frozen") for line in words.embedders(first["result"]))
+
+
+def test_its_windows_and_its_rows_are_part_of_the_certificate(first):
+    subjects = first["result"]["certificate"]["subjects"]
+    assert "embedder stats" in subjects
+    assert any(name.startswith("features windows of 128 bars on ") for name in subjects)
+
+
+def test_a_second_run_embeds_nothing_and_finds_the_same(first, bars, home):
+    made = first["envelope"]["embedded"]["stats"]
+    assert made["computed"] == made["windows"] > 100
+    again = evaluate_bars(bars, labeler=LABELER, config=CONFIG, home=home)
+    assert again["envelope"]["embedded"]["stats"] == {"windows": made["windows"], "computed": 0}
+    assert again["result_hash"] == first["result_hash"]
+
+
+def test_every_ablation_is_a_trial_of_its_own(first, home):
+    assert [item["block"] for item in first["result"]["ablation"]] == ["stats", "trivial8"]
+    trials = Ledger(home).trials()
+    assert [t.opened["extra"].get("without") for t in trials] == [None, "stats", "trivial8"]
+    assert {t.state for t in trials} == {"closed"}
+    assert trials[1].closed["daily_r"] != trials[0].closed["daily_r"]
+    assert first["result"]["trials"]["n"] == 1  # those behind it count for what comes next
+
+
+def test_a_run_without_embedders_has_none_of_it(small_record):
+    assert not {"embedders", "cut_offs"} & set(small_record["result"])
+    assert "embedded" not in small_record["envelope"]
+    assert "accept_overlap" not in small_record["result"]["config"]
+
+
+@pytest.fixture(scope="module")
+def prepared(bars, first, home):
+    """Return parts and the prepared stream; what is proven comes from the cache."""
+    job = direct_job(bars, LABELER, CONFIG, home, None)
+    parts = job.source.open()
+    (task,) = tasks_of(CONFIG, bars, job.source, parts, code_hash=job.code_hash, home=home)
+    return parts, prepare_stream(task), home
+
+
+def test_columns_stand_in_the_order_asked_and_turn_with_the_side(prepared):
+    parts, stream, home = prepared
+    (made,), (block,) = embed_streams(parts, [stream], home, Silent())
+    design = pool_streams([made], LABELER, parts.blocks).design
+    blocks = [name.partition("/")[0] for name in design.names if "/" in name]
+    assert list(dict.fromkeys(b for b in blocks if b != "labeler")) == ["stats", "trivial8"]
+    place = design.names.index
+    side = design.x[:, place("side")]
+    rows = made.features["stats"]
+    names = [column.name for column in (*STATS.columns,)]
+    shown = design.x[:, place("stats/move_20")]
+    usable = np.isfinite(shown)
+    assert (~usable).sum() == np.isnan(rows[:, 0]).sum()
+    assert sum(block.flaws.values()) > 0
+    assert set(np.abs(shown[usable])) == set(np.abs(rows[:, names.index("move_20")][usable]))
+    order = np.argsort(side * shown)[: usable.sum()]
+    assert np.isfinite(design.x[order, place("stats/log_scale")]).all()
+
+
+def test_nothing_is_embedded_once_something_is_broken(prepared):
+    parts, stream, home = prepared
+    broken = Certificate(status="broken", subjects=(), cuts=0, rows_compared=0, detection_bound=1.0)
+    (made,), blocks = embed_streams(parts, [stream], home, Silent(), proven=[broken])
+    assert blocks == ()
+    assert np.isnan(made.features["stats"]).all()
+
+
+def test_names_are_looked_up_among_sets_then_embedders():
+    def opened(name):
+        return DirectSource(labeler=LABELER, features=(name,), exit_name=None).open()
+
+    assert opened("trivial8").embedders == ()
+    assert opened("stats").embedders == (STATS,)
+    with pytest.raises(UnknownNameError) as unknown:
+        opened("stat")
+    assert unknown.value.problem == "there is no feature set or embedder named 'stat'"
+    assert unknown.value.fix == "did you mean 'stats'?"
+    with pytest.raises(UnavailableError) as absent:
+        opened("chronos-bolt-tiny")
+    assert (absent.value.exit_code, absent.value.fix) == (7, "ffm backbone add chronos-bolt-tiny")
+
+
+# --- cut-offs -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cutoff", "released", "overlaps"),
+    [
+        ("", "", False),
+        ("2024-02-29", "2025-01-01", False),  # what is known wins over the release
+        ("2024-03-01", "", True),  # a date stands for all of its bars
+        (None, "2024-02-29", False),
+        (None, "2024-11-27", True),
+        (None, "", True),
+    ],
+)
+def test_a_cut_off_must_precede_the_first_test_bar(cutoff, released, overlaps):
+    found = CutOff(name="m", fit_cutoff=cutoff, released=released)
+    assert found.overlaps(NOON) is overlaps
+
+
+def test_the_reason_says_which_date_counts():
+    known = CutOff(name="m", fit_cutoff="2024-11-27").sentence(NOON)
+    assert known == (
+        "m may have seen the test months: its cut-off is 2024-11-27, and the first test month "
+        "begins on 2024-03-01"
+    )
+    released = CutOff(name="m", fit_cutoff=None, released="2024-11-27").sentence(NOON)
+    assert "its release date, which stands in for an unknown cut-off, is 2024-11-27" in released
+    assert "neither a cut-off nor a release date" in CutOff(name="m", fit_cutoff=None).sentence(0)
+
+
+def test_fitted_feature_sets_are_held_to_the_same():
+    fitted = replace(TRIVIAL8, name="ctx", fit_cutoff="2030-01-01")
+    (found,) = cut_offs([TRIVIAL8, fitted])
+    assert (found.name, found.overlaps(NOON)) == ("ctx", True)
+
+
+def test_a_cut_off_that_is_no_date_is_an_error_of_the_plug_in():
+    with pytest.raises(StrategyError, match="'m' states the cut-off 'soon', which is no ISO date"):
+        CutOff(name="m", fit_cutoff="soon").overlaps(NOON)
+
+
+@pytest.mark.parametrize("decision", ["PASS", "FAIL", "INCONCLUSIVE"])
+def test_an_overlap_leaves_no_certain_verdict(decision):
+    verdict = Verdict(decision=decision, reasons=("because",))
+    held = held_back(verdict, ("m may have seen it",), accepted=False)
+    assert held.decision == "INCONCLUSIVE"
+    assert held.reasons[0] == "m may have seen it"
+    assert "--accept-overlap" in held.reasons[1]
+    assert [(c.name, c.outcome) for c in held.checks] == [("unseen", "inconclusive")]
+    assert held_back(verdict, (), accepted=False) == verdict
+
+
+def test_an_accepted_overlap_is_said_and_qualifies():
+    verdict = Verdict(decision="PASS", reasons=("because",))
+    held = held_back(verdict, ("m may have seen it",), accepted=True)
+    assert held.decision == "PASS"
+    assert held.reasons[0] == "accepted by --accept-overlap: m may have seen it"
+    config = EvalConfig(strategy="x", accept_overlap=True)
+    assert config.overrides() == ("accept_overlap=True",)
+    assert config.identity()["accept_overlap"] is True
+
+
+def test_a_refusal_stays_one():
+    verdict = Verdict(decision="REFUSED", reasons=())
+    assert held_back(verdict, ("m",), accepted=False) == verdict
+
+
+# --- the stamp ----------------------------------------------------------------------------
+
+
+def test_the_stamp_is_loud_and_names_no_machine():
+    stamp = stamp_of(STATS)
+    assert json.loads(json.dumps(stamp)) == stamp
+    line = line_of(stamp)
+    assert line.startswith("embedder stats: FROZEN, 31 columns of 128 bars, numba")
+    for path in ("/home/me/models/mine", "~/mine", "C:\\models\\mine", "file:///x/mine", "./mine"):
+        assert base_name(path) == "mine"
+    assert base_name("amazon/chronos-bolt-tiny") == "amazon/chronos-bolt-tiny"
+
+
+def _checkpoint(name, base):
+    folder = backbones_home() / name
+    folder.mkdir(parents=True)
+    (folder / "encoder.onnx").write_bytes(b"")
+    card = Card(
+        name=name, architecture="chronos-bolt", d_model=8, patch=16, context_length=512, horizon=1,
+        quantiles=(), fit_cutoff="2024-01-01", released="", trained_on="", source="/x/y",
+        base=base, files={"encoder.onnx": "0" * 64},
+    )  # fmt: skip
+    (folder / "card.json").write_bytes(card.to_json())
+
+
+def test_fine_tuned_checkpoints_that_lie_unused_are_named():
+    _checkpoint("mine", base="f" * 64)
+    _checkpoint("plain", base="")
+    lines = unused_checkpoints([STATS], ["ffm68", "stats"])
+    assert lines == ["not used: the fine-tuned mine; --features ffm68,mine selects it"]
+    (backbones_home() / "plain" / "card.json").write_text("{")
+    assert any("is no model card" in line for line in unused_checkpoints([STATS], ["stats"]))
+
+
+def test_a_fine_tuned_embedder_is_stamped_as_such():
+    from ffm_core.embed.catalogue import embedder_of
+
+    _checkpoint("mine", base="f" * 64)
+    stamp = stamp_of(embedder_of("mine:reg"))
+    assert (stamp["state"], stamp["source"], stamp["recipe"]["pool"]) == ("fine-tuned", "y", "reg")
+    line = line_of(stamp)
+    assert "FINE-TUNED, from ffffffffffff" in line
+    assert "cut-off 2024-01-01" in line
