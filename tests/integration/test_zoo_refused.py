@@ -131,17 +131,23 @@ def test_every_faulty_labeler_breaks_the_certificate(fault, tmp_path):
     assert all(fault.name in failure.subject for failure in certificate.failures)
 
 
+@pytest.fixture(scope="module")
+def shared_home(tmp_path_factory) -> Path:
+    """A cache that lasts: the honest labeler is proven once, then each exit policy."""
+    return tmp_path_factory.mktemp("home")
+
+
 @pytest.mark.parametrize("fault", EXITS, ids=lambda fault: fault.name)
-def test_every_faulty_exit_policy_breaks_the_certificate(fault, tmp_path):
-    certificate = _certificate(Direct(policy=fault.make()), tmp_path)
+def test_every_faulty_exit_policy_breaks_the_certificate(fault, shared_home):
+    certificate = _certificate(Direct(policy=fault.make()), shared_home)
     assert certificate.status == "broken"
     assert all(fault.name in failure.subject for failure in certificate.failures)
 
 
-def test_an_honest_strategy_is_certified(tmp_path):
+def test_an_honest_strategy_is_certified(shared_home):
     named = ("trailing-mean", "confirmed-pivot", "expressions")
     chosen = tuple(one.record for one in CLEAN if one.name in named)
-    certificate = _certificate(Direct(feature_sets=chosen), tmp_path)
+    certificate = _certificate(Direct(feature_sets=chosen), shared_home)
     assert certificate.failures == ()
     assert certificate.status == "clean"
 
