@@ -18,7 +18,7 @@ DECLARED = '[instrument.ZZZ]\nlike = "ES"\nname = "A contract of mine"\nfees_per
 
 
 def evaluation(market, *words):
-    return ["supertrend", "--data", market[0], "--data", market[1], *words]
+    return ["supertrend", *(word for path in market for word in ("--data", path)), *words]
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_a_repeat_has_the_same_bytes_and_is_not_counted(new_desk, quiet_market, 
 
 def test_the_same_question_asked_twice_at_once_is_one_trial(new_desk, quiet_market):
     desk = new_desk()
-    words = evaluation(quiet_market, "--learner", "none", "--jobs", "1")
+    words = evaluation(quiet_market[:1], "--learner", "none", "--jobs", "1")
     with ThreadPoolExecutor(2) as threads:
         found = list(threads.map(lambda _: desk.record(*words), range(2)))
     assert found[0]["result_hash"] == found[1]["result_hash"]
@@ -73,7 +73,7 @@ def test_the_same_question_asked_twice_at_once_is_one_trial(new_desk, quiet_mark
 
 def test_two_questions_asked_at_once_are_two_trials(new_desk, quiet_market):
     desk = new_desk()
-    words = evaluation(quiet_market, "--learner", "none", "--jobs", "1", "--seed")
+    words = evaluation(quiet_market[:1], "--learner", "none", "--jobs", "1", "--seed")
     with ThreadPoolExecutor(2) as threads:
         found = list(threads.map(lambda seed: desk.record(*words, str(seed)), (1, 2)))
     assert sorted(record["result"]["trials"]["n"] for record in found) == [1, 2]

@@ -212,8 +212,8 @@ def test_the_same_seed_gives_the_same_certificate(two):
     assert (_labeler(_mean), _labeler(peeks.next_bar)) == two
 
 
-def test_a_declared_history_is_used_and_gives_the_same_answer():
-    windowed, whole = _labeler(_mean, history_bars=60), _labeler(_mean)
+def test_a_declared_history_is_used_and_gives_the_same_answer(two):
+    windowed, (whole, _) = _labeler(_mean, history_bars=60), two
     assert windowed.status == whole.status == "clean"
     assert windowed.cuts == whole.cuts
 
