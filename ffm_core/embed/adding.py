@@ -19,7 +19,7 @@ from ffm_core.embed.cards import Card, read_card
 from ffm_core.embed.catalogue import BOXED, HUB, backbones_home
 from ffm_core.embed.stats import STATS
 from ffm_core.embed.worker import require_torch, run_job
-from ffm_core.errors import ConfigError, ModelError, UnavailableError, UnknownNameError
+from ffm_core.errors import ConfigError, ModelError, UnknownNameError
 from ffm_core.host.discovery import suggest
 from ffm_core.paths import kind_of
 from ffm_core.runs.atomic import atomic_dir
@@ -93,11 +93,6 @@ def _source(asked: str) -> str:
     """Return what ``from_pretrained`` is given; a folder comes before a published name."""
     if kind_of(Path(asked) / "config.json") == "file":
         return str(Path(asked).resolve())
-    if asked == "chronos-2":
-        raise UnavailableError(
-            "architecture chronos-2 is not converted yet",
-            fix=f"add one of {', '.join(name for name in HUB if name != asked)}",
-        )
     if asked in HUB:
         return HUB[asked]
     if kind_of(Path(asked)) or os.sep in asked:

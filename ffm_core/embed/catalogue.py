@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Protocol
 
 from ffm_core.embed.cards import Card, read_card
+from ffm_core.embed.chronos2 import opened
 from ffm_core.embed.openvino_session import OpenvinoModel
 from ffm_core.embed.recipe import BACKENDS, POOLS, Backend, Recipe, parse_variant
-from ffm_core.embed.session import Advance, OnnxModel, pooled
+from ffm_core.embed.session import Advance, pooled
 from ffm_core.embed.worker import TorchModel
 from ffm_core.errors import FFMWarning, ModelError, UnavailableError, UnknownNameError
 from ffm_core.host.discovery import suggest
@@ -93,7 +94,14 @@ def _model(folder: Path, weights: str, backend: Backend) -> Model:
         raise ModelError(f"{folder} was replaced while it was in use", fix="start again")
     if backend == "torch":
         return TorchModel(card)
-    return OpenvinoModel(folder, card) if backend == "openvino-bf16" else OnnxModel(folder, card)
+    if backend == "onnx":
+        return opened(folder, card)
+    if card.architecture != "chronos-bolt":
+        raise UnavailableError(
+            f"backend {backend} runs Chronos-Bolt models, and {card.name} is {card.architecture}",
+            fix="use the onnx backend",
+        )
+    return OpenvinoModel(folder, card)
 
 
 def model_of(name: str) -> Model:

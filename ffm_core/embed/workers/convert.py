@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from ffm_core.embed.cards import Card
+from ffm_core.embed.chronos2 import opened
 from ffm_core.embed.recipe import CONTEXT_BARS
-from ffm_core.embed.session import OnnxModel
 from ffm_core.embed.verification import ROWS, battery, differences, require_close
 from ffm_core.embed.workers.protocol import end_with, failed
 from ffm_core.errors import FFMError
 from ffm_core.runs.atomic import output_error
+
+LONGEST = 2_048  # bars of a window that is verified
 
 
 def convert(job: dict[str, Any]) -> Card:
@@ -56,10 +58,10 @@ def convert(job: dict[str, Any]) -> Card:
     except OSError as error:
         raise output_error(out, error, moved_by="FFM_HOME") from error
     say("verifying", "against torch")
-    model = OnnxModel(out, unverified, threads=job["threads"])
-    usual, longest = min(CONTEXT_BARS, shape.context_length), shape.context_length
+    model = opened(out, unverified, threads=job["threads"])
+    usual, longest = (min(bars, shape.context_length) for bars in (CONTEXT_BARS, LONGEST))
     found = differences(original, model, battery(usual))
-    # The longest context as well: it meets every bucket of distances.
+    # A long context as well: it meets every bucket of distances.
     for what, off in differences(original, model, battery(longest, every=ROWS)).items():
         found[what] = max(found[what], off)
     require_close(name, found)

@@ -11,28 +11,29 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 from safetensors.numpy import load_file
 
 from ffm_core.embed.cards import CARD, DECODER, ENCODER, Card, file_sha256
+from ffm_core.embed.workers.graph_chronos2 import (
+    ARCHITECTURE,
+    Shape2,
+    decoder2,
+    encoder2,
+    shape2_of,
+)  # fmt: skip
+from ffm_core.embed.workers.nodes import FIX, Given, Graph, Weights, found, norm, residual_block
 from ffm_core.errors import ModelError
-from ffm_core.runs.cache import key
 from ffm_core.types import Float32, Int64
 
-Weights: TypeAlias = Mapping[str, Float32]
-Given: TypeAlias = list[tuple[str, list[Any]]]
-
-OPSET = 17
-_IR = 9
-_FIX = "choose a Chronos-Bolt checkpoint as it is published"
+_BOLT = "ChronosBoltModelForForecasting"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +55,15 @@ class Shape:
     start_token: int
     reg_token: int
 
+    architecture = "chronos-bolt"
+
     @property
     def inner(self) -> int:
         """Width of all heads side by side."""
         return self.heads * self.d_kv
 
 
-def shape_of(config: Mapping[str, Any]) -> Shape:
+def shape_of(config: Mapping[str, Any]) -> Shape | Shape2:
     """Read a configuration, and refuse what the graphs do not express.
 
     Raises
@@ -70,10 +73,12 @@ def shape_of(config: Mapping[str, Any]) -> Shape:
     """
     own = config.get("chronos_config")
     if not isinstance(own, Mapping):
-        raise ModelError("the checkpoint's config.json has no chronos_config", fix=_FIX)
-    named = (config.get("architectures") or ["ChronosBoltModelForForecasting"])[0]
-    if named != "ChronosBoltModelForForecasting":
-        raise ModelError(f"architecture {named} is not converted", fix=_FIX)
+        raise ModelError("the checkpoint's config.json has no chronos_config", fix=FIX)
+    named = (config.get("architectures") or [_BOLT])[0]
+    if named == ARCHITECTURE:
+        return shape2_of(config)
+    if named != _BOLT:
+        raise ModelError(f"architecture {named} is not converted", fix=FIX)
     feed = config.get("feed_forward_proj", "relu")
     patch: int = own["input_patch_size"]
     refused = {
@@ -85,9 +90,9 @@ def shape_of(config: Mapping[str, Any]) -> Shape:
         "patches that overlap": own.get("input_patch_stride") != patch,
         "a context that is no multiple of the patch": bool(own.get("context_length", 0) % patch),
     }  # fmt: skip
-    for what, found in refused.items():
-        if found:
-            raise ModelError(f"the checkpoint has {what}, which is not converted", fix=_FIX)
+    for what, wrong in refused.items():
+        if wrong:
+            raise ModelError(f"the checkpoint has {what}, which is not converted", fix=FIX)
     layers = config["num_layers"]
     return Shape(
         d_model=config["d_model"],
@@ -165,7 +170,7 @@ def write_model(
     )  # fmt: skip
 
 
-def write_graphs(out: Path, shape: Shape, weights: Weights, *, float16: bool) -> None:
+def write_graphs(out: Path, shape: Shape | Shape2, weights: Weights, *, float16: bool) -> None:
     """Write ``encoder.onnx`` and ``decoder.onnx`` into a folder."""
     if float16:
         largest = max(float(np.abs(array).max()) for array in weights.values())
@@ -173,15 +178,21 @@ def write_graphs(out: Path, shape: Shape, weights: Weights, *, float16: bool) ->
             raise ModelError(
                 f"a weight of {largest:.3g} does not fit into float16", fix="leave --float16 out"
             )
-    for file, build in ((ENCODER, encoder), (DECODER, decoder)):
-        data = build(shape, weights, float16=float16).SerializeToString(deterministic=True)
-        (out / file).write_bytes(data)
+    if isinstance(shape, Shape2):
+        graphs = (
+            encoder2(shape, weights, float16=float16),
+            decoder2(shape, weights, float16=float16),
+        )
+    else:
+        graphs = encoder(shape, weights, float16=float16), decoder(shape, weights, float16=float16)
+    for file, graph in zip((ENCODER, DECODER), graphs, strict=True):
+        (out / file).write_bytes(graph.SerializeToString(deterministic=True))
 
 
-def write_card(out: Path, shape: Shape, **fields: Any) -> Card:
+def write_card(out: Path, shape: Shape | Shape2, **fields: Any) -> Card:
     """Write ``card.json`` over the model files that lie in a folder."""
     card = Card(
-        architecture="chronos-bolt",
+        architecture=shape.architecture,
         d_model=shape.d_model,
         patch=shape.patch,
         context_length=shape.context_length,
@@ -196,10 +207,10 @@ def write_card(out: Path, shape: Shape, **fields: Any) -> Card:
 
 def encoder(shape: Shape, weights: Weights, *, float16: bool = False) -> onnx.ModelProto:
     """Return the graph from windows to tokens."""
-    g = _Graph(weights, float16)
+    g = Graph(weights, float16)
     cut = g.constant(np.array([0, -1, shape.patch]))
     values, mask = (g.add("Reshape", name, cut) for name in ("values", "mask"))
-    x = _residual_block(g, "input_patch_embedding", g.add("Concat", values, mask, axis=-1))
+    x = residual_block(g, "input_patch_embedding", g.add("Concat", values, mask, axis=-1))
     rows = g.add("Shape", "values", start=0, end=1)
     reg = g.weight("REG", weights["shared.weight"][None, shape.reg_token : shape.reg_token + 1])
     rest = g.constant(np.array([1, shape.d_model]))
@@ -208,29 +219,29 @@ def encoder(shape: Shape, weights: Weights, *, float16: bool = False) -> onnx.Mo
     bias = g.add("Add", _position_bias(g, shape, x), _mask_bias(g, shape))
     for i in range(shape.encoder_layers):
         block = f"encoder.block.{i}.layer"
-        normed = _norm(g, f"{block}.0", x, shape)
+        normed = norm(g, f"{block}.0", x, shape.epsilon)
         x = g.add("Add", x, _self_attention(g, f"{block}.0.SelfAttention", normed, bias, shape))
         x = g.add("Add", x, _feed_forward(g, f"{block}.1", x, shape))
-    _norm(g, "encoder.final", x, shape, out="tokens")
+    norm(g, "encoder.final", x, shape.epsilon, out="tokens")
     given: Given = [("values", ["B", "L"]), ("mask", ["B", "L"])]
     return g.model(given, ("tokens", ["B", "T", shape.d_model]))
 
 
 def decoder(shape: Shape, weights: Weights, *, float16: bool = False) -> onnx.ModelProto:
     """Return the graph from tokens to quantiles: one start token looks at all of them."""
-    g = _Graph(weights, float16)
+    g = Graph(weights, float16)
     start = weights["shared.weight"][shape.start_token : shape.start_token + 1]
     x = g.weight("START", start[None])
     bias = _mask_bias(g, shape)
     for i in range(shape.decoder_layers):
         block = f"decoder.block.{i}.layer"
         # Over a single token attention is certain: what it returns is the value alone.
-        alone = g.linear(f"{block}.0.SelfAttention.v", _norm(g, f"{block}.0", x, shape))
+        alone = g.linear(f"{block}.0.SelfAttention.v", norm(g, f"{block}.0", x, shape.epsilon))
         x = g.add("Add", x, g.linear(f"{block}.0.SelfAttention.o", alone))
-        normed = _norm(g, f"{block}.1", x, shape)
+        normed = norm(g, f"{block}.1", x, shape.epsilon)
         x = g.add("Add", x, _cross_attention(g, f"{block}.1.EncDecAttention", normed, bias, shape))
         x = g.add("Add", x, _feed_forward(g, f"{block}.2", x, shape))
-    x = _residual_block(g, "output_patch_embedding", _norm(g, "decoder.final", x, shape))
+    x = residual_block(g, "output_patch_embedding", norm(g, "decoder.final", x, shape.epsilon))
     levels = len(shape.quantiles)
     g.add("Reshape", x, g.constant(np.array([-1, levels, shape.horizon])), name="quantiles")
     given: Given = [("tokens", ["B", "T", shape.d_model]), ("mask", ["B", "L"])]
@@ -255,92 +266,12 @@ def bucket_table(length: int, buckets: int, distance: int) -> Int64:
     return np.asarray(np.where(offset > 0, half, 0) + np.where(away < exact, away, far))
 
 
-class _Graph:
-    """Nodes and initialisers of one graph, in the order in which they are added."""
-
-    def __init__(self, weights: Weights, float16: bool) -> None:
-        self.weights = weights
-        self.float16 = float16
-        self.nodes: list[onnx.NodeProto] = []
-        self.stored: dict[str, onnx.TensorProto] = {}
-
-    def add(self, op: str, *inputs: str, name: str = "", **attributes: Any) -> str:
-        """Add a node and return the name of its output."""
-        name = name or f"{op}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(op, inputs, [name], name=name, **attributes))
-        return name
-
-    def split(self, x: str, parts: int) -> list[str]:
-        """Cut the last axis into equal parts."""
-        names = [f"Split_{len(self.nodes)}_{k}" for k in range(parts)]
-        self.nodes.append(helper.make_node("Split", [x], names, name=names[0], axis=-1))
-        return names
-
-    def constant(self, array: NDArray[Any]) -> str:
-        """Store an array as it is; equal ones are stored once."""
-        array = np.asarray(array)
-        name = f"constant_{key(array.dtype.str, array.shape, array.tobytes().hex())[:12]}"
-        self.stored.setdefault(name, numpy_helper.from_array(array, name))
-        return name
-
-    def weight(self, name: str, array: Float32) -> str:
-        """Store a weight, in float16 if asked for; what comes back is float32."""
-        kind = np.float16 if self.float16 else np.float32
-        array = np.ascontiguousarray(array, dtype=kind)
-        self.stored[name] = numpy_helper.from_array(array, name)
-        return self.add("Cast", name, to=TensorProto.FLOAT) if self.float16 else name
-
-    def linear(self, names: str | Sequence[str], x: str) -> str:
-        """Multiply by one weight, or by several side by side."""
-        names = [names] if isinstance(names, str) else names
-        arrays = [_found(self.weights, f"{name}.weight").T for name in names]
-        return self.add("MatMul", x, self.weight("+".join(names), np.hstack(arrays)))
-
-    def model(self, given: Given, out: tuple[str, list[Any]]) -> onnx.ModelProto:
-        """Return the whole, checked."""
-        graph = helper.make_graph(
-            self.nodes,
-            "chronos-bolt",
-            [helper.make_tensor_value_info(name, TensorProto.FLOAT, dims) for name, dims in given],
-            [helper.make_tensor_value_info(out[0], TensorProto.FLOAT, out[1])],
-            initializer=list(self.stored.values()),
-        )
-        opsets = [helper.make_opsetid("", OPSET)]
-        return helper.make_model(graph, opset_imports=opsets, ir_version=_IR, producer_name="ffm")
-
-
-def _found(weights: Weights, name: str) -> Float32:
-    if name not in weights:
-        raise ModelError(f"the checkpoint has no weight {name!r}", fix=_FIX)
-    return weights[name]
-
-
-def _norm(g: _Graph, name: str, x: str, shape: Shape, *, out: str = "") -> str:
-    """Divide by the root mean square; spelled so that runtimes know and fuse it."""
-    square = g.add("Pow", x, g.constant(np.array(2.0, dtype=np.float32)))
-    mean = g.add("ReduceMean", square, axes=[-1], keepdims=1)
-    epsilon = g.constant(np.array(shape.epsilon, dtype=np.float32))
-    root = g.add("Sqrt", g.add("Add", mean, epsilon))
-    full = f"{name}_layer_norm" if name.endswith("final") else f"{name}.layer_norm"
-    weight = g.weight(full, _found(g.weights, f"{full}.weight"))
-    return g.add("Mul", g.add("Div", x, root), weight, name=out)
-
-
-def _residual_block(g: _Graph, name: str, x: str) -> str:
-    def layer(part: str, given: str) -> str:
-        bias = g.weight(f"{name}.{part}.bias", _found(g.weights, f"{name}.{part}.bias"))
-        return g.add("Add", g.linear(f"{name}.{part}", given), bias)
-
-    hidden = g.add("Relu", layer("hidden_layer", x))
-    return g.add("Add", layer("output_layer", hidden), layer("residual_layer", x))
-
-
-def _feed_forward(g: _Graph, name: str, x: str, shape: Shape) -> str:
-    hidden = g.add("Relu", g.linear(f"{name}.DenseReluDense.wi", _norm(g, name, x, shape)))
+def _feed_forward(g: Graph, name: str, x: str, shape: Shape) -> str:
+    hidden = g.add("Relu", g.linear(f"{name}.DenseReluDense.wi", norm(g, name, x, shape.epsilon)))
     return g.linear(f"{name}.DenseReluDense.wo", hidden)
 
 
-def _position_bias(g: _Graph, shape: Shape, x: str) -> str:
+def _position_bias(g: Graph, shape: Shape, x: str) -> str:
     """Return the bias of attention by distance, (1, heads, T, T), cut from a fixed table."""
     longest = shape.context_length // shape.patch + 1
     table = bucket_table(longest, shape.buckets, shape.distance).astype(np.uint8)
@@ -349,12 +280,12 @@ def _position_bias(g: _Graph, shape: Shape, x: str) -> str:
     buckets = g.add("Slice", g.constant(table), g.constant(np.array([0, 0])), ends)
     buckets = g.add("Cast", buckets, to=TensorProto.INT32)
     name = "encoder.block.0.layer.0.SelfAttention.relative_attention_bias"
-    learned = g.weight(name, _found(g.weights, f"{name}.weight"))
+    learned = g.weight(name, found(g.weights, f"{name}.weight"))
     bias = g.add("Transpose", g.add("Gather", learned, buckets), perm=[2, 0, 1])
     return g.add("Unsqueeze", bias, g.constant(np.array([0])))
 
 
-def _mask_bias(g: _Graph, shape: Shape) -> str:
+def _mask_bias(g: Graph, shape: Shape) -> str:
     """Return 0 for patches with a bar and for REG, the lowest number elsewhere, (B, 1, 1, T)."""
     bars = g.add("Reshape", "mask", g.constant(np.array([0, 1, 1, -1, shape.patch])))
     seen = g.add("ReduceMax", bars, axes=[-1], keepdims=0)
@@ -365,12 +296,12 @@ def _mask_bias(g: _Graph, shape: Shape) -> str:
     )
 
 
-def _heads(g: _Graph, x: str, shape: Shape, perm: list[int]) -> str:
+def _heads(g: Graph, x: str, shape: Shape, perm: list[int]) -> str:
     apart = g.add("Reshape", x, g.constant(np.array([0, 0, shape.heads, shape.d_kv])))
     return g.add("Transpose", apart, perm=perm)
 
 
-def _attend(g: _Graph, q: str, k: str, v: str, bias: str, shape: Shape) -> str:
+def _attend(g: Graph, q: str, k: str, v: str, bias: str, shape: Shape) -> str:
     """Attend with q and v (B, heads, T, d_kv) and k (B, heads, d_kv, T); not scaled, as in T5."""
     scores = g.add("Add", g.add("MatMul", q, k), bias)
     mixed = g.add("MatMul", g.add("Softmax", scores, axis=-1), v)
@@ -378,14 +309,14 @@ def _attend(g: _Graph, q: str, k: str, v: str, bias: str, shape: Shape) -> str:
     return g.add("Reshape", back, g.constant(np.array([0, 0, shape.inner])))
 
 
-def _self_attention(g: _Graph, name: str, x: str, bias: str, shape: Shape) -> str:
+def _self_attention(g: Graph, name: str, x: str, bias: str, shape: Shape) -> str:
     q, k, v = g.split(g.linear([f"{name}.{part}" for part in "qkv"], x), 3)
     q, v = (_heads(g, part, shape, [0, 2, 1, 3]) for part in (q, v))
     found = _attend(g, q, _heads(g, k, shape, [0, 2, 3, 1]), v, bias, shape)
     return g.linear(f"{name}.o", found)
 
 
-def _cross_attention(g: _Graph, name: str, x: str, bias: str, shape: Shape) -> str:
+def _cross_attention(g: Graph, name: str, x: str, bias: str, shape: Shape) -> str:
     k, v = g.split(g.linear([f"{name}.{part}" for part in "kv"], "tokens"), 2)
     q = _heads(g, g.linear(f"{name}.q", x), shape, [0, 2, 1, 3])
     k, v = _heads(g, k, shape, [0, 2, 3, 1]), _heads(g, v, shape, [0, 2, 1, 3])

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from chronos import BaseChronosPipeline, ChronosBoltPipeline
+from chronos import BaseChronosPipeline, Chronos2Pipeline, ChronosBoltPipeline
 from transformers.utils import cached_file
 from transformers.utils import logging as transformers_logging
 
 from ffm_core.embed.verification import checkpoint_sha256
+from ffm_core.embed.workers.graph_chronos2 import HORIZON
 from ffm_core.errors import ModelError, UnavailableError
 from ffm_core.types import Float32
+
+_Answer: TypeAlias = tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor], torch.Tensor]
 
 transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
 
 
 class Reference:
-    """A Chronos-Bolt pipeline on the CPU in float32.
+    """A Chronos-Bolt or Chronos-2 pipeline on the CPU in float32.
 
     Parameters
     ----------
@@ -44,13 +47,14 @@ class Reference:
             )
         except Exception as error:
             raise _unusable(source, error) from error
-        if not isinstance(pipeline, ChronosBoltPipeline):
+        if not isinstance(pipeline, ChronosBoltPipeline | Chronos2Pipeline):
             raise ModelError(
                 f"architecture {type(pipeline).__name__.removesuffix('Pipeline')} is not "
                 f"converted yet, found in {source}",
-                fix="choose a Chronos-Bolt checkpoint",
+                fix="choose a Chronos-Bolt or Chronos-2 checkpoint",
             )
-        self.pipeline = pipeline
+        self.pipeline: Any = pipeline
+        self._answer = _bolt if isinstance(pipeline, ChronosBoltPipeline) else _chronos2
         self.model: Any = pipeline.model.eval()
         if rounded:
             with torch.no_grad():
@@ -70,8 +74,8 @@ class Reference:
 
     def tokens(self, values: Float32) -> Float32:
         """Return what ``pipeline.embed`` does, float32 (N, P + 1, d_model)."""
-        found, _ = self.pipeline.embed(torch.from_numpy(values))
-        return np.ascontiguousarray(found.numpy())
+        tokens, _, _ = self._answer(self.pipeline, torch.from_numpy(values))
+        return np.ascontiguousarray(tokens.numpy())
 
     def quantiles(self, values: Float32) -> Float32:
         """Return what ``pipeline.predict`` does, float32 (N, levels, horizon).
@@ -80,9 +84,31 @@ class Reference:
         zeros comes back divided by its floor; that is undone here.
         """
         given = torch.from_numpy(values)
-        _, (loc, scale) = self.pipeline.embed(given)
-        found = self.pipeline.predict(given)
+        _, (loc, scale), found = self._answer(self.pipeline, given, forecast=True)
         return np.ascontiguousarray(((found - loc[:, None, None]) / scale[:, None, None]).numpy())
+
+
+def _bolt(pipeline: Any, given: torch.Tensor, *, forecast: bool = False) -> _Answer:
+    tokens, norm = pipeline.embed(given)
+    return tokens, norm, pipeline.predict(given) if forecast else tokens
+
+
+def _chronos2(pipeline: Any, given: torch.Tensor, *, forecast: bool = False) -> _Answer:
+    """Ask window by window: in company, patches without a bar answer from their neighbours.
+
+    The last token, a patch to be forecast, is left out: before it stands the one for the
+    whole window.
+    """
+    alone = given[:, None, :]
+    tokens, norms = pipeline.embed(alone, batch_size=1)
+    loc, scale = (torch.cat([norm[k].reshape(1) for norm in norms]) for k in (0, 1))
+    found = torch.cat(tokens)[:, :-1]
+    if not forecast:
+        return found, (loc, scale), found
+    patch = pipeline.model.chronos_config.output_patch_size
+    bars = min(HORIZON // patch * patch, pipeline.model_prediction_length)
+    ahead = pipeline.predict(alone, prediction_length=bars, batch_size=1)
+    return found, (loc, scale), torch.cat(ahead)
 
 
 def _unusable(source: str, error: Exception) -> Exception:

@@ -17,6 +17,7 @@ import pytest
 from ffm_core.bars.readers import load
 from ffm_core.bars.simulate import market
 from ffm_core.bars.table import Bars
+from ffm_core.embed.chronos2 import opened
 from ffm_core.embed.session import OnnxModel
 from ffm_core.embed.verification import normalised
 from ffm_core.embed.windows import windows_at
@@ -100,9 +101,9 @@ def originals(bars: Bars, tmp_path_factory: pytest.TempPathFactory) -> Originals
 
 @pytest.fixture(scope="session")
 def converted(originals: Originals, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Convert both checkpoints; return the model folders by name."""
+    """Convert the checkpoints; return the model folders by name."""
     folders = {}
-    for name in ("tiny", "small"):
+    for name in ("tiny", "small", "chronos-2"):
         folders[name] = tmp_path_factory.mktemp(f"model-{name}")
         write_model(
             originals.folder / name, folders[name], name=name, fit_cutoff=None,
@@ -117,6 +118,6 @@ def model(converted: dict[str, Path]) -> Any:
     from ffm_core.embed.cards import read_card
 
     def make(name: str, **how: Any) -> OnnxModel:
-        return OnnxModel(converted[name], read_card(converted[name]), **how)
+        return opened(converted[name], read_card(converted[name]), **how)
 
     return make

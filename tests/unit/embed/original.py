@@ -17,6 +17,8 @@ import numpy as np
 os.environ |= {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 
 import torch
+from chronos.chronos2.config import Chronos2CoreConfig
+from chronos.chronos2.model import Chronos2Model
 from chronos.chronos_bolt import ChronosBoltModelForForecasting
 from transformers import T5Config
 
@@ -47,14 +49,32 @@ def checkpoint(folder: Path, shape: dict[str, int], context: int, **other: objec
         "input_patch_stride": 16, "quantiles": [k / 10 for k in range(1, 10)],
         "use_reg_token": True,
     }  # fmt: skip
-    model = ChronosBoltModelForForecasting(config)
+    write(ChronosBoltModelForForecasting(config), folder)
+
+
+def checkpoint2(folder: Path) -> None:
+    """Write random weights in the layout in which Chronos-2 is published."""
+    torch.manual_seed(8)
+    config = Chronos2CoreConfig(d_model=64, d_kv=16, d_ff=128, num_layers=2, num_heads=4)
+    config.chronos_pipeline_class = "Chronos2Pipeline"
+    config.chronos_config = {
+        "context_length": 256, "output_patch_size": 16, "input_patch_size": 16,
+        "input_patch_stride": 16, "quantiles": [k / 20 for k in range(1, 20)],
+        "use_reg_token": True, "use_arcsinh": True, "max_output_patches": 8,
+        "time_encoding_scale": 512,
+    }  # fmt: skip
+    write(Chronos2Model(config), folder)
+
+
+def write(model: torch.nn.Module, folder: Path) -> None:
+    """Draw the weights and write the checkpoint."""
     with torch.no_grad():
         for name, weight in model.named_parameters():
-            weight.copy_(drawn(name, weight, config))
+            weight.copy_(drawn(name, weight, model.config.d_kv))
     model.save_pretrained(folder)
 
 
-def drawn(name: str, weight: torch.Tensor, config: T5Config) -> torch.Tensor:
+def drawn(name: str, weight: torch.Tensor, d_kv: int) -> torch.Tensor:
     """Return a random weight of a size that training leaves, so that answers are near 1.
 
     Norms of 1 and biases of 0, as models begin with, would hide their absence.
@@ -64,7 +84,7 @@ def drawn(name: str, weight: torch.Tensor, config: T5Config) -> torch.Tensor:
         return 0.1 * noise + (1.0 if "norm" in name else 0.0)
     if name == "shared.weight" or "relative_attention_bias" in name:
         return noise
-    fan_in = weight.shape[1] * (config.d_kv if name.endswith(".q.weight") else 1)
+    fan_in = weight.shape[1] * (d_kv if name.endswith(".q.weight") else 1)
     return noise * fan_in**-0.5
 
 
@@ -86,8 +106,10 @@ def main(folder: Path) -> None:
     torch.set_num_threads(1)
     windows = dict(np.load(folder / "windows.npz"))
     answers, told = {}, {}
+    checkpoint2(folder / "chronos-2")
     for name, shape in SHAPES.items():
         checkpoint(folder / name, shape, 2048 if name == "tiny" else 256)
+    for name in (*SHAPES, "chronos-2"):
         original = Reference(str(folder / name))
         for kind, values in windows.items():
             answers[f"{name}/{kind}/tokens"] = original.tokens(values)
@@ -95,6 +117,7 @@ def main(folder: Path) -> None:
     checkpoint(folder / "gated", SHAPES["small"], 256, feed_forward_proj="gated-gelu")
     small = str(folder / "small")
     told["small"] = attempt(folder, small, "small")
+    told["chronos-2"] = attempt(folder, str(folder / "chronos-2"), "chronos-2", float16=True)
     told["half"] = attempt(folder, small, "half", float16=True)
     told["gated"] = attempt(folder, str(folder / "gated"), "gated")
     told["hub"] = attempt(folder, "amazon/chronos-bolt-tiny", "hub")

@@ -39,7 +39,6 @@ def checkpoint(folder: Path, **provenance: object) -> Path:
         ("chronos-bolt-tinny", UnknownNameError, "did you mean 'chronos-bolt-tiny'"),
         ("nothing-like-it", UnknownNameError, "published backbones: chronos-2, chronos-bolt-base"),
         ("./nowhere", ModelError, "./nowhere is no folder with a checkpoint"),
-        ("chronos-2", UnavailableError, "architecture chronos-2 is not converted yet"),
     ],
 )
 def test_what_cannot_be_added_is_said_at_once(source, kind, words):
@@ -273,6 +272,14 @@ def test_backends_have_identities_of_their_own():
     }
     assert len(identities) == 5
     assert parse_variant("mean-bare").identity("x") == parse_variant("").identity("x")
+
+
+def test_bfloat16_is_for_chronos_bolt(originals):
+    backbones_home().mkdir(parents=True)
+    (backbones_home() / "two").symlink_to(originals.folder / "model-chronos-2")
+    assert model_of("two").tokens(originals.windows["quiet"]).shape == (6, 9, 64)
+    with pytest.raises(UnavailableError, match="runs Chronos-Bolt models, and chronos-2 is"):
+        model_of("two:openvino-bf16")
 
 
 def test_bfloat16_is_close_and_the_same_in_any_company(originals):

@@ -21,7 +21,7 @@ from ffm_core.errors import ModelError
 KINDS = ("normal", "constant", "quiet", "trending", "NaN-leading")
 
 
-@pytest.mark.parametrize("name", ["small", "tiny"])
+@pytest.mark.parametrize("name", ["small", "tiny", "chronos-2"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_agrees_with_torch(originals, model, name, kind):
     ours, values = model(name), originals.windows[kind]
@@ -32,7 +32,7 @@ def test_agrees_with_torch(originals, model, name, kind):
     for pool in ("mean", "reg", "meanreg", "last2"):
         assert np.abs(pooled(tokens, pool) - pooled(theirs, pool)).max() <= 1e-5
     quantiles = originals.said(name, kind, "quantiles")
-    assert quantiles.shape == (len(values), 9, 64)
+    assert quantiles.shape == (len(values), len(ours.card.quantiles), 64)
     assert np.abs(ours.quantiles(values) - quantiles).max() <= 1e-4
 
 
@@ -71,6 +71,17 @@ def test_the_full_size_is_the_same_bytes_in_any_company(bars, model):
     assert other.tokens(values[shuffled]).tobytes() == tokens[shuffled].tobytes()
     assert ours.tokens(values[70:71]).tobytes() == tokens[70:71].tobytes()
     assert other.quantiles(values[5:6]).tobytes() == quantiles[5:6].tobytes()
+
+
+def test_chronos_2_answers_for_a_window_alone(originals, model):
+    ours, other = model("chronos-2", threads=1), model("chronos-2", threads=2)
+    values = np.vstack([originals.windows[kind] for kind in KINDS])
+    tokens, quantiles = ours.tokens(values), ours.quantiles(values)
+    assert other.tokens(values[3:4]).tobytes() == tokens[3:4].tobytes()
+    assert other.quantiles(values[-1:]).tobytes() == quantiles[-1:].tobytes()
+    card = read_card(originals.folder / "model-chronos-2")
+    assert card.architecture == "chronos-2"
+    assert card.checks["embedding"] <= 1e-5  # in float16, against torch rounded as it is
 
 
 def test_shorter_and_longer_windows(model):
@@ -170,7 +181,8 @@ def test_what_no_published_model_has_is_refused_by_name(originals):
         ({"chronos_config": {**own, "use_reg_token": False}}, "use_reg_token false"),
         ({"chronos_config": {**own, "input_patch_stride": 8}}, "patches that overlap"),
         ({"dense_act_fn": "gelu_new"}, "dense_act_fn 'gelu_new'"),
-        ({"architectures": ["Chronos2Model"]}, "Chronos2Model is not converted"),
+        ({"architectures": ["ChronosModel"]}, "ChronosModel is not converted"),
+        ({"architectures": ["Chronos2Model"]}, "output patches of another size"),
         ({"chronos_config": None}, "no chronos_config"),
     ):
         with pytest.raises(ModelError, match=words):
