@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -31,3 +32,10 @@ def small_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def small_record(small_bars: list[Bars], small_home: Path) -> dict[str, Any]:
     return evaluate_bars(small_bars, labeler=LABELER, config=SMALL, home=small_home)
+
+
+@pytest.fixture
+def proven_home(small_record: dict[str, Any], small_home: Path, tmp_path: Path) -> Path:
+    """A home with an empty ledger, and with what was proven and fitted for the small record."""
+    shutil.copytree(small_home / "cache", tmp_path / "home" / "cache")
+    return tmp_path / "home"

@@ -73,15 +73,15 @@ def test_again_and_with_two_jobs_gives_the_same_bytes_and_one_trial(
     assert sum(report.trials.values()) == 1
 
 
-def test_another_seed_is_another_trial(small_bars: list[Bars], tmp_path: Path) -> None:
-    first = judge(small_bars, tmp_path, learner="none")
-    second = judge(small_bars, tmp_path, learner="none", seed=1)
+def test_another_seed_is_another_trial(small_bars: list[Bars], proven_home: Path) -> None:
+    first = judge(small_bars, proven_home, learner="none")
+    second = judge(small_bars, proven_home, learner="none", seed=1)
     assert first["result"]["trials"]["n"] == 1
     assert second["result"]["trials"]["n"] == 2
 
 
-def test_trigger_claim_takes_every_decision(small_bars: list[Bars], tmp_path: Path) -> None:
-    result = judge(small_bars, tmp_path, learner="none")["result"]
+def test_trigger_claim_takes_every_decision(small_bars: list[Bars], proven_home: Path) -> None:
+    result = judge(small_bars, proven_home, learner="none")["result"]
     assert result["prereg"]["claim"] == "trigger"
     assert result["arms"]["REAL"] == result["arms"]["NAIVE"]
     assert {check["name"] for check in result["checks"]} >= {"entry", "profit", "deflated"}
@@ -90,17 +90,17 @@ def test_trigger_claim_takes_every_decision(small_bars: list[Bars], tmp_path: Pa
 
 @pytest.mark.parametrize("policy", ["dynamic_target", "atr_trail"])
 def test_other_exits_change_results_but_not_labels(
-    policy: str, small_bars: list[Bars], tmp_path: Path, small_record: dict[str, Any]
+    policy: str, small_bars: list[Bars], proven_home: Path, small_record: dict[str, Any]
 ) -> None:
-    result = judge(small_bars, tmp_path, exit=policy)["result"]
+    result = judge(small_bars, proven_home, exit=policy)["result"]
     assert result["strategy"]["exit"]["name"] == policy
     assert result["arms"]["NAIVE"]["mean_r"] != small_record["result"]["arms"]["NAIVE"]["mean_r"]
     same = [item["n_train"] for item in small_record["result"]["folds"]["items"]]
     assert [item["n_train"] for item in result["folds"]["items"]] == same
 
 
-def test_classic_checks_get_what_they_need(small_bars: list[Bars], tmp_path: Path) -> None:
-    result = judge(small_bars, tmp_path, checks="classic")["result"]
+def test_classic_checks_get_what_they_need(small_bars: list[Bars], proven_home: Path) -> None:
+    result = judge(small_bars, proven_home, checks="classic")["result"]
     outcomes = {check["name"]: check["outcome"] for check in result["checks"]}
     assert outcomes["classic-threshold"] in ("pass", "fail")
     assert outcomes["classic-risk"] in ("pass", "fail")
@@ -108,8 +108,8 @@ def test_classic_checks_get_what_they_need(small_bars: list[Bars], tmp_path: Pat
     assert "checks=classic" in result["verdict"]["qualifier"]
 
 
-def test_one_trade_per_stream_never_overlaps(small_bars: list[Bars], tmp_path: Path) -> None:
-    result = judge(small_bars, tmp_path, learner="none", overlap="one_per_stream")["result"]
+def test_one_trade_per_stream_never_overlaps(small_bars: list[Bars], proven_home: Path) -> None:
+    result = judge(small_bars, proven_home, learner="none", overlap="one_per_stream")["result"]
     assert result["decisions"]["overlap_share"] == 0.0
     assert result["arms"]["NAIVE"]["n_trades"] > 0
 
@@ -142,12 +142,12 @@ def test_strategy_without_decisions_is_an_error(small_bars: list[Bars], tmp_path
 
 
 def test_dry_run_reads_no_outcome_and_writes_no_ledger(
-    small_bars: list[Bars], tmp_path: Path
+    small_bars: list[Bars], proven_home: Path
 ) -> None:
-    job = direct_job(small_bars, LABELER, EvalConfig(**SMALL), tmp_path, None)
+    job = direct_job(small_bars, LABELER, EvalConfig(**SMALL), proven_home, None)
     found = dry_run(job, Silent())
     assert found["smallest_edge_r"]["independent"] > 0
-    assert not (tmp_path / "ledger.sqlite3").exists()
+    assert not (proven_home / "ledger.sqlite3").exists()
     assert "r_net" not in str(found)
 
 
@@ -198,20 +198,20 @@ def test_work_that_comes_to_nothing_costs_no_seal(small_bars: list[Bars], tmp_pa
 
 
 def test_an_unsealing_that_comes_to_nothing_opens_nothing(
-    small_bars: list[Bars], tmp_path: Path
+    small_bars: list[Bars], proven_home: Path
 ) -> None:
-    judge(small_bars, tmp_path, learner="none")
+    judge(small_bars, proven_home, learner="none")
     leaking = dataclasses.replace(LABELER, name="leaking", decide=_decide_late)
     config = EvalConfig(**SMALL, learner="none", unseal=True)
-    record = evaluate_bars(small_bars, labeler=leaking, config=config, home=tmp_path)
+    record = evaluate_bars(small_bars, labeler=leaking, config=config, home=proven_home)
     assert record["result"]["verdict"]["decision"] == "REFUSED"
     assert not record["result"]["folds"]["seal"]["opened"]
     with pytest.raises(SampleError):
-        judge(small_bars, tmp_path, learner="none", unseal=True, train_months=24)
-    assert "unsealed" not in [event.kind for event in Ledger(tmp_path).events()]
-    opened = judge(small_bars, tmp_path, learner="none", unseal=True)
+        judge(small_bars, proven_home, learner="none", unseal=True, train_months=24)
+    assert "unsealed" not in [event.kind for event in Ledger(proven_home).events()]
+    opened = judge(small_bars, proven_home, learner="none", unseal=True)
     assert opened["result"]["folds"]["seal"]["opened"]
-    assert "unsealed" in [event.kind for event in Ledger(tmp_path).events()]
+    assert "unsealed" in [event.kind for event in Ledger(proven_home).events()]
 
 
 def _decide_late(bars: Bars, params: dict[str, Any]) -> Decisions:
@@ -225,9 +225,11 @@ def _decide_late(bars: Bars, params: dict[str, Any]) -> Decisions:
 
 
 def test_sealed_decisions_show_nothing_of_what_became_of_them(
-    small_bars: list[Bars], tmp_path: Path
+    small_bars: list[Bars], proven_home: Path
 ) -> None:
-    job = direct_job(small_bars, LABELER, EvalConfig(**SMALL | {"learner": "none"}), tmp_path, None)
+    job = direct_job(
+        small_bars, LABELER, EvalConfig(**SMALL | {"learner": "none"}), proven_home, None
+    )
     table = evaluate(job).decisions
     sealed = table.filter(pl.col("sealed"))
     assert len(sealed) > 100
