@@ -179,6 +179,7 @@ class TorchModel:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._said: Any = None
+        self._owner = 0  # the process that started it
         self._stop: Callable[[], object] = lambda: None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -225,7 +226,8 @@ class TorchModel:
         return out
 
     def _batch(self, ask: str, part: Float32) -> Float32:
-        process = self._process or self._begin()
+        mine = self._process if os.getpid() == self._owner else None
+        process = mine or self._begin()
         header = {"ask": ask, "rows": len(part), "context": part.shape[1]}
         body = np.ascontiguousarray(part, dtype="<f4").tobytes()
         message, answer = self._exchange(process, header, body, self.batch_seconds)
@@ -237,7 +239,7 @@ class TorchModel:
         require_torch("the torch backend")
         self._said = TemporaryFile()  # noqa: SIM115  # it lives as long as the process
         process = start(_SERVE, str(os.getpid()), threads=self._threads, said=self._said)
-        self._stop = weakref.finalize(self, _end, process, self._said)
+        self._stop = weakref.finalize(self, _end, process, self._said, os.getpid())
         job = {
             "checkpoint": str(checkpoint), "threads": self._threads,
             "rounded": self.card.facts.get("stored") == "float16",
@@ -247,7 +249,7 @@ class TorchModel:
         if (self.hello["protocol"], self.hello["weights"]) != expected:
             self.close()
             raise _other_weights(self.card, checkpoint)
-        self._process = process
+        self._process, self._owner = process, os.getpid()
         return process
 
     def _exchange(
@@ -291,9 +293,10 @@ def _ask(
     return receive(source)
 
 
-def _end(process: subprocess.Popen[bytes], said: Any) -> None:
-    stop(process)
-    said.close()
+def _end(process: subprocess.Popen[bytes], said: Any, owner: int) -> None:
+    if os.getpid() == owner:  # a fork holds the same process, which is not its own to end
+        stop(process)
+        said.close()
 
 
 def _end_late(process: subprocess.Popen[bytes], late: threading.Event) -> None:
