@@ -95,7 +95,8 @@ def training_bars(what: str, *, quiet: bool = False) -> Iterator[Callable[[dict[
         TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn(),
         TextColumn("{task.fields[told]}"), TimeElapsedColumn(), TimeRemainingColumn(compact=True),
     )  # fmt: skip
-    with Progress(*shown, console=console(quiet=quiet), refresh_per_second=2) as bars:
+    where = console(quiet=quiet)
+    with Progress(*shown, console=where, refresh_per_second=2, transient=True) as bars:
         task = bars.add_task(what, total=None, told="")
 
         def hear(message: dict[str, Any]) -> None:
