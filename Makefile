@@ -34,7 +34,7 @@ demo-planted: venv  ## judge a rule on a simulated market with a planted edge: a
 	$(BIN)/ffm eval examples/planted_edge.py --data $(RUNS)/planted-bars --out $(RUNS)
 
 test: venv  ## run every test
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: venv  ## style and formatting
 	$(BIN)/ruff check .

@@ -36,3 +36,21 @@ def data_dir() -> Path:
 def repository() -> Path:
     """Return the root of the checkout."""
     return REPOSITORY
+
+
+# Files that take longest, the longest first. Side by side they are begun in this order, so
+# that no worker sits alone with one of them at the end.
+_LONG = (
+    "test_samples", "test_ruler_worlds", "test_eval_kill", "test_zoo_refused", "test_falsify",
+    "test_pipeline", "test_eval_determinism", "test_plugins_private", "test_eval_plugins",
+    "test_report_browser", "test_kit", "test_worker", "test_eval_exit_codes", "test_feature_kit",
+    "test_kill_matrix", "test_outputs", "test_ablation", "test_real_files", "test_qe150",
+    "test_random_features", "test_run_record", "test_worlds",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the long files first when several workers share the files."""
+    if hasattr(config, "workerinput"):
+        place = {name: at for at, name in enumerate(_LONG)}
+        items.sort(key=lambda item: place.get(item.path.stem, len(_LONG)))  # keeps files whole
