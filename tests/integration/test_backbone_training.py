@@ -59,11 +59,6 @@ clip_target = 20.0
 hint_weight = 0.5
 checkpoint_every = 2
 """
-LAUNCH = """
-from ffm_core.cli._shell import LazyGroup
-LazyGroup(name="ffm", table={"pretrain": ("ffm_core.cli.backbone_pretrain:command", ""),
- "finetune": ("ffm_core.cli.backbone_finetune:command", "")}).main()
-"""
 STEPS = Path(__file__).with_name("backbone_training_steps.py")
 
 
@@ -79,7 +74,7 @@ def worker_of(parent: int) -> int:
 
 def command(*words: str | Path, home: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", LAUNCH, *map(str, words)],
+        [sys.executable, "-m", "ffm_core", "backbone", *map(str, words)],
         env={**os.environ, "FFM_HOME": str(home)}, text=True, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
     )  # fmt: skip
