@@ -1,9 +1,9 @@
 """Turning what a head says into numbers that mean what they say.
 
 A map is fitted on a later slice than the head itself. Probabilities go through a line on
-their log-odds (Platt) or a staircase (isotonic), whichever does better on the later half
-of the slice; values go through a line, and get a band that held the middle 80 % of what
-followed similar values.
+their log-odds (Platt) or, with rows enough, a staircase (isotonic), whichever does better
+on the later half of the slice; values go through a line, and get a band that held the
+middle 80 % of what followed similar values.
 
 Sources: Platt (1999), Probabilistic Outputs for Support Vector Machines; Zadrozny and
 Elkan (2002), Transforming Classifier Scores into Accurate Multiclass Probability Estimates.
@@ -23,6 +23,7 @@ from ffm_core.types import Float64
 BAND_SHARE = 0.8
 _BAND_BINS = 5
 _CLIP = 1e-6
+_MIN_STAIRS = 1_000  # rows below which a staircase fits noise
 _MIN_ROWS = 50  # below this a map is the base rate or the identity, not a fit
 _STEPS = 60
 
@@ -118,6 +119,8 @@ def fit_probability(said: Float64, label: Float64) -> Map:
     if len(label) < _MIN_ROWS or len(np.unique(label)) < 2 or np.ptp(said) < 1e-12:
         base = float((label.sum() + 1.0) / (len(label) + 2.0))
         return Map(kind="platt", slope=0.0, intercept=math.log(base / (1.0 - base)))
+    if len(label) < _MIN_STAIRS:
+        return fit_platt(said, label)
     half = len(label) // 2
     tried = []
     for fit in (fit_platt, fit_isotonic):

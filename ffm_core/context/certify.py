@@ -42,7 +42,10 @@ SLOPES = (0.8, 1.25)
 BINS = 10
 MIN_ROWS = 100
 ALL = "all"
-_NAMES = ("HEAD", "SCOPE", "ROWS", "DAYS", "SCORE", "95 %", "PERSIST", "ECE", "SLOPE",
+_FIGURES = ("head", "measure", "scope", "n", "n_days", "persistence", "ece", "ece_by_chance",
+            "slope", "intercept", "brier", "coverage", "monotone", "emitted", "calibrated",
+            "verdict")  # fmt: skip
+_NAMES = ("HEAD", "SCOPE", "ROWS", "DAYS", "SCORE", "95 %", "PERSIST", "ECE", "BY CHANCE", "SLOPE",
           "80 % BAND", "")  # fmt: skip
 
 
@@ -86,6 +89,8 @@ class Finding:
     ``coverage`` is the share of values inside the 80 % interval, NaN for classes;
     ``brier`` the mean squared error; ``monotone`` the correlation of the deciles'
     number with what was seen in them; ``persistence`` the score of the present alone.
+    ``ece_by_chance`` is the error that a perfect head would show with so many rows that
+    overlap as these do: where it is not well below 0.03, only more rows can say the word.
     """
 
     head: str
@@ -97,6 +102,7 @@ class Finding:
     score: Score
     persistence: float
     ece: float
+    ece_by_chance: float
     slope: float
     intercept: float
     brier: float
@@ -125,9 +131,7 @@ class Finding:
 
     def record(self) -> dict[str, Any]:
         """Return the entry in a JSON document."""
-        found = {name: getattr(self, name) for name in (
-            "head", "measure", "scope", "n", "n_days", "persistence", "ece", "slope", "intercept",
-            "brier", "coverage", "monotone", "emitted", "calibrated", "verdict")}  # fmt: skip
+        found = {name: getattr(self, name) for name in _FIGURES}
         return {
             **found, "effective_n": round(self.effective, 1), "score": self.score.record(),
             "deciles": [asdict(one) for one in self.deciles],
@@ -280,6 +284,7 @@ def _finding(
         ),
         persistence=score_of(head.kind, np.where(np.isfinite(last), last, usual), value),
         ece=sum(one.n * abs(one.said - one.seen) for one in tenths) / len(value),
+        ece_by_chance=_by_chance(said, value, rows.effective(head.name, at)),
         slope=line[0], intercept=line[1], brier=float(np.mean((said - value) ** 2)),
         coverage=coverage, monotone=pearson(order, np.array([one.seen for one in tenths])),
         deciles=tenths, emitted=head.emitted,
@@ -295,6 +300,19 @@ def deciles(said: Float64, value: Float64) -> tuple[Decile, ...]:
     )
 
 
+def _by_chance(said: Float64, value: Float64, effective: float) -> float:
+    """Return the calibration error that a perfect head would be expected to show.
+
+    A mean of ``n`` values of variance ``v`` misses by √(2 v / π n) in the mean; overlap
+    leaves ``effective`` of the rows.
+    """
+    order = np.argsort(said, kind="stable")
+    groups = [value[rows] for rows in np.array_split(order, min(BINS, len(order)))]
+    share = max(effective, 1.0) / len(value)
+    off = [math.sqrt(2.0 * float(g.var()) / (math.pi * len(g) * share)) for g in groups]
+    return float(np.average(off, weights=[len(g) for g in groups]))
+
+
 def certificate_lines(found: Certificate) -> list[tuple[str, ...]]:
     """Return a table: a line of names, then a line per head and scope."""
     rows: list[tuple[str, ...]] = [_NAMES]
@@ -306,7 +324,7 @@ def certificate_lines(found: Certificate) -> list[tuple[str, ...]]:
                 PREFIX + one.head if one.scope == ALL else "",
                 one.scope, f"{one.n:,}", str(one.n_days), f"{one.measure} {one.score.value:.3f}",
                 f"{one.score.low:.3f}…{one.score.high:.3f}", f"{one.persistence:.3f}",
-                f"{one.ece:.3f}", slope, held,
+                f"{one.ece:.3f}", f"{one.ece_by_chance:.3f}", slope, held,
                 one.verdict + ("" if one.emitted else "; not emitted"),
             )
         )  # fmt: skip

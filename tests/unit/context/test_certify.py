@@ -84,6 +84,18 @@ def test_deciles_by_hand():
     assert [one.n for one in many] == [room.MIN_ROWS // 10] * 10
 
 
+def test_a_perfect_head_shows_the_error_that_chance_gives():
+    rng, found = np.random.default_rng(0), []
+    for _ in range(40):
+        said = rng.random(600)
+        value = (rng.random(600) < said).astype(float)
+        ece = sum(one.n * abs(one.said - one.seen) for one in deciles(said, value)) / 600
+        found.append((ece, room._by_chance(said, value, 600.0)))
+    seen, expected = np.mean(found, axis=0)
+    assert seen == pytest.approx(expected, rel=0.1)
+    assert room._by_chance(said, value, 150.0) == pytest.approx(2 * found[-1][1])
+
+
 def test_shuffled_labels_certify_nothing(streams, learner):
     from ffm_core.context.scoring import auc
 
