@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PLUGINS := $(wildcard plugins/*)
+USED := $(VENV)/.used
 STAMP := $(VENV)/.installed
 RUNS := ffm-runs
 
@@ -14,21 +15,26 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help:  ## list the chores
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
+# .used holds what a user installs, without torch; .installed what development needs.
 venv: $(STAMP)  ## build .venv with everything development needs
 
-$(STAMP): pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
+$(USED): pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[xgb]" --group dev
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[xgb]"
 	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps $(foreach p,$(PLUGINS),-e $(p))
+	@touch $(USED)
+
+$(STAMP): $(USED)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[all]" --group dev
 	@touch $(STAMP)
 
 # An honest null market: FAIL (1) and INCONCLUSIVE (5) are answers, not accidents.
-demo: venv  ## judge SuperTrend on a simulated market without an edge
+demo: $(USED)  ## judge SuperTrend on a simulated market without an edge
 	@code=0; $(BIN)/ffm eval supertrend --demo --out $(RUNS) || code=$$?; \
 	case $$code in 0|1|5) exit 0;; *) exit $$code;; esac
 
-demo-planted: venv  ## judge a rule on a simulated market with a planted edge: a PASS
+demo-planted: $(USED)  ## judge a rule on a simulated market with a planted edge: a PASS
 	@rm -rf $(RUNS)/planted-bars
 	$(BIN)/ffm ruler world --world planted --seed 7 --out $(RUNS)/planted-bars
 	$(BIN)/ffm eval examples/planted_edge.py --data $(RUNS)/planted-bars --out $(RUNS)

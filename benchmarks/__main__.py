@@ -20,6 +20,7 @@ NAMES = (
     "heads",
     "startup",
     "walkforward",
+    "embed",
 )
 
 
