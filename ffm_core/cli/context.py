@@ -382,7 +382,8 @@ def certify_command(
         return
     span = f"{found.start} to {found.end}; fitted up to {found.cutoff}"
     head = f"{found.name} {found.version[:12]} on {', '.join(found.streams)}, {span}"
-    lines = [head, "", columns(certificate_lines(found))]
+    lines = [head, *(f"warning: {text}" for text in found.warnings)]
+    lines += ["", columns(certificate_lines(found))]
     if out is not None:
         lines += ["", f"plots: {out}"]
     say("\n".join(lines))

@@ -20,7 +20,7 @@ from ffm_core.bars.sessions import to_stamp
 from ffm_core.bars.table import Bars
 from ffm_core.context.calibration import BAND_SHARE, logistic_line, logit, ols_line
 from ffm_core.context.heads import PREFIX, Head
-from ffm_core.context.rows import STRIDE, Rows, rows_of
+from ffm_core.context.rows import STRIDE, Rows, rows_of, seen_warnings
 from ffm_core.context.scoring import (
     BLOCK_DAYS,
     MEASURE,
@@ -152,6 +152,7 @@ class Certificate:
     findings: tuple[Finding, ...]
     left_out: Mapping[str, int]
     settings: Settings
+    warnings: tuple[str, ...] = ()
 
     def of(self, head: str, scope: str = ALL) -> Finding:
         """Return the finding of a head."""
@@ -164,6 +165,7 @@ class Certificate:
             "cutoff": self.cutoff, "start": self.start, "end": self.end, "streams": self.streams,
             "bounds": {"ece": MAX_ERROR, "slope": SLOPES, "coverage": BAND_SHARE},
             "settings": asdict(self.settings), "left_out": dict(self.left_out),
+            "warnings": self.warnings,
             "findings": [finding.record() for finding in self.findings],
         }  # fmt: skip
 
@@ -230,6 +232,7 @@ def certify(
         cutoff=to_stamp(heads.cutoff_us), start=to_stamp(int(rows.t_us[fresh].min())),
         end=to_stamp(int(rows.t_us[fresh].max())), streams=rows.streams,
         findings=tuple(findings), left_out=rows.left_out, settings=how,
+        warnings=seen_warnings(heads.embedder, start),
     )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ from ffm_core.context.rows import (
     before,
     between,
     rows_of,
+    seen_warnings,
     share_date,
 )
 from ffm_core.context.scoring import (
@@ -38,7 +39,6 @@ from ffm_core.context.scoring import (
     samples_of,
     score_of,
 )
-from ffm_core.embed.cutoff import cut_offs
 from ffm_core.embed.stats import STATS
 from ffm_core.errors import SampleError
 from ffm_core.features.library import built_in
@@ -212,7 +212,7 @@ def probe(
         embedder=embedder.name, random="" if random is None else random.name,
         streams=rows.streams, test_from=to_stamp(start), arms=names, results=tuple(results),
         skipped=skipped, left_out=rows.left_out, settings=how,
-        warnings=_warnings(embedder, start),
+        warnings=seen_warnings(embedder, start),
     )  # fmt: skip
 
 
@@ -316,14 +316,6 @@ def _results(
             shuffle_sd=float(np.std(drawn["shuffle"], ddof=min(how.shuffles - 1, 1))),
         ))  # fmt: skip
     return out
-
-
-def _warnings(embedder: Embedder, start: int) -> tuple[str, ...]:
-    return tuple(
-        f"the weights of {item.name} may have seen the test rows; cut-off: {item.day or 'unknown'}"
-        for item in cut_offs((embedder,))
-        if item.overlaps(start)
-    )
 
 
 def bare(embedder: Embedder) -> Embedder:

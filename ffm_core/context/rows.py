@@ -17,6 +17,7 @@ import numpy as np
 from ffm_core.bars.sessions import trading_days
 from ffm_core.bars.table import Bars
 from ffm_core.context.baselines import persistence
+from ffm_core.embed.cutoff import cut_offs
 from ffm_core.embed.embedding import columns_of, embed_at
 from ffm_core.embed.windows import windows_at
 from ffm_core.errors import SampleError
@@ -251,3 +252,12 @@ def between(rows: Rows, name: str, start_us: int, stop_us: int | None = None) ->
     if stop_us is not None:
         chosen &= rows.t_end[name] <= stop_us
     return np.flatnonzero(chosen)
+
+
+def seen_warnings(embedder: Embedder, start_us: int) -> tuple[str, ...]:
+    """Return a warning when an embedder's weights may have seen rows from a time on."""
+    return tuple(
+        f"the weights of {item.name} may have seen the test rows; cut-off: {item.day or 'unknown'}"
+        for item in cut_offs((embedder,))
+        if item.overlaps(start_us)
+    )

@@ -379,8 +379,15 @@ def feature_set(name: str = NAME) -> FeatureSet:
         summary=f"{len(manifest.emitted)} calibrated context heads on {about.embedder}, "
         f"fitted up to {to_stamp(about.cutoff_us)}",
         version=manifest.version,
-        fit_cutoff=to_stamp(about.cutoff_us)[:10],
+        fit_cutoff=_cutoff(manifest),
     )
+
+
+def _cutoff(manifest: Manifest) -> str | None:
+    """Return the newest day that heads or weights may have seen; None when nobody knows."""
+    weights = manifest.about.facts["embedder_cutoff"]
+    own = to_stamp(manifest.about.cutoff_us)[:10]
+    return None if weights is None else max(own, str(weights))
 
 
 def _column(name: str) -> Column:

@@ -33,6 +33,7 @@ from ffm_core.context.rows import (
     share_date,
 )
 from ffm_core.context.scoring import MEASURE, score_of
+from ffm_core.embed.cutoff import cut_offs
 from ffm_core.embed.embedding import columns_of
 from ffm_core.errors import ConfigError, SampleError
 from ffm_core.features.library import built_in
@@ -285,11 +286,15 @@ def _about(
         for column in chosen:
             own = column if column.memory is not None else one
             bars, days = max(bars, own.history_bars or 0), max(days, own.history_days or 0)
+    (own_cutoff,) = cut_offs((embedder,))
+    seen = "" if embedder.fit_cutoff == "" else own_cutoff.day
     left_out = {one.name: len(one.columns) - len(kept[one.name]) for one in sets}
     facts: dict[str, Any] = {
         "streams": list(rows.streams), "rows": len(rows), "version": __version__,
         "train_until": to_stamp(starts[0]), "validate_until": to_stamp(starts[1]),
         "calibrate_until": to_stamp(end), "cutoff": to_stamp(cutoff), "left_out": left_out,
+        # Newest day its weights may have seen: "" for none, None for unknown.
+        "embedder_cutoff": seen if seen is None else str(seen),
         "settings": {k: v for k, v in asdict(how).items() if k not in ("targets", "features")},
     }  # fmt: skip
     return About(

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from ffm_core.bars import Timeframe
-from ffm_core.context.serving import ContextHeads, coarser, feature_set, fitted
+from ffm_core.context.heads import save
+from ffm_core.context.serving import ContextHeads, coarser, feature_set
+from ffm_core.context.serving import fitted as fitted_sets
 from ffm_core.errors import ConfigError, ModelError, UnavailableError
 from ffm_core.features.windowed import open_stream
 from ffm_core.host.loading import open_host
@@ -123,6 +125,16 @@ def test_the_declared_history_suffices_and_a_stream_says_the_same(at_home, bars)
     assert np.isfinite(whole[-20:]).any()
 
 
+@pytest.mark.parametrize(
+    ("weights", "expected"), [("2001-01-01", "2022"), ("2099-05-01", "2099-05-01"), (None, None)]
+)
+def test_the_cut_off_is_the_later_of_heads_and_weights(at_home, fitted, weights, expected):
+    facts = {**fitted.about.facts, "embedder_cutoff": weights}
+    save(at_home, "ctx7", replace(fitted.about, facts=facts), fitted.heads, replace=True)
+    found = feature_set().fit_cutoff
+    assert found is None if expected is None else found.startswith(expected)
+
+
 def test_it_travels_to_another_process(at_home, bars):
     ctx7 = feature_set()
     again = pickle.loads(pickle.dumps(ctx7.batch))
@@ -130,7 +142,7 @@ def test_it_travels_to_another_process(at_home, bars):
 
 
 def test_unfitted_it_is_absent_and_names_the_command():
-    assert fitted() == {}
+    assert fitted_sets() == {}
     with pytest.raises(UnavailableError, match="not fitted on this machine") as caught:
         open_host(None, ()).feature_set("ctx7")
     assert caught.value.exit_code == 7
