@@ -12,25 +12,61 @@ from pathlib import Path
 import pytest
 
 from ffm_core.embed import pretrain as pretraining
+from ffm_core.embed.cards import read_card
+from ffm_core.embed.catalogue import BOX
 from ffm_core.embed.pretrain import DEFAULT, Plan, pretrain, read_plan, resumes_at
 from ffm_core.embed.training import KEPT_STATES, States, locked
 from ffm_core.errors import ConfigError, OutputError, UnavailableError, UsageError
 
-HASH = "119db2b47ff36849e50ca3e1914e785af1cd62284b5b6eb56baf17206d84d5e2"
+PLAN = """
+name = "mine"
+seed = 2026
+[model]
+d_model = 256
+d_kv = 64
+d_ff = 1024
+num_heads = 4
+encoder_layers = 4
+decoder_layers = 2
+patch = 16
+horizon = 64
+context_length = 256
+quantiles = [0.1, 0.2, 0.3]
+[training]
+steps = 8000
+rows = 192
+contexts = [128, 256]
+price_share = 0.7
+learning_rate = 1e-3
+warmup_steps = 200
+weight_decay = 0.01
+clip_norm = 1.0
+clip_target = 20.0
+hint_weight = 0.5
+checkpoint_every = 500
+"""
 
 
-def changed(tmp_path: Path, old: str, new: str) -> Path:
-    text = DEFAULT.read_text()
-    assert old in text
+def changed(tmp_path: Path, old: str = "", new: str = "") -> Path:
+    assert old in PLAN
     path = tmp_path / "mine.toml"
-    path.write_text(text.replace(old, new))
+    path.write_text(PLAN.replace(old, new) if old else PLAN)
     return path
 
 
 def test_the_default_is_the_recipe_of_the_model_in_the_box() -> None:
     plan = read_plan()
     assert plan.recipe() == tomllib.loads(DEFAULT.read_text())
-    assert plan.sha256 == HASH  # another hash is another model
+    if (BOX / "card.json").exists():
+        assert read_card(BOX).facts["recipe_sha256"] == plan.sha256
+
+
+def test_a_recipe_has_one_hash(tmp_path: Path) -> None:
+    plan = read_plan(changed(tmp_path))
+    assert (
+        plan.sha256 == "70d3d7ed8b06266943863f84c877e75aea27e60dfed7f6d56aeb8df6a52d2e3a"
+    )  # what trainings are resumed and models are recognised by
+    assert read_plan(changed(tmp_path, "seed = 2026", "seed = 2027")).sha256 != plan.sha256
 
 
 @pytest.mark.parametrize(
@@ -44,8 +80,8 @@ def test_the_default_is_the_recipe_of_the_model_in_the_box() -> None:
         ("learning_rate = 1e-3", "learning_rate = nan", "training.learning_rate is nan"),
         ("d_model = 256", 'd_model = "wide"', "model.d_model is 'wide'"),
         ("horizon = 64", "horizon = 32", "model.horizon is 32"),
-        ("[128, 128, 128, 256]", "[100]", "a context of 100 bars: each is a multiple of patch"),
-        ("[128, 128, 128, 256]", "[512]", "at most context_length (256)"),
+        ("[128, 256]", "[100]", "a context of 100 bars: each is a multiple of patch"),
+        ("[128, 256]", "[512]", "at most context_length (256)"),
         ("warmup_steps = 200", "warmup_steps = 9000", "warmup_steps is at most steps (8000)"),
         ("quantiles = [0.1, 0.2", "quantiles = [0.2, 0.1", "quantiles ascend"),
         ("seed = 2026", "seed = ", "no valid TOML"),
@@ -66,13 +102,14 @@ def test_a_configuration_that_is_not_there(tmp_path: Path) -> None:
         read_plan(tmp_path / "absent.toml")
 
 
-def test_fewer_steps_shorten_the_warm_up() -> None:
-    plan = read_plan().with_steps(50)
+def test_fewer_steps_shorten_the_warm_up(tmp_path: Path) -> None:
+    whole = read_plan(changed(tmp_path))
+    plan = whole.with_steps(50)
     assert (plan.training.steps, plan.training.warmup_steps) == (50, 5)
-    assert read_plan().with_steps(400).training.warmup_steps == 200
-    assert plan.sha256 != HASH
+    assert whole.with_steps(400).training.warmup_steps == 200
+    assert plan.sha256 != whole.sha256
     with pytest.raises(ConfigError, match=r"--steps: training\.steps is 0"):
-        read_plan().with_steps(0)
+        whole.with_steps(0)
 
 
 def test_a_folder_is_for_one_configuration(tmp_path: Path) -> None:
