@@ -241,6 +241,11 @@ def finetune(
     card = read_card(folder)
     _check_name(name)
     _check_base(folder, card, settings)
+    if adapter is not None and not settings.lora:
+        raise ConfigError(
+            "--full trains every weight and goes on from no adapter",
+            fix="leave --full or --adapter out",
+        )
     before = "" if adapter is None else check_adapter(adapter, card)
     out = backbones_home() / name
     require_writable(out.parent, moved_by="FFM_HOME")

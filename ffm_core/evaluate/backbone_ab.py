@@ -155,8 +155,9 @@ def compare(
         reason = f"a model of arm {' and of arm '.join(seen)} may have seen the test months"
         if not jobs[0].config.accept_overlap:
             judgement = "inconclusive"
+    tested = int(found[0].decisions["fold"].is_not_null().sum())
     comparison = Comparison(
-        a=a, b=b, n_decisions=int(found[0].decisions["fold"].is_not_null().sum()), n_days=len(sums[0].total),
+        a=a, b=b, n_decisions=tested, n_days=len(sums[0].total),
         real=real, edge=edge, judgement=judgement, reason=reason, promise=promise,
     )  # fmt: skip
     return comparison, (found[0], found[1])

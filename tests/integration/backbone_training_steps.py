@@ -38,7 +38,6 @@ def resumed(job: dict[str, Any], root: Path) -> dict[str, Any]:
         found[name] = weights(root / name)
         found["starts"][name] = [m["step"] for m in heard if m["kind"] == "start"][-1]
     found["notes"] = [m["text"] for m in heard if m["kind"] == "note"]
-    found["whole_again"] = None
     found["states"] = States(root / "whole").steps()
     return found
 

@@ -28,6 +28,7 @@ from ffm_core.embed.verification import (
     require_close,
 )  # fmt: skip
 from ffm_core.embed.workers.graph import write_model
+from ffm_core.runs.atomic import output_error
 from ffm_core.types import Float32
 
 _BIAS = "encoder.block.0.layer.0.SelfAttention.relative_attention_bias"
@@ -130,15 +131,20 @@ def deliver(
     ------
     ModelError
         When graphs and model differ.
+    OutputError
+        When the folder cannot be written.
     """
     facts = {**fields.pop("facts"), "checkpoint_sha256": checkpoint_sha256(checkpoint)}
     if float16:
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.copy_(parameter.half().float())
-    card = write_model(checkpoint, out, **fields, facts=facts, float16=float16)
-    checks = require_same(model, out, card)
-    return write_model(checkpoint, out, **fields, facts=facts, checks=checks, float16=float16)
+    try:
+        card = write_model(checkpoint, out, **fields, facts=facts, float16=float16)
+        checks = require_same(model, out, card)
+        return write_model(checkpoint, out, **fields, facts=facts, checks=checks, float16=float16)
+    except OSError as error:
+        raise output_error(out, error) from error
 
 
 def architecture(model: dict[str, Any]) -> T5Config:

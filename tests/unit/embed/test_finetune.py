@@ -173,8 +173,8 @@ def test_what_cannot_be_fine_tuned_is_said_before_any_work(
     card("one", tmp_path / "backbones" / "one")
 
     def attempt(base: str = "one", name: str = "new", **how: Any) -> None:
-        until = how.pop("until", None)
-        finetune(base, [bars], name, Settings(**how), until=until, hear=print)
+        more = {key: how.pop(key) for key in ("until", "adapter") if key in how}
+        finetune(base, [bars], name, Settings(**how), hear=print, **more)
 
     with pytest.raises(UnknownNameError, match="no backbone named 'on'"):
         attempt(base="on")
@@ -185,6 +185,8 @@ def test_what_cannot_be_fine_tuned_is_said_before_any_work(
             attempt(name=taken)
     with pytest.raises(ConfigError, match="multiple of 16 bars up to 128, not 100"):
         attempt(context=100)
+    with pytest.raises(ConfigError, match="goes on from no adapter"):
+        attempt(lora=False, adapter=tmp_path)
     first = DAY + dt.timedelta(days=int(trading_days(bars)[0]))
     with pytest.raises(SampleError, match="hold 0 training and 0 validation windows"):
         attempt(until=first)
