@@ -18,6 +18,8 @@ class CutOff:
     ----------
     name : str
         Of the embedder or feature set.
+    kind : str
+        Which of the two it is.
     fit_cutoff : str, optional
         As the block states it: an ISO date, "" for no bar at all, None for unknown.
     released : str
@@ -27,6 +29,7 @@ class CutOff:
     name: str
     fit_cutoff: str | None
     released: str = ""
+    kind: str = "embedder"
 
     @property
     def day(self) -> dt.date | None:
@@ -44,7 +47,7 @@ class CutOff:
             return dt.date.fromisoformat(text)
         except ValueError as error:
             raise StrategyError(
-                f"{self.name!r} states the cut-off {text!r}, which is no ISO date",
+                f"{self.kind} {self.name!r} states the cut-off {text!r}, which is no ISO date",
                 fix="state the date of the newest bar it was fitted to, like 2024-03-11",
             ) from error
 
@@ -59,14 +62,12 @@ class CutOff:
     def sentence(self, first_test_us: int) -> str:
         """Say what overlaps, in words that need no other sentence."""
         begins = f"the first test month begins on {_date(first_test_us)}"
+        seen = f"{self.kind} {self.name} may have seen the test months"
         if self.day is None:
-            return (
-                f"{self.name} may have seen the test months: it states neither a cut-off nor a "
-                f"release date, and {begins}"
-            )
-        kind = "release date, which stands in for an unknown cut-off,"
-        kind = "cut-off" if self.fit_cutoff else kind
-        return f"{self.name} may have seen the test months: its {kind} is {self.day}, and {begins}"
+            return f"{seen}: it states neither a cut-off nor a release date, and {begins}"
+        which = "release date, which stands in for an unknown cut-off,"
+        which = "cut-off" if self.fit_cutoff else which
+        return f"{seen}: its {which} is {self.day}, and {begins}"
 
 
 def cut_offs(blocks: Sequence[FeatureSet | Embedder]) -> tuple[CutOff, ...]:
@@ -76,6 +77,7 @@ def cut_offs(blocks: Sequence[FeatureSet | Embedder]) -> tuple[CutOff, ...]:
             name=block.name,
             fit_cutoff=block.fit_cutoff,
             released=block.released if isinstance(block, Embedder) else "",
+            kind="embedder" if isinstance(block, Embedder) else "feature set",
         )
         for block in blocks
         if isinstance(block, Embedder) or block.fit_cutoff != ""
