@@ -41,6 +41,7 @@ class Student(torch.nn.Module):
         self.heads = torch.nn.Linear(config.d_model, len(HINTS))
         for block in (self.model.input_patch_embedding, self.model.output_patch_embedding):
             _start_small(block)
+        _start_near(self.model)
 
     def losses(
         self, context: torch.Tensor, target: torch.Tensor, hint: torch.Tensor
@@ -70,6 +71,29 @@ def _start_small(block: torch.nn.Module) -> None:
     for layer in (block.hidden_layer, block.output_layer, block.residual_layer):
         torch.nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
         torch.nn.init.zeros_(layer.bias)
+
+
+def _start_near(model: ChronosBoltModelForForecasting) -> None:
+    """Let each of the encoder's heads look less far back than the one before it.
+
+    From the library's start, where distance hardly counts, thousands of steps pass until
+    the last token can tell the newest bars from the oldest.
+    """
+    attention = model.encoder.block[0].layer[0].SelfAttention
+    heads = attention.relative_attention_bias.weight.shape[1]
+    distance = torch.arange(64)
+    bucket = attention._relative_position_bucket(
+        torch.cat([distance, -distance]), bidirectional=True,
+        num_buckets=attention.relative_attention_num_buckets,
+        max_distance=attention.relative_attention_max_distance,
+    )  # fmt: skip
+    far = torch.cat([distance, distance]).float()
+    slope = torch.tensor([0.0] + [3.0 * 4.0 ** -(heads - 1 - k) for k in range(1, heads)])
+    with torch.no_grad():
+        for k in range(attention.relative_attention_num_buckets):
+            here = far[bucket == k]
+            if len(here):
+                attention.relative_attention_bias.weight[k] = -slope * here.mean()
 
 
 def tensors(
