@@ -385,7 +385,7 @@ def feature_set(name: str = NAME) -> FeatureSet:
 
 def _cutoff(manifest: Manifest) -> str | None:
     """Return the newest day that heads or weights may have seen; None when nobody knows."""
-    weights = manifest.about.facts["embedder_cutoff"]
+    weights = manifest.about.facts.get("embedder_cutoff")
     own = to_stamp(manifest.about.cutoff_us)[:10]
     return None if weights is None else max(own, str(weights))
 
