@@ -16,9 +16,10 @@ from ffm_core.bars.sessions import to_stamp
 from ffm_core.bars.table import Bars
 from ffm_core.bars.timeframe import Timeframe
 from ffm_core.context.heads import MANIFEST, PREFIX, Head, Manifest, read_manifest, read_model
+from ffm_core.context.reading import vectors_at
 from ffm_core.embed.blocks import find_embedder
 from ffm_core.embed.catalogue import embedder_of
-from ffm_core.embed.embedding import columns_of, embed_at
+from ffm_core.embed.embedding import columns_of
 from ffm_core.errors import ConfigError, ModelError, UnavailableError
 from ffm_core.features.library import built_in
 from ffm_core.host.registry import Host
@@ -156,7 +157,7 @@ class ContextHeads:
         parts = []
         for name, wanted in about.blocks.items():
             if name == about.embedder:
-                found = embed_at(self.embedder, bars, at, home=ffm_home())
+                found = vectors_at(self.embedder, bars, at)
                 parts.append(_chosen(name, wanted, columns_of(self.embedder), found.rows))
                 continue
             record = built_in(name)

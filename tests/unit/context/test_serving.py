@@ -8,11 +8,15 @@ import pytest
 
 from ffm_core.bars import Timeframe
 from ffm_core.context.heads import save
+from ffm_core.context.reading import VectorReader, _reader
 from ffm_core.context.serving import ContextHeads, coarser, feature_set
 from ffm_core.context.serving import fitted as fitted_sets
+from ffm_core.embed.embedding import embed_at
+from ffm_core.embed.stats import STATS
 from ffm_core.errors import ConfigError, ModelError, UnavailableError
 from ffm_core.features.windowed import open_stream
 from ffm_core.host.loading import open_host
+from ffm_core.paths import ffm_home
 
 
 @pytest.fixture
@@ -123,6 +127,23 @@ def test_the_declared_history_suffices_and_a_stream_says_the_same(at_home, bars)
     ]  # fmt: skip
     np.testing.assert_array_equal(np.array(fed)[-20:], whole[-20:])
     assert np.isfinite(whole[-20:]).any()
+
+
+def test_a_few_bars_leave_nothing_in_the_cache_and_find_what_is_there(heads, bars, late):
+    folder = VectorReader(ffm_home()).folder
+    fresh = heads.context_at(bars, late)
+    assert not folder.exists()
+    _reader.cache_clear()  # as in a new process
+    embed_at(STATS, bars, late, home=ffm_home())
+    stored = sorted(path.name for path in folder.rglob("*.ffmv"))
+    asked = []
+    counted = replace(
+        STATS, embed=lambda windows: asked.append(len(windows)) or STATS.embed(windows)
+    )
+    again = replace(heads, embedder=counted).context_at(bars, late)
+    assert asked == []
+    assert again["ctx_volatility"].tobytes() == fresh["ctx_volatility"].tobytes()
+    assert sorted(path.name for path in folder.rglob("*.ffmv")) == stored
 
 
 @pytest.mark.parametrize(
