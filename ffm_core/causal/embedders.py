@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, Protocol
+from functools import cached_property, partial
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -23,11 +23,14 @@ from ffm_core.causal.budget import BUDGET_FIX, Budget
 from ffm_core.causal.cuts import detection_bound
 from ffm_core.causal.link import Halted, Link
 from ffm_core.causal.notes import Call, Notes, caller
+from ffm_core.causal.rows import Rows
 from ffm_core.causal.streams import same_bits
+from ffm_core.causal.subjects import FeatureSubject
 from ffm_core.causal.watch import roots_of
+from ffm_core.embed.blocks import WindowRows
 from ffm_core.embed.embedding import checked
 from ffm_core.keyed import keyed
-from ffm_core.records import Certificate, Embedder
+from ffm_core.records import Certificate, Embedder, FeatureSet
 from ffm_core.types import Bool, Float32, Int64
 
 MAX_WINDOWS = 300
@@ -43,6 +46,60 @@ _FRESH_FIX = (
     "threads"
 )
 _ACCESS_FIX = "load weights when the module is imported; embed() computes from the windows alone"
+
+
+class _Answer:
+    """Rows of windows, made where they are looked at; all of them once they are asked for twice.
+
+    An evaluation builds windows at some bars only, and so does the worker. This process
+    compares the full series with every cut.
+    """
+
+    def __init__(self, made: WindowRows, bars: Bars) -> None:
+        self._made = made
+        self._bars = bars
+        self._asked = False
+
+    def __len__(self) -> int:
+        return len(self._bars)
+
+    def rows(self, lo: int, hi: int) -> Float32:
+        """Return rows ``lo`` to ``hi``, float32 (hi - lo, F)."""
+        if self._asked or hi - lo == len(self):
+            return self._all[lo:hi]
+        self._asked = True
+        return self._made.at(self._bars, np.arange(lo, hi, dtype=np.int64))
+
+    @cached_property
+    def _all(self) -> Float32:
+        return self._made(self._bars)
+
+
+class WindowSubject(FeatureSubject):
+    """What embedders are shown, as a subject of the falsifier.
+
+    Parameters
+    ----------
+    windows : FeatureSet
+        From :func:`.windows_as_features`.
+    """
+
+    def __init__(self, windows: FeatureSet) -> None:
+        super().__init__(windows, None)
+        self._at: WindowRows = cast("WindowRows", windows.batch)
+
+    def run(self, bars: Bars) -> Any:
+        """Return what makes the rows of ``bars``; see :class:`.subjects.Subject`."""
+        return _Answer(self._at, bars)
+
+    def rows(self, answer: Any, lo: int, hi: int, start: int = 0) -> Rows:
+        """Return the rows of bars ``lo`` to ``hi``; see :class:`.subjects.Subject`."""
+        key: Int64 = 2 * np.arange(lo, hi, dtype=np.int64) + 1
+        return Rows(key=key, names=self._names, values=answer.rows(lo - start, hi - start))
+
+    def infinite(self, answer: Any) -> tuple[str, int] | None:
+        """Return column and bar of the first infinity; see :class:`.subjects.Subject`."""
+        return super().infinite(answer.rows(0, len(answer)))
 
 
 class EmbedderSubject:
@@ -275,4 +332,4 @@ def _thinned(windows: Float32, limit: int) -> Float32:
     return windows[np.linspace(0, len(windows) - 1, limit).astype(np.int64)]
 
 
-__all__ = ["MAX_WINDOWS", "EmbedderOpener", "EmbedderSubject", "falsify_embedder"]
+__all__ = ["MAX_WINDOWS", "EmbedderOpener", "EmbedderSubject", "WindowSubject", "falsify_embedder"]

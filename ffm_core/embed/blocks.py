@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -116,18 +115,30 @@ def require_sound(embedder: Embedder) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Rows:
-    """Lays windows out as rows of features, one a bar."""
+class WindowRows:
+    """Lays windows out as rows of features, one a bar.
+
+    Parameters
+    ----------
+    context_bars : int
+        Bars of a window.
+    build : Build
+        What makes them.
+    """
 
     context_bars: int
     build: Build
 
     def __call__(self, bars: Bars) -> Float32:
-        at = np.arange(len(bars), dtype=np.int64)
+        """Return a row for every bar, float32 (T, F)."""
+        return self.at(bars, np.arange(len(bars), dtype=np.int64))
+
+    def at(self, bars: Bars, at: Int64) -> Float32:
+        """Return rows for some bars (N,), float32 (N, F)."""
         found = self.build(bars, at, context_bars=self.context_bars)
         with np.errstate(invalid="ignore"):
             scale = np.log(found.scale)[:, None]
-        out = np.empty((len(bars), len(_columns(self.context_bars))), dtype=np.float32)
+        out = np.empty((len(at), len(_columns(self.context_bars))), dtype=np.float32)
         out[:, : self.context_bars] = found.values
         out[:, self.context_bars : -1] = np.hstack([found.shape, scale])
         out[:, -1] = found.flaw
@@ -157,11 +168,10 @@ def windows_as_features(context_bars: int, build: Build = windows_at) -> Feature
     FeatureSet
         Columns ``w000`` … (the normalised window), the extras and ``flaw``.
     """
-    batch: Callable[[Bars], Float32] = _Rows(context_bars, build)
     return FeatureSet(
         name=f"windows of {context_bars} bars",
         columns=_columns(context_bars),
-        batch=batch,
+        batch=WindowRows(context_bars, build),
         warmup_bars=context_bars - 1,
         history_bars=context_bars,
         memory="finite",
@@ -171,6 +181,6 @@ def windows_as_features(context_bars: int, build: Build = windows_at) -> Feature
 
 
 __all__ = [
-    "Build", "find_embedder", "known_names", "require_sound", "unknown_block",
+    "Build", "WindowRows", "find_embedder", "known_names", "require_sound", "unknown_block",
     "windows_as_features",
 ]  # fmt: skip

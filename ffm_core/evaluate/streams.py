@@ -18,6 +18,7 @@ from ffm_core.bars import Bars
 from ffm_core.bars.primitives import atr_wilder
 from ffm_core.bars.sessions import day_grid, exchange_hours, session_end_mask, trading_days
 from ffm_core.causal.budget import Budget, OverBudget, limited, over_budget
+from ffm_core.causal.embedders import WindowSubject
 from ffm_core.causal.exits import falsify_exit_policy
 from ffm_core.causal.falsify import falsify, merge
 from ffm_core.causal.fills import take
@@ -211,8 +212,8 @@ class _Opened:
         """Return the labeler, then the feature sets and the windows of embedders."""
         parts = self.source.open()
         labeler = LabelerSubject(parts.labeler, self.params, parts.call)
-        sets = (*parts.feature_sets, *parts.windows)
-        return (labeler, *(FeatureSubject(chosen, None) for chosen in sets))
+        sets = (FeatureSubject(chosen, None) for chosen in parts.feature_sets)
+        return (labeler, *sets, *(WindowSubject(chosen) for chosen in parts.windows))
 
 
 def certify_stream(task: StreamTask, parts: Parts, decisions: Decisions) -> Certificate:

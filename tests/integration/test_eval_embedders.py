@@ -21,6 +21,7 @@ from pathlib import Path
 
 from ffm_core import Embedder, hookimpl
 
+
 def embed(windows):
     time.sleep(0.3 if len(windows) == 64 and "ENDS_SLOW" in os.environ else 0.0)
     found = np.column_stack([windows[:, -1], windows[:, -1] - windows[:, -9]])

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ffm_core.causal.embedders import falsify_embedder
-from ffm_core.causal.falsify import falsify_feature_set
+from ffm_core.causal.embedders import WindowSubject, falsify_embedder
+from ffm_core.causal.falsify import falsify
 from ffm_core.embed.blocks import require_sound, windows_as_features
 from ffm_core.embed.windows import windows_at
 from ffm_core.errors import StrategyError
@@ -41,10 +41,11 @@ def longer(bars, at, *, context_bars):
 def proven(build):
     chosen = windows_as_features(6, build)
     rolls = np.flatnonzero(np.diff(BARS.contract_codes.astype(np.int64))) + 2
-    return falsify_feature_set(
-        chosen, BARS, decisions_bars=rolls, seed=0, max_cuts=60,
+    (found,) = falsify(
+        [WindowSubject(chosen)], BARS, decision_bars=rolls, seed=0, max_cuts=60,
         detectors={"purity", "prefix", "history"},
     )  # fmt: skip
+    return found
 
 
 def test_windows_across_rolls_and_holes_need_their_own_bars_alone():
