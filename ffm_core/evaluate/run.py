@@ -240,6 +240,7 @@ def _refused(job: Job, promised: dict[str, Any], prepared: Prepared) -> Finding:
 
 # Failures that need not be look-ahead.
 _UNKEPT = ("access", "budget", "determinism", "history", "purity", "stream", "values")
+UNSEEN = "unseen"  # what a verdict is held back by where a model may have seen the test months
 _OVERLAP_FIX = (
     "judge it on later months (--from DATE), choose a model that is older or has seen no market, "
     "or take the risk with --accept-overlap"
@@ -305,7 +306,7 @@ def held_back(verdict: Verdict, overlaps: tuple[str, ...], *, accepted: bool) ->
         told = tuple(f"accepted by --accept-overlap: {sentence}" for sentence in overlaps)
         return replace(verdict, reasons=(*told, *verdict.reasons))
     check = CheckResult(
-        name="unseen", outcome="inconclusive", value=float(len(overlaps)), threshold=0.0,
+        name=UNSEEN, outcome="inconclusive", value=float(len(overlaps)), threshold=0.0,
         reason=overlaps[0],
     )  # fmt: skip
     kept = verdict.reasons if verdict.decision == "INCONCLUSIVE" else ()
