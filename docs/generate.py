@@ -21,6 +21,7 @@ DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS))
 
 from _pages import (  # noqa: E402
+    backbones,
     checks,
     cli,
     config,
@@ -50,7 +51,8 @@ _MARK = "<!-- Written by docs/generate.py from the code; edit the code, not this
 def pages() -> dict[str, str]:
     """Return the text of every generated page, by path below ``reference``."""
     with _plain_settings():
-        found = {name: write() for name, write in PAGES.items()} | features.pages()
+        found = {name: write() for name, write in PAGES.items()}
+        found |= features.pages() | backbones.pages()
         return {name: _MARK + text for name, text in found.items()}
 
 

@@ -26,7 +26,7 @@ Axes: `T` bars, `N` decisions, `F` features, `D` trading days, `n` trades. Times
 _GROUPS = {
     "What a strategy is made of": ("Labeler", "Decisions", "Param", "Column"),
     "What extensions offer": (
-        "FeatureSet", "FeatureStream", "ExitPolicy", "Control", "VerdictCheck",
+        "FeatureSet", "FeatureStream", "Embedder", "ExitPolicy", "Control", "VerdictCheck",
     ),
     "Targets": ("Target", "TargetValues"),
     "What a learner sees and answers": ("Design", "View", "Plan", "Model", "Learner"),

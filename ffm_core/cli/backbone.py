@@ -137,7 +137,16 @@ def _page(facts: Mapping[str, Any]) -> str:
     rows += [(file, f"sha256 {digest}") for file, digest in facts["files"].items()]
     plain = {k: v for k, v in facts["facts"].items() if isinstance(v, str | int | float)}
     rows += [(key.replace("_", " "), f"{value}") for key, value in plain.items()]
-    return columns(rows)
+    return "\n".join([columns(rows), *_scores(facts["facts"].get("scores", {}))])
+
+
+def _scores(scores: Mapping[str, Any]) -> list[str]:
+    """Return the tables of what a backbone was seen to do, each under its title."""
+    lines = []
+    for table in scores.values():
+        rows = [tuple(table["head"]), *(tuple(row) for row in table["rows"])]
+        lines += ["", table["title"], columns(rows)]
+    return lines
 
 
 def _cutoff(facts: Mapping[str, Any]) -> str:
