@@ -30,9 +30,10 @@ $(STAMP): $(USED)
 	@touch $(STAMP)
 
 # An honest null market: FAIL (1) and INCONCLUSIVE (5) are answers, not accidents.
-demo: $(USED)  ## judge SuperTrend on a simulated market without an edge
+demo: $(USED)  ## judge SuperTrend on a simulated market without an edge, and forecast it
 	@code=0; $(BIN)/ffm eval supertrend --demo --out $(RUNS) || code=$$?; \
-	case $$code in 0|1|5) exit 0;; *) exit $$code;; esac
+	case $$code in 0|1|5) ;; *) exit $$code;; esac
+	@$(BIN)/ffm forecast --demo
 
 demo-planted: $(USED)  ## judge a rule on a simulated market with a planted edge: a PASS
 	@rm -rf $(RUNS)/planted-bars
