@@ -28,7 +28,8 @@ hook's name, or wraps a hook is reported in one line and not used.
 """
 _USERS = {
     "ffm_labelers": "the strategies (`supertrend`, `cisd`)",
-    "ffm_feature_sets": "`ffm-core` (`trivial8`)",
+    "ffm_feature_sets": "`ffm-core` (`ffm68` and others)",
+    "ffm_embedders": "`ffm-core` (`ffm-bolt-synth`, `stats`, what was added)",
     "ffm_learners": "`ffm-core[xgb]` (`xgb` and its heads)",
     "ffm_exit_policies": "`ffm-core` (`fixed_rr`, `dynamic_target`, `atr_trail`)",
     "ffm_controls": "extensions",
