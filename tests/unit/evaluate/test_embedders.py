@@ -165,8 +165,8 @@ def test_a_cut_off_must_precede_the_first_test_bar(cutoff, released, overlaps):
 def test_the_reason_says_which_date_counts():
     known = CutOff(name="m", fit_cutoff="2024-11-27").sentence(NOON)
     assert known == (
-        "embedder m may have seen the test months: its cut-off is 2024-11-27, and the first test month "
-        "begins on 2024-03-01"
+        "embedder m may have seen the test months: its cut-off is 2024-11-27, and the first test "
+        "month begins on 2024-03-01"
     )
     released = CutOff(name="m", fit_cutoff=None, released="2024-11-27").sentence(NOON)
     assert "its release date, which stands in for an unknown cut-off, is 2024-11-27" in released
@@ -181,7 +181,8 @@ def test_fitted_feature_sets_are_held_to_the_same():
 
 
 def test_a_cut_off_that_is_no_date_is_an_error_of_the_plug_in():
-    with pytest.raises(StrategyError, match="embedder 'm' states the cut-off 'soon', which is no ISO date"):
+    words = "embedder 'm' states the cut-off 'soon', which is no ISO date"
+    with pytest.raises(StrategyError, match=words):
         CutOff(name="m", fit_cutoff="soon").overlaps(NOON)
 
 

@@ -16,7 +16,8 @@ CHANGES = {
     "n_seeds": 4, "permutations": 40, "random_draws": 201, "entry_draws": 21, "resamples": 2001,
     "overlap": "one_per_stream", "flat_at_session_end": True, "date_from": "2024-01-01",
     "date_to": "2024-02-01", "tz": "UTC", "stamps": "end", "policy": "drop",
-    "accept_quality": True, "accept_overlap": True, "unseal": True, "train_months": 4, "validation_months": 2,
+    "accept_quality": True, "accept_overlap": True, "unseal": True, "train_months": 4,
+    "validation_months": 2,
     "test_months": 2, "embargo_days": 2, "top_share": 0.4, "slippage_ticks": 2.0,
 }  # fmt: skip
 DISPLAY = {
