@@ -29,6 +29,11 @@ def _option(name: str, *spellings: str, **settings: Any) -> tuple[str, Callable[
     return name, click.option(name, *spellings, **settings)
 
 
+def _joined(_ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]) -> str | None:
+    """Take ``--ablate a --ablate b`` for ``--ablate a,b``; none of them is dropped."""
+    return ",".join(given) or None
+
+
 _OPTIONS = (
     _option("--data", multiple=True, metavar="[ES=]PATH",
             help="File or folder of bars; may be given several times."),
@@ -39,9 +44,9 @@ _OPTIONS = (
     _option("--claim", type=click.Choice(["selection", "trigger"]),
             help="What to judge: the model's picks, or the decisions as they come."),
     _option("--learner", metavar="NAME", help="xgb, xgb:linear, …, or none.  [default: xgb]"),
-    _option("--features", metavar="A,B",
+    _option("--features", metavar="A,B", multiple=True, callback=_joined,
             help="Feature sets and embedders.  [default: ffm68]"),
-    _option("--ablate", metavar="A,B",
+    _option("--ablate", metavar="A,B", multiple=True, callback=_joined,
             help="Refit without these blocks of columns, and say what they add."),
     _option("--exit", "exit_name", metavar="NAME",
             help="Exit policy of the trades; labels keep the strategy's."),
