@@ -29,7 +29,9 @@ _GROUPS = {
         "FeatureSet", "FeatureStream", "Embedder", "ExitPolicy", "Control", "VerdictCheck",
     ),
     "Targets": ("Target", "TargetValues"),
-    "What a learner sees and answers": ("Design", "View", "Plan", "Model", "Learner"),
+    "What a learner sees and answers": (
+        "Design", "View", "Plan", "Model", "Learner", "TargetHead", "TargetLearner",
+    ),
     "What becomes of decisions": ("Orders", "Fills", "Outcomes", "Trades"),
     "What a verdict is made of": (
         "Certificate", "Failure", "TrialContext", "ShuffleResult", "Evidence", "CheckResult",

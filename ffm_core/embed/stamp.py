@@ -58,7 +58,7 @@ def _card_of(embedder: Embedder) -> Card | None:
 
 def base_name(source: str) -> str:
     """Return a source without the folders of this machine; hub names stay whole."""
-    plain = source.removeprefix("file://")
+    plain = source.removeprefix("file:").removeprefix("//")
     windows = PureWindowsPath(plain)
     if plain != source or plain.startswith(("/", "~", ".")) or windows.drive or "\\" in plain:
         return windows.name if "\\" in plain else PurePosixPath(plain).name
