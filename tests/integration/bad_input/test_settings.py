@@ -57,7 +57,7 @@ FLAGS = {
     "demo and data": (("--demo",), "--demo and --data exclude each other", "leave one"),
     "unknown learner": (("--learner", "xbg"), "no learner named 'xbg'", "did you mean 'xgb'"),
     "unknown head": (("--learner", "xgb:deep"), "no learner named 'xgb:deep'", "xgb:linear"),
-    "unknown features": (("--features", "trivial9"), "no feature set named 'trivial9'",
+    "unknown features": (("--features", "trivial9"), "no feature set or embedder named 'trivial9'",
                          "did you mean 'trivial8'"),
     "features twice": (("--features", "trivial8,trivial8"), "name the same set twice", "change"),
     "unknown exit": (("--exit", "fixd_rr"), "no exit policy named", "did you mean 'fixed_rr'"),
