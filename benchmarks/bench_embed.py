@@ -66,9 +66,10 @@ def best(calls: dict[str, Callable[[], object]], repeats: int = REPEATS) -> dict
     return found
 
 
-def peak_flops() -> float:
+def peak_flops(threads: int) -> float:
     """Return the best float32 rate of matrix products at the encoder's shapes, per second."""
     import torch
+    from threadpoolctl import threadpool_limits
 
     rate = 0.0
     for rows in (576, 2_304):
@@ -76,8 +77,9 @@ def peak_flops() -> float:
             a, b = torch.randn(rows, k), torch.randn(k, n)
             x, y = a.numpy(), b.numpy()
             calls = {"torch": lambda a=a, b=b: a @ b, "numpy": lambda x=x, y=y: x @ y}
-            for seconds in best(calls, repeats=60).values():
-                rate = max(rate, 2.0 * rows * k * n / seconds)
+            with threadpool_limits(threads):
+                for seconds in best(calls, repeats=60).values():
+                    rate = max(rate, 2.0 * rows * k * n / seconds)
     return rate
 
 
@@ -89,7 +91,7 @@ def throughput(threads: int) -> list[dict]:
     from ffm_core.embed.cards import read_card
     from ffm_core.embed.catalogue import BOX
     from ffm_core.embed.openvino_session import OpenvinoModel
-    from ffm_core.embed.session import OnnxModel, pooled
+    from ffm_core.embed.session import OnnxModel
     from ffm_core.errors import UnavailableError
 
     torch.set_num_threads(threads)
@@ -109,18 +111,21 @@ def throughput(threads: int) -> list[dict]:
     calls: dict[str, Callable[[], object]] = {
         f"pipeline {batch}": (lambda batch=batch: original(batch)) for batch in BATCHES
     }
-    calls["onnx"] = lambda: pooled(ours.tokens(given), "mean")
+    calls["onnx"] = lambda: ours.vectors(given, "mean")
     half = OpenvinoModel(BOX, card, threads=threads)
     try:
         half.tokens(given[:1])
-        calls["bfloat16"] = lambda: pooled(half.tokens(given), "mean")
+        calls["bfloat16"] = lambda: half.vectors(given, "mean")
     except UnavailableError as error:
         print(f"bfloat16 is left out: {error.problem}")
     seconds = best(calls)
     reference = min(seconds[f"pipeline {batch}"] for batch in BATCHES)
     exact = original(64)
-    found = pooled(ours.tokens(given), "mean")
-    ratio, share = reference / seconds["onnx"], FLOPS * WINDOWS / seconds["onnx"] / peak_flops()
+    found = ours.vectors(given, "mean")
+    ratio, share = (
+        reference / seconds["onnx"],
+        FLOPS * WINDOWS / seconds["onnx"] / peak_flops(threads),
+    )
     rows = [
         row(
             f"embed float32 {threads}T", seconds["onnx"], reference, GATE_FLOAT,
@@ -131,7 +136,7 @@ def throughput(threads: int) -> list[dict]:
         )
     ]  # fmt: skip
     if "bfloat16" in calls:
-        rounded = pooled(half.tokens(given), "mean")
+        rounded = half.vectors(given, "mean")
         rows.append(
             row(
                 f"embed bfloat16 {threads}T", seconds["bfloat16"], reference, GATE_BFLOAT,

@@ -14,7 +14,7 @@ from ffm_core.embed.cards import Card, read_card
 from ffm_core.embed.chronos2 import opened
 from ffm_core.embed.openvino_session import OpenvinoModel
 from ffm_core.embed.recipe import BACKENDS, POOLS, Backend, Recipe, parse_variant
-from ffm_core.embed.session import Advance, pooled
+from ffm_core.embed.session import Advance, OnnxModel, pooled
 from ffm_core.embed.worker import TorchModel
 from ffm_core.errors import FFMWarning, ModelError, UnavailableError, UnknownNameError
 from ffm_core.host.discovery import suggest
@@ -125,9 +125,9 @@ def embedder_of(name: str) -> Embedder:
     UnavailableError, UnknownNameError, ConfigError, ModelError
         When there is no such backbone, no such variant, or its card is broken.
     """
-    from ffm_core.embed.stats import STATS
+    if name == "stats":  # its kernels take longer to import than a model to start
+        from ffm_core.embed.stats import STATS
 
-    if name == STATS.name:
         return STATS
     base, _, variant = name.partition(":")
     folder = folder_of(base)
@@ -183,4 +183,7 @@ def _columns(width: int) -> tuple[Column, ...]:
 
 
 def _embed(folder: Path, weights: str, recipe: Recipe, windows: Float32) -> Float32:
-    return pooled(_model(folder, weights, recipe.backend).tokens(windows), recipe.pool)
+    model = _model(folder, weights, recipe.backend)
+    if isinstance(model, OnnxModel):
+        return model.vectors(windows, recipe.pool)
+    return pooled(model.tokens(windows), recipe.pool)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ffm_core.embed.cards import ENCODER, Card
-from ffm_core.embed.session import BATCH_ROWS, Advance, OnnxModel, _padded
+from ffm_core.embed.session import Advance, OnnxModel
 from ffm_core.types import Float32
 
 
@@ -26,15 +26,14 @@ class Chronos2Model(OnnxModel):
         shape = (len(values), len(self.card.quantiles), self.card.horizon)
         patches = self.card.horizon // self.card.patch
         out = np.empty(shape, dtype=np.float32)
-        for start in range(0, len(values), BATCH_ROWS):
-            part = values[start : start + BATCH_ROWS]
-            given, mask = _padded(part)
-            with self._lock:
-                hidden = self._encoder.ahead({"values": given, "mask": mask}, patches)
-                found = self._decoder.run(None, {"tokens": hidden[:, -patches:]})[0]
-            out[start : start + len(part)] = found[: len(part)]
-            if advance is not None:
-                advance(len(part))
+        encoder, decoder = self._encoder, self._decoder
+
+        def answer(given: Float32, mask: Float32) -> Float32:
+            hidden = encoder.ahead({"values": given, "mask": mask}, patches)
+            found: Float32 = decoder.run(None, {"tokens": hidden[:, -patches:]})[0]
+            return found
+
+        self._fill(values, out, answer, advance)
         return out
 
     def _open(self, name: str) -> Any:

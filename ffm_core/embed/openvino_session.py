@@ -21,6 +21,8 @@ class OpenvinoModel(OnnxModel):
         On first use, when OpenVINO is absent or the processor has no bfloat16.
     """
 
+    one_at_a_time = True
+
     def __reduce__(self) -> tuple[Any, ...]:
         return OpenvinoModel, (self.folder, self.card)
 

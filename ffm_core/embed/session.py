@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from ffm_core.types import Float32
 
 BATCH_ROWS = 64  # part of every result's arithmetic; changing it changes the recipe
 Advance = Callable[[int], None]
+Answer = Callable[[Float32, Float32], Float32]
 _THREADS = "FFM_EMBED_THREADS"
 
 
@@ -35,8 +37,10 @@ class OnnxModel:
     card : Card
         The card, already read.
     threads : int, optional
-        Threads of one call; default ``FFM_EMBED_THREADS`` or every core.
+        Batches at once; default ``FFM_EMBED_THREADS`` or every core.
     """
+
+    one_at_a_time = False  # whether sessions of this kind cannot be shared by threads
 
     def __init__(self, folder: Path, card: Card, *, threads: int | None = None) -> None:
         self.folder = folder
@@ -63,25 +67,43 @@ class OnnxModel:
         float32 (N, context / patch + 1, d_model)
             The last token stands for the whole window.
         """
-        context = values.shape[1]
+        width = (self._tokens_of(values), self.card.d_model)
+        out = np.empty((len(values), *width), dtype=np.float32)
+        encoder = self._encoder
+
+        def answer(given: Float32, mask: Float32) -> Float32:
+            found: Float32 = encoder.run(None, {"values": given, "mask": mask})[0]
+            return found
+
+        self._fill(values, out, answer, advance)
+        return out
+
+    def vectors(self, values: Float32, pool: Pool, advance: Advance | None = None) -> Float32:
+        """Return the pooled tokens of windows, float32 (N, d) or (N, 2 d).
+
+        The same as :func:`pooled` of :meth:`tokens`, which need never exist all at once.
+        """
+        self._tokens_of(values)
+        width = self.card.d_model * (2 if pool in ("meanreg", "last2") else 1)
+        out = np.empty((len(values), width), dtype=np.float32)
+        encoder = self._encoder
+
+        def answer(given: Float32, mask: Float32) -> Float32:
+            return pooled(encoder.run(None, {"values": given, "mask": mask})[0], pool)
+
+        self._fill(values, out, answer, advance)
+        return out
+
+    def _tokens_of(self, values: Float32) -> int:
+        """Return how many tokens a window becomes; refuse what the model cannot take."""
+        context = int(values.shape[1])
         if context % self.card.patch or not 0 < context <= self.card.context_length:
             raise ModelError(
                 f"{self.card.name} takes windows of a multiple of {self.card.patch} bars up to "
                 f"{self.card.context_length}, got {context}",
                 fix=f"choose a context that is a multiple of {self.card.patch}",
             )
-        out = np.empty(
-            (len(values), context // self.card.patch + 1, self.card.d_model), dtype=np.float32
-        )
-        for start in range(0, len(values), BATCH_ROWS):
-            part = values[start : start + BATCH_ROWS]
-            given, mask = _padded(part)
-            with self._lock:
-                found = self._encoder.run(None, {"values": given, "mask": mask})[0]
-            out[start : start + len(part)] = found[: len(part)]
-            if advance is not None:
-                advance(len(part))
-        return out
+        return context // self.card.patch + 1
 
     def quantiles(self, values: Float32, advance: Advance | None = None) -> Float32:
         """Return forecasts in the units of the windows, float32 (N, levels, horizon).
@@ -98,16 +120,40 @@ class OnnxModel:
             )
         shape = (len(values), len(self.card.quantiles), self.card.horizon)
         out = np.empty(shape, dtype=np.float32)
-        for start in range(0, len(values), BATCH_ROWS):
-            part = values[start : start + BATCH_ROWS]
-            given, mask = _padded(part)
-            with self._lock:
-                hidden = self._encoder.run(None, {"values": given, "mask": mask})[0]
-                found = self._decoder.run(None, {"tokens": hidden, "mask": mask})[0]
-            out[start : start + len(part)] = found[: len(part)]
-            if advance is not None:
-                advance(len(part))
+        encoder, decoder = self._encoder, self._decoder
+
+        def answer(given: Float32, mask: Float32) -> Float32:
+            hidden = encoder.run(None, {"values": given, "mask": mask})[0]
+            found: Float32 = decoder.run(None, {"tokens": hidden, "mask": mask})[0]
+            return found
+
+        self._fill(values, out, answer, advance)
         return out
+
+    def _fill(self, values: Float32, out: Float32, answer: Answer, advance: Advance | None) -> None:
+        """Answer batch by batch into ``out``, as many at once as there are threads.
+
+        A batch has one thread to itself: two halves of a machine do more than a machine
+        that meets after every product.
+        """
+
+        def do(start: int) -> int:
+            part = values[start : start + BATCH_ROWS]
+            out[start : start + len(part)] = answer(*_padded(part))[: len(part)]
+            return len(part)
+
+        starts = range(0, len(values), BATCH_ROWS)
+        if self.one_at_a_time or self._threads == 1 or len(starts) < 2:
+            for start in starts:
+                with self._lock:
+                    done = do(start)
+                if advance is not None:
+                    advance(done)
+            return
+        with ThreadPoolExecutor(self._threads) as pool:
+            for done in pool.map(do, starts):
+                if advance is not None:
+                    advance(done)
 
     @cached_property
     def _encoder(self) -> Any:
@@ -127,11 +173,9 @@ class OnnxModel:
                 fix="pip install onnxruntime",
             ) from error
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self._threads
+        options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        # Threads that spin between calls take the cores that heads are fitted on.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 

@@ -229,3 +229,12 @@ class _Said:
 
 def _all(originals):
     return np.vstack([originals.windows[kind] for kind in KINDS])
+
+
+@pytest.mark.parametrize("pool", ["mean", "reg", "meanreg", "last2"])
+def test_vectors_are_the_pooled_tokens_for_any_number_of_threads(bars, model, pool):
+    found = windows_at(bars, np.arange(300, 2_300, 9))
+    values = found.values[found.usable]
+    exact = pooled(model("small", threads=1).tokens(values), pool)
+    for threads in (1, 2, 3):
+        assert np.array_equal(model("small", threads=threads).vectors(values, pool), exact)
