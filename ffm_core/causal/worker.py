@@ -7,12 +7,10 @@ module is the other end of that wire.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import pickle
 import signal
 import sys
-import threading
 import time
 import traceback
 import warnings
@@ -37,9 +35,9 @@ from ffm_core.causal.streams import Proof, Stretch
 from ffm_core.causal.subjects import Subject
 from ffm_core.causal.watch import Access, Watch
 from ffm_core.errors import FFMError
+from ffm_core.orphans import end_with
 from ffm_core.types import Float32
 
-_LOOK_SECONDS = 1.0
 _SWITCH_SECONDS = 1e-5  # threads take turns this often, so that races show
 
 
@@ -213,7 +211,7 @@ class _Guard:
 
 def main(descriptor: int, parent: int) -> None:
     """Serve requests from the other end of a socket until it closes."""
-    _die_with(parent)
+    end_with(parent)
     wire = Connection(descriptor)
     warnings.simplefilter("ignore")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -255,21 +253,6 @@ def _raised(error: BaseException) -> Raised:
         expected=expected,
         trace="".join(traceback.format_exception(error)),
     )
-
-
-def _die_with(parent: int) -> None:
-    """End this process when ``parent`` is gone, however it went."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    if os.getppid() != parent:
-        os._exit(1)
-
-    def look() -> None:
-        while os.getppid() == parent:
-            time.sleep(_LOOK_SECONDS)
-        os._exit(1)
-
-    threading.Thread(target=look, daemon=True).start()
 
 
 __all__ = ["Desk", "Exceeded", "Raised", "Reply", "Setup", "main"]

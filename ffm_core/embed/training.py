@@ -14,8 +14,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from ffm_core.embed.workers.protocol import Message, end_with, failed
+from ffm_core.embed.workers.protocol import Message, failed
 from ffm_core.errors import FFMError, OutputError, UsageError
+from ffm_core.orphans import end_with
 from ffm_core.paths import kind_of
 from ffm_core.runs.atomic import atomic_write, output_error, sweep
 

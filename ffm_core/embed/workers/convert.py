@@ -16,8 +16,9 @@ from ffm_core.embed.cards import Card
 from ffm_core.embed.chronos2 import opened
 from ffm_core.embed.recipe import CONTEXT_BARS
 from ffm_core.embed.verification import ROWS, battery, differences, require_close
-from ffm_core.embed.workers.protocol import end_with, failed
+from ffm_core.embed.workers.protocol import failed
 from ffm_core.errors import FFMError
+from ffm_core.orphans import end_with
 from ffm_core.runs.atomic import output_error
 
 LONGEST = 2_048  # bars of a window that is verified

@@ -7,14 +7,8 @@ two little-endian uint64, a JSON header, and a body of raw bytes.
 
 from __future__ import annotations
 
-import ctypes
 import json
-import os
-import signal
 import struct
-import sys
-import threading
-import time
 from collections.abc import Mapping
 from typing import Any, BinaryIO, TypeAlias
 
@@ -26,7 +20,6 @@ Message: TypeAlias = dict[str, Any]
 PROTOCOL = 1
 _LENGTHS = struct.Struct("<QQ")
 _MOST = 1 << 31  # bytes of a frame; more means that something else is on the wire
-_LOOK_SECONDS = 1.0
 
 
 def send(stream: BinaryIO, header: Mapping[str, Any], body: bytes = b"") -> None:
@@ -64,21 +57,6 @@ def failure(message: Mapping[str, Any]) -> FFMError:
     kind = getattr(errors, message["error"])
     found: FFMError = kind(message["problem"], fix=message["fix"])
     return found
-
-
-def end_with(parent: int) -> None:
-    """End this process when its parent is gone, however it went."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    if os.getppid() != parent:
-        os._exit(1)
-
-    def look() -> None:
-        while os.getppid() == parent:
-            time.sleep(_LOOK_SECONDS)
-        os._exit(1)
-
-    threading.Thread(target=look, daemon=True).start()
 
 
 def _exactly(stream: BinaryIO, length: int) -> bytes:

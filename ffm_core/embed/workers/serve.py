@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from ffm_core.embed.session import BATCH_ROWS
-from ffm_core.embed.workers.protocol import PROTOCOL, Message, end_with, failed, receive, send
+from ffm_core.embed.workers.protocol import PROTOCOL, Message, failed, receive, send
 from ffm_core.errors import FFMError, ModelError
+from ffm_core.orphans import end_with
 from ffm_core.types import Float32
 
 if TYPE_CHECKING:
