@@ -17,11 +17,11 @@ from ffm_core.cli.eval import (
     names_hidden,
     pick_options,
     progress_of,
+    store_run,
     warn_of_quality,
 )
 
 if TYPE_CHECKING:
-    from ffm_core.evaluate import Evaluation, Job
     from ffm_core.evaluate.backbone_ab import Arm, Comparison
     from ffm_core.ruler.bootstrap import Estimate
 
@@ -74,27 +74,13 @@ def command(
              f"{promise['hash'][:12]}")  # fmt: skip
         with names_hidden(jobs[0]), progress_of(quiet=quiet or as_json) as progress:
             found, evaluations = compare(jobs, promise, progress)
-    folders = [_store(job, one) for job, one in zip(jobs, evaluations, strict=True)]
+    folders = [store_run(job, one) for job, one in zip(jobs, evaluations, strict=True)]
     if as_json:
         runs = [str(folder) for folder in folders]
         emit_json("ffm-backbone-ab/1", {"comparison": found.record(), "runs": runs})
     else:
         say(_page(found, folders))
     sys.exit(EXIT_CODES["INCONCLUSIVE"] if found.judgement == "inconclusive" else 0)
-
-
-def _store(job: Job, evaluation: Evaluation) -> Path:
-    from ffm_core.report.html import render
-    from ffm_core.runs.record import write_run
-
-    record = evaluation.record
-    return write_run(
-        job.config.out,
-        record["result"],
-        record["envelope"],
-        tables={"decisions": evaluation.decisions, "trades": evaluation.trades},
-        html=render(record, evaluation.trades),
-    )
 
 
 def _page(found: Comparison, folders: Sequence[Path]) -> str:

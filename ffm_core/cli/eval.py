@@ -132,7 +132,7 @@ def command(strategy: str, file: Path | None, dry_run: bool, **flags: Any) -> No
     if isinstance(found, dict):
         _say_dry_run(found, as_json=as_json)
         return
-    folder = _store(job, found)
+    folder = store_run(job, found)
     _say(found, folder, as_json=as_json)
     sys.exit(exit_code(found.decision, found.qualifier))
 
@@ -222,7 +222,8 @@ def stamp_embedders(job: Job, *, quiet: bool = False) -> None:
         note(line if job.redact is None else job.redact.text(line))
 
 
-def _store(job: Job, evaluation: Evaluation) -> Path:
+def store_run(job: Job, evaluation: Evaluation) -> Path:
+    """Write the record, tables and report of a run; return its folder."""
     from ffm_core.report.html import render
     from ffm_core.runs.record import write_run
 

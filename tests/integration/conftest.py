@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 import pytest
 
 from ffm_core.bars.simulate import market as simulated
+from ffm_core.cli import main
 from ffm_core.runs.canonical import canonical_json
 from ffm_core.runs.ledger import Ledger, LedgerReport
 
@@ -127,6 +128,33 @@ class Desk:
                 pass
             for left in Path("/dev/shm").glob(f"sem.loky-{process.pid}-*"):
                 left.unlink(missing_ok=True)
+
+
+class Answer(NamedTuple):
+    """What a command left behind: code, standard output, standard error."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The one document of ``--json``."""
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def ffm(capsys: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
+    """Run a command in this process."""
+
+    def run(*words: object) -> Answer:
+        with pytest.raises(SystemExit) as left:
+            main([str(word) for word in words])
+        got = capsys.readouterr()
+        assert "Traceback" not in got.err
+        return Answer(int(left.value.code or 0), got.out, got.err)
+
+    return run
 
 
 @pytest.fixture(scope="session")

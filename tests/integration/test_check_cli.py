@@ -7,7 +7,6 @@ import json
 import pytest
 
 from ffm_core.bars.simulate import market
-from ffm_core.cli import main
 
 IDEA = '''"""Buy when the bar closes above the one before."""
 
@@ -48,18 +47,6 @@ def ffm_feature_sets():
 '''
 HONEST = 'pl.col("high").rolling_max(2) - pl.col("low").rolling_min(2)'
 PEEK = "    up = up & np.append(close[1:] > close[:-1], True)"
-
-
-@pytest.fixture
-def ffm(capsys):
-    def run(*words):
-        with pytest.raises(SystemExit) as left:
-            main([str(word) for word in words])
-        got = capsys.readouterr()
-        assert "Traceback" not in got.err
-        return int(left.value.code or 0), got.out, got.err
-
-    return run
 
 
 @pytest.fixture

@@ -8,21 +8,8 @@ import pytest
 
 from ffm_core.bars.simulate import market
 from ffm_core.bars.store import parquet_bytes
-from ffm_core.cli import main
 
 SMALL = ("--embedder", "stats", "--trees", "15", "--stride", "4", "--jobs", "1")
-
-
-@pytest.fixture
-def ffm(capsys):
-    def run(*words):
-        with pytest.raises(SystemExit) as left:
-            main([str(word) for word in words])
-        got = capsys.readouterr()
-        assert "Traceback" not in got.err
-        return int(left.value.code or 0), got.out, got.err
-
-    return run
 
 
 @pytest.fixture(scope="module")

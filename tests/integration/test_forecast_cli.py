@@ -6,7 +6,6 @@ with quantiles that fan out.
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -14,31 +13,9 @@ import polars as pl
 import pytest
 
 from ffm_core.bars.simulate import market
-from ffm_core.cli import main
 from ffm_core.embed.cards import Card, file_sha256
 
 PATCH, LEVELS, HORIZON = 16, tuple(k / 10 for k in range(1, 10)), 24
-
-
-class Answer:
-    def __init__(self, code, out, err):
-        self.code, self.out, self.err = code, out, err
-
-    @property
-    def json(self):
-        return json.loads(self.out)
-
-
-@pytest.fixture
-def ffm(capsys):
-    def run(*words):
-        with pytest.raises(SystemExit) as left:
-            main([str(word) for word in words])
-        got = capsys.readouterr()
-        assert "Traceback" not in got.err
-        return Answer(int(left.value.code or 0), got.out, got.err)
-
-    return run
 
 
 @pytest.fixture

@@ -11,29 +11,7 @@ import pytest
 
 from ffm_core.bars.readers import load_many
 from ffm_core.bars.simulate import market
-from ffm_core.cli import main
 from ffm_core.features.trivial8 import TRIVIAL8
-
-
-class Answer:
-    def __init__(self, code, out, err):
-        self.code, self.out, self.err = code, out, err
-
-    @property
-    def json(self):
-        return json.loads(self.out)
-
-
-@pytest.fixture
-def ffm(capsys):
-    def run(*words):
-        with pytest.raises(SystemExit) as left:
-            main([str(word) for word in words])
-        got = capsys.readouterr()
-        assert "Traceback" not in got.err
-        return Answer(int(left.value.code or 0), got.out, got.err)
-
-    return run
 
 
 @pytest.fixture
