@@ -45,7 +45,7 @@ class Recipe:
     def identity(self, weights_sha256: str) -> str:
         """Return the SHA-256 of weights and recipe; extras are computed anew and left out."""
         chosen = {name: value for name, value in asdict(self).items() if name != "extras"}
-        return key("embedder-1", weights_sha256, chosen)
+        return key("embedder-2", weights_sha256, chosen)
 
     def width(self, d_model: int) -> int:
         """Return how many numbers the pooled vector holds."""

@@ -7,7 +7,6 @@ arithmetic whether it comes alone, among 64 or among 4,096.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -40,13 +39,10 @@ class OnnxModel:
         Batches at once; default ``FFM_EMBED_THREADS`` or every core.
     """
 
-    one_at_a_time = False  # whether sessions of this kind cannot be shared by threads
-
     def __init__(self, folder: Path, card: Card, *, threads: int | None = None) -> None:
         self.folder = folder
         self.card = card
-        self._threads = threads or _threads()
-        self._lock = threading.Lock()
+        self.threads = threads or _threads()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return OnnxModel, (self.folder, self.card)
@@ -143,14 +139,12 @@ class OnnxModel:
             return len(part)
 
         starts = range(0, len(values), BATCH_ROWS)
-        if self.one_at_a_time or self._threads == 1 or len(starts) < 2:
-            for start in starts:
-                with self._lock:
-                    done = do(start)
+        if self.threads == 1 or len(starts) < 2:
+            for done in map(do, starts):
                 if advance is not None:
                     advance(done)
             return
-        with ThreadPoolExecutor(self._threads) as pool:
+        with ThreadPoolExecutor(self.threads) as pool:
             for done in pool.map(do, starts):
                 if advance is not None:
                     advance(done)

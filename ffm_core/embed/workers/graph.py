@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto
 from safetensors.numpy import load_file
 
 from ffm_core.embed.cards import CARD, DECODER, ENCODER, Card, file_sha256
@@ -29,7 +28,16 @@ from ffm_core.embed.workers.graph_chronos2 import (
     encoder2,
     shape2_of,
 )  # fmt: skip
-from ffm_core.embed.workers.nodes import FIX, Given, Graph, Weights, found, norm, residual_block
+from ffm_core.embed.workers.nodes import (
+    FIX,
+    Given,
+    Graph,
+    Weights,
+    attention_weights,
+    found,
+    norm,
+    residual_block,
+)
 from ffm_core.errors import ModelError
 from ffm_core.types import Float32, Int64
 
@@ -206,23 +214,37 @@ def write_card(out: Path, shape: Shape | Shape2, **fields: Any) -> Card:
 
 
 def encoder(shape: Shape, weights: Weights, *, float16: bool = False) -> onnx.ModelProto:
-    """Return the graph from windows to tokens."""
+    """Return the graph from windows to tokens.
+
+    Tokens are the rows of one matrix: the first of every window, then the second of every
+    window, and so on. So each layer is one product of matrices that adds the residual on
+    its way, and attention finds its heads by strides, where a runtime can.
+    """
     g = Graph(weights, float16)
-    cut = g.constant(np.array([0, -1, shape.patch]))
-    values, mask = (g.add("Reshape", name, cut) for name in ("values", "mask"))
-    x = residual_block(g, "input_patch_embedding", g.add("Concat", values, mask, axis=-1))
-    rows = g.add("Shape", "values", start=0, end=1)
-    reg = g.weight("REG", weights["shared.weight"][None, shape.reg_token : shape.reg_token + 1])
-    rest = g.constant(np.array([1, shape.d_model]))
-    reg = g.add("Expand", reg, g.add("Concat", rows, rest, axis=0))
-    x = g.add("Concat", x, reg, axis=1)
-    bias = g.add("Add", _position_bias(g, shape, x), _mask_bias(g, shape))
+    windows = g.add("Shape", "values", start=0, end=1)
+    patches = _patches(g, shape)
+    tokens = g.add("Add", g.add("Shape", patches, start=0, end=1), g.constant(np.array([1])))
+    width = g.constant(np.array([shape.d_model]))
+    x = _embedded(g, g.add("Reshape", patches, g.constant(np.array([-1, 2 * shape.patch]))))
+    reg = g.weight("REG", weights["shared.weight"][shape.reg_token : shape.reg_token + 1])
+    x = g.add("Concat", x, g.add("Expand", reg, g.add("Concat", windows, width, axis=0)), axis=0)
+    bias = g.add("Add", _position_bias(g, shape, tokens), _mask_bias(g, shape))
+    heads = g.constant(np.array([shape.heads, shape.d_kv]))
+    apart = g.add("Concat", tokens, windows, heads, axis=0)
     for i in range(shape.encoder_layers):
         block = f"encoder.block.{i}.layer"
         normed = norm(g, f"{block}.0", x, shape.epsilon)
-        x = g.add("Add", x, _self_attention(g, f"{block}.0.SelfAttention", normed, bias, shape))
-        x = g.add("Add", x, _feed_forward(g, f"{block}.1", x, shape))
-    norm(g, "encoder.final", x, shape.epsilon, out="tokens")
+        q, k, v = (g.matrix(f"{block}.0.SelfAttention.{part}", normed) for part in "qkv")
+        q, v = (_heads(g, part, apart, [1, 2, 0, 3]) for part in (q, v))
+        mixed = _attend(g, q, _heads(g, k, apart, [1, 2, 3, 0]), v, bias)
+        mixed = _joined(g, mixed, [2, 0, 1, 3], [-1, shape.inner])
+        x = g.matrix(f"{block}.0.SelfAttention.o", mixed, plus=x)
+        dense = f"{block}.1.DenseReluDense"
+        hidden = g.add("Relu", g.matrix(f"{dense}.wi", norm(g, f"{block}.1", x, shape.epsilon)))
+        x = g.matrix(f"{dense}.wo", hidden, plus=x)
+    x = norm(g, "encoder.final", x, shape.epsilon)
+    x = g.add("Reshape", x, g.add("Concat", tokens, windows, width, axis=0))
+    g.add("Transpose", x, perm=[1, 0, 2], name="tokens")
     given: Given = [("values", ["B", "L"]), ("mask", ["B", "L"])]
     return g.model(given, ("tokens", ["B", "T", shape.d_model]))
 
@@ -266,23 +288,37 @@ def bucket_table(length: int, buckets: int, distance: int) -> Int64:
     return np.asarray(np.where(offset > 0, half, 0) + np.where(away < exact, away, far))
 
 
+def _patches(g: Graph, shape: Shape) -> str:
+    """Return values and mask of every patch side by side, (L / patch, B, 2 patch)."""
+    cut = g.constant(np.array([0, -1, shape.patch]))
+    values, mask = (g.add("Reshape", name, cut) for name in ("values", "mask"))
+    return g.add("Transpose", g.add("Concat", values, mask, axis=-1), perm=[1, 0, 2])
+
+
+def _embedded(g: Graph, x: str) -> str:
+    """Turn patches (N, 2 patch) into tokens (N, d_model): two layers with a third beside them."""
+    hidden, out, beside = (
+        f"input_patch_embedding.{part}_layer" for part in ("hidden", "output", "residual")
+    )
+    deep = g.add("Relu", g.matrix(hidden, x, plus=g.bias(hidden)))
+    return g.add("Add", g.matrix(out, deep, plus=g.matrix(beside, x, g.bias(beside))), g.bias(out))
+
+
 def _feed_forward(g: Graph, name: str, x: str, shape: Shape) -> str:
     hidden = g.add("Relu", g.linear(f"{name}.DenseReluDense.wi", norm(g, name, x, shape.epsilon)))
     return g.linear(f"{name}.DenseReluDense.wo", hidden)
 
 
-def _position_bias(g: Graph, shape: Shape, x: str) -> str:
+def _position_bias(g: Graph, shape: Shape, tokens: str) -> str:
     """Return the bias of attention by distance, (1, heads, T, T), cut from a fixed table."""
     longest = shape.context_length // shape.patch + 1
-    table = bucket_table(longest, shape.buckets, shape.distance).astype(np.uint8)
-    tokens = g.add("Shape", x, start=1, end=2)
-    ends = g.add("Concat", tokens, tokens, axis=0)
-    buckets = g.add("Slice", g.constant(table), g.constant(np.array([0, 0])), ends)
-    buckets = g.add("Cast", buckets, to=TensorProto.INT32)
+    table = bucket_table(longest, shape.buckets, shape.distance)
     name = "encoder.block.0.layer.0.SelfAttention.relative_attention_bias"
     learned = g.weight(name, found(g.weights, f"{name}.weight"))
-    bias = g.add("Transpose", g.add("Gather", learned, buckets), perm=[2, 0, 1])
-    return g.add("Unsqueeze", bias, g.constant(np.array([0])))
+    bias = g.add("Gather", learned, g.constant(table.astype(np.int32)))
+    bias = g.add("Unsqueeze", g.add("Transpose", bias, perm=[2, 0, 1]), g.constant(np.array([0])))
+    ends, axes = g.add("Concat", tokens, tokens, axis=0), g.constant(np.array([2, 3]))
+    return g.add("Slice", bias, g.constant(np.array([0, 0])), ends, axes)
 
 
 def _mask_bias(g: Graph, shape: Shape) -> str:
@@ -296,28 +332,25 @@ def _mask_bias(g: Graph, shape: Shape) -> str:
     )
 
 
-def _heads(g: Graph, x: str, shape: Shape, perm: list[int]) -> str:
-    apart = g.add("Reshape", x, g.constant(np.array([0, 0, shape.heads, shape.d_kv])))
-    return g.add("Transpose", apart, perm=perm)
+def _heads(g: Graph, x: str, apart: str, perm: list[int]) -> str:
+    return g.add("Transpose", g.add("Reshape", x, apart), perm=perm)
 
 
-def _attend(g: Graph, q: str, k: str, v: str, bias: str, shape: Shape) -> str:
+def _attend(g: Graph, q: str, k: str, v: str, bias: str) -> str:
     """Attend with q and v (B, heads, T, d_kv) and k (B, heads, d_kv, T); not scaled, as in T5."""
     scores = g.add("Add", g.add("MatMul", q, k), bias)
-    mixed = g.add("MatMul", g.add("Softmax", scores, axis=-1), v)
-    back = g.add("Transpose", mixed, perm=[0, 2, 1, 3])
-    return g.add("Reshape", back, g.constant(np.array([0, 0, shape.inner])))
+    return g.add("MatMul", attention_weights(g, scores), v)
 
 
-def _self_attention(g: Graph, name: str, x: str, bias: str, shape: Shape) -> str:
-    q, k, v = g.split(g.linear([f"{name}.{part}" for part in "qkv"], x), 3)
-    q, v = (_heads(g, part, shape, [0, 2, 1, 3]) for part in (q, v))
-    found = _attend(g, q, _heads(g, k, shape, [0, 2, 3, 1]), v, bias, shape)
-    return g.linear(f"{name}.o", found)
+def _joined(g: Graph, mixed: str, perm: list[int], dims: list[int]) -> str:
+    """Put the heads of (B, heads, T, d_kv) side by side again."""
+    return g.add("Reshape", g.add("Transpose", mixed, perm=perm), g.constant(np.array(dims)))
 
 
 def _cross_attention(g: Graph, name: str, x: str, bias: str, shape: Shape) -> str:
     k, v = g.split(g.linear([f"{name}.{part}" for part in "kv"], "tokens"), 2)
-    q = _heads(g, g.linear(f"{name}.q", x), shape, [0, 2, 1, 3])
-    k, v = _heads(g, k, shape, [0, 2, 3, 1]), _heads(g, v, shape, [0, 2, 1, 3])
-    return g.linear(f"{name}.o", _attend(g, q, k, v, bias, shape))
+    apart = g.constant(np.array([0, 0, shape.heads, shape.d_kv]))
+    q = _heads(g, g.linear(f"{name}.q", x), apart, [0, 2, 1, 3])
+    k, v = _heads(g, k, apart, [0, 2, 3, 1]), _heads(g, v, apart, [0, 2, 1, 3])
+    mixed = _attend(g, q, k, v, bias)
+    return g.linear(f"{name}.o", _joined(g, mixed, [0, 2, 1, 3], [0, 0, shape.inner]))

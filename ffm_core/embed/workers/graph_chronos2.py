@@ -19,7 +19,15 @@ from typing import Any
 import numpy as np
 import onnx
 
-from ffm_core.embed.workers.nodes import FIX, Given, Graph, Weights, norm, residual_block
+from ffm_core.embed.workers.nodes import (
+    FIX,
+    Given,
+    Graph,
+    Weights,
+    attention_weights,
+    norm,
+    residual_block,
+)
 from ffm_core.errors import ModelError
 from ffm_core.types import Float32
 
@@ -204,7 +212,7 @@ def _attention(
     )
     q, k = _rotated(g, q, cos, sin), _rotated(g, k, cos, sin)
     scores = g.add("Add", g.add("MatMul", q, g.add("Transpose", k, perm=[0, 1, 3, 2])), bias)
-    mixed = g.add("MatMul", g.add("Softmax", scores, axis=-1), v)
+    mixed = g.add("MatMul", attention_weights(g, scores), v)
     back = g.add("Transpose", mixed, perm=[0, 2, 1, 3])
     joined = g.add("Reshape", back, g.constant(np.array([0, 0, shape.heads * shape.d_kv])))
     return g.linear(f"{name}.o", joined)

@@ -20,6 +20,7 @@ Given: TypeAlias = list[tuple[str, list[Any]]]
 FIX = "choose a Chronos-Bolt or Chronos-2 checkpoint as it is published"
 _OPSET = 17
 _IR = 9
+_FLOOR = -80.0  # of exponents; float32 has subnormal numbers below exp(-87.3)
 
 
 class Graph:
@@ -60,6 +61,15 @@ class Graph:
             wide = self.add("Cast", name, to=TensorProto.FLOAT) if self.float16 else name
             self.used[name] = wide
         return self.used[name]
+
+    def matrix(self, name: str, x: str, plus: str = "") -> str:
+        """Multiply a matrix (N, d) by one weight, and add a matrix or a row in the same step."""
+        weight = self.weight(name, found(self.weights, f"{name}.weight").T)
+        return self.add("Gemm", x, weight, *([plus] if plus else []))
+
+    def bias(self, name: str) -> str:
+        """Store the bias of a layer."""
+        return self.weight(f"{name}.bias", found(self.weights, f"{name}.bias"))
 
     def linear(self, names: str | Sequence[str], x: str) -> str:
         """Multiply by one weight, or by several side by side."""
@@ -102,12 +112,22 @@ def norm(g: Graph, name: str, x: str, epsilon: float, *, out: str = "") -> str:
     return g.add("Mul", g.add("Div", x, root), weight, name=out)
 
 
+def attention_weights(g: Graph, scores: str) -> str:
+    """Take the softmax of scores, (..., T), none further than :data:`_FLOOR` below the largest.
+
+    Further down a weight would be subnormal: it changes no bit of what attention returns,
+    and processors take a hundred times as long over it.
+    """
+    below = g.add("Sub", scores, g.add("ReduceMax", scores, axes=[-1], keepdims=1))
+    floor = g.constant(np.array(_FLOOR, dtype=np.float32))
+    return g.add("Softmax", g.add("Clip", below, floor), axis=-1)
+
+
 def residual_block(g: Graph, name: str, x: str) -> str:
     """Add two layers with a third beside them, as inputs and outputs are embedded."""
 
     def layer(part: str, given: str) -> str:
-        bias = g.weight(f"{name}.{part}.bias", found(g.weights, f"{name}.{part}.bias"))
-        return g.add("Add", g.linear(f"{name}.{part}", given), bias)
+        return g.add("Add", g.linear(f"{name}.{part}", given), g.bias(f"{name}.{part}"))
 
     hidden = g.add("Relu", layer("hidden_layer", x))
     return g.add("Add", layer("output_layer", hidden), layer("residual_layer", x))

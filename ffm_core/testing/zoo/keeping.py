@@ -40,14 +40,17 @@ def _forget_calls() -> None:
     counts_calls.calls = 0  # type: ignore[attr-defined]
 
 
-def _make_level() -> Callable[[Bars], Float32]:
+def _make_level() -> tuple[Callable[[Bars], Float32], Callable[[], None]]:
     level = [0.0]
 
     def batch(bars: Bars) -> Float32:
         level[0] = max(level[0], float(bars.high.max(initial=0.0)))  # fault: closure-state
         return matrix(bars.close / max(level[0], 1.0))
 
-    return batch
+    def forget() -> None:
+        level[0] = 0.0
+
+    return batch, forget
 
 
 def longest_known(bars: Bars) -> Float32:
@@ -117,7 +120,7 @@ class Smoother:
         return matrix(out)
 
 
-_LEVEL = _make_level()
+_LEVEL, _forget_level = _make_level()
 _SMOOTHER = Smoother()
 
 
@@ -132,7 +135,7 @@ def _forget_file() -> None:
 FAULTS = (
     fault("global-state", "a list in the module grows", running_scale, forget=_SEEN.clear),
     fault("function-attribute", "a counter on the function", counts_calls, forget=_forget_calls),
-    fault("closure-state", "a level in a closure", _LEVEL),
+    fault("closure-state", "a level in a closure", _LEVEL, forget=_forget_level),
     fault("object-state", "a callable object goes on", _SMOOTHER, forget=_forget_smoother),
     fault("length-cache", "a cache keyed by length", by_length, forget=_BY_LENGTH.clear),
     fault("symbol-cache", "a cache keyed by symbol", first_level, forget=_FIRST.clear),

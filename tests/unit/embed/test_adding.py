@@ -18,6 +18,7 @@ from ffm_core.embed.adding import Wish, add_backbone
 from ffm_core.embed.cards import read_card
 from ffm_core.embed.catalogue import backbones_home, embedder_of, embedders, folder_of, model_of
 from ffm_core.embed.facts import backbone_facts
+from ffm_core.embed.openvino_session import OpenvinoModel
 from ffm_core.embed.recipe import Recipe, parse_variant
 from ffm_core.embed.session import pooled
 from ffm_core.embed.worker import require_torch
@@ -296,6 +297,11 @@ def test_bfloat16_is_close_and_the_same_in_any_company(originals):
     assert 0.0 < off < 0.2
     again = model_of("mine:openvino-bf16").tokens(values[2:3])
     assert again.tobytes() == round_[2:3].tobytes()
+    many = np.resize(values, (5 * 64 + 7, values.shape[1]))
+    card = read_card(originals.folder / "model-small")
+    for threads in (1, 3):
+        rounded = OpenvinoModel(originals.folder / "model-small", card, threads=threads)
+        assert rounded.tokens(many)[-1].tobytes() == round_[(len(many) - 1) % 6].tobytes()
     quantiles = model_of("mine:openvino-bf16").quantiles(values)
     assert np.abs(quantiles - model_of("mine").quantiles(values)).max() < 0.2
 

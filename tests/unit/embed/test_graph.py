@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import numpy_helper
 
@@ -16,6 +17,7 @@ from ffm_core.embed.session import OnnxModel, pooled
 from ffm_core.embed.verification import battery, differences, largest, require_close
 from ffm_core.embed.windows import windows_at
 from ffm_core.embed.workers.graph import bucket_table, encoder, read_checkpoint, shape_of
+from ffm_core.embed.workers.nodes import Graph, attention_weights
 from ffm_core.errors import ModelError
 
 KINDS = ("normal", "constant", "quiet", "trending", "NaN-leading")
@@ -34,6 +36,26 @@ def test_agrees_with_torch(originals, model, name, kind):
     quantiles = originals.said(name, kind, "quantiles")
     assert quantiles.shape == (len(values), len(ours.card.quantiles), 64)
     assert np.abs(ours.quantiles(values) - quantiles).max() <= 1e-4
+
+
+@pytest.mark.parametrize("floored", [True, False])
+def test_attention_weights_are_a_softmax_without_subnormal_numbers(floored):
+    """A plain softmax has them on the same scores, and a processor takes its time over them."""
+    g = Graph({}, float16=False)
+    weights = attention_weights(g, "values") if floored else g.add("Softmax", "values", axis=-1)
+    g.add("Identity", weights, name="out")
+    ran = onnxruntime.InferenceSession(
+        g.model([("values", ["B", "L"])], ("out", ["B", "L"])).SerializeToString()
+    )
+    scores = np.random.default_rng(5).normal(0.0, 60.0, (200, 9)).astype(np.float32)
+    scores[7, :4] = np.finfo(np.float32).min / 2  # patches without a bar
+    found = ran.run(None, {"values": scores})[0]
+    subnormal = (found > 0.0) & (found < np.finfo(np.float32).tiny)
+    assert subnormal.any() != floored
+    exact = np.exp(scores.astype(np.float64) - scores.max(axis=1, keepdims=True))
+    exact /= exact.sum(axis=1, keepdims=True)
+    assert np.abs(found - exact).max() <= 1e-6
+    assert (found[7, :4] <= 1e-34).all()
 
 
 def test_a_price_ratio_changes_nothing(bars, model):

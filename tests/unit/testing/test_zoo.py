@@ -1,18 +1,21 @@
 from __future__ import annotations
 
 import inspect
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ffm_core.bars.sessions import wall_us
+from ffm_core.bars.table import Bars
 from ffm_core.errors import UnknownNameError
 from ffm_core.records import ExitPolicy, FeatureSet, Labeler, Target
 from ffm_core.testing.zoo import CLEAN, FAULTS, KINDS, exhibit
 from ffm_core.testing.zoo.fault import MARK, Fault
 from ffm_core.testing.zoo.matrix import zoo_bars, zoo_orders, zoo_view
 
+name = attrgetter("name")
 TYPES = {"features": FeatureSet, "labeler": Labeler, "exit": ExitPolicy, "target": Target}
 
 
@@ -51,6 +54,19 @@ def test_every_fault_has_a_marked_line_and_every_mark_a_fault():
         assert {(source, i) for i, line in enumerate(lines, 1) if MARK in line} == {
             place for place in marked if place[0] == source
         }
+
+
+@pytest.mark.parametrize("fault", [f for f in FAULTS if f.source.endswith("keeping.py")], ids=name)
+def test_what_keeps_something_between_calls_forgets_it_when_it_is_made(fault):
+    bars = zoo_bars()
+    few = Bars(bars.frame.head(300), bars.instrument, bars.timeframe)
+    said = []
+    for given in (few, bars, few):
+        record = fault.make()
+        assert isinstance(record, FeatureSet)
+        said.append(record.batch(Bars(given.frame.clone(), given.instrument, given.timeframe)))
+    fault.make()
+    assert said[0].tobytes() == said[2].tobytes()
 
 
 def test_a_fault_without_a_marked_line_says_so():
