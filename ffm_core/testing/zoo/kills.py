@@ -55,7 +55,7 @@ KILLS: Mapping[str, tuple[str, ...]] = {
     "new-high-flag": ("prefix", "mutation"),
     "global-state": ("purity", "prefix", "determinism"),
     "function-attribute": ("purity", "prefix", "determinism"),
-    "closure-state": ("prefix",),
+    "closure-state": ("purity", "prefix", "mutation"),
     "object-state": ("purity", "prefix", "determinism"),
     "length-cache": ("prefix",),
     "symbol-cache": ("determinism",),
