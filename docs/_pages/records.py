@@ -76,7 +76,7 @@ def public() -> set[str]:
     return {
         name
         for name, value in vars(records).items()
-        if inspect.isclass(value) and value.__module__ == records.__name__
+        if inspect.isclass(value) and value.__module__.startswith(f"{records.__name__}.")
     }
 
 

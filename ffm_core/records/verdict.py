@@ -1,0 +1,164 @@
+"""What a verdict is made of: the certificate, the evidence, the checks and the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from ffm_core.records.trades import Trades
+from ffm_core.types import Float64, Int32
+
+Claim: TypeAlias = Literal["selection", "trigger"]
+Outcome: TypeAlias = Literal["pass", "fail", "inconclusive", "refused", "info", "n/a"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """One proof of look-ahead or impurity."""
+
+    subject: str
+    check: str  # the detector: purity, prefix, mutation, history, stream, horizon, …
+    column: str
+    bar: int
+    stamp: str
+    first_future_bar: int | None
+    message: str
+    fix: str = ""
+    line: str = ""  # "file.py:42: source", where it could be found out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """What the falsifier did and found, over all subjects of a run.
+
+    Parameters
+    ----------
+    cuts, rows_compared : int
+        Cuts made, and rows compared before them.
+    detection_bound : float
+        Smallest share of bars at which a leak would have shown with 99 %
+        probability; 0 when every bar was proven.
+    sampled : mapping of str to int
+        Cuts by what they lie at (``decision``, ``session``, ``roll``, ``clock``,
+        ``1h``, ``4h``, ``1d``, ``random``); one cut may count under several.
+    proven_bars : int
+        Bars at which a stream and its batch agreed, over all subjects.
+    """
+
+    status: Literal["clean", "broken"]
+    subjects: tuple[str, ...]
+    cuts: int
+    rows_compared: int
+    detection_bound: float
+    failures: tuple[Failure, ...] = ()
+    sampled: Mapping[str, int] = field(default_factory=dict)
+    proven_bars: int = 0
+
+    @property
+    def sentence(self) -> str:
+        """What was tried, and the smallest leak that would have shown, in one sentence."""
+        places = ", ".join(f"{count:,} {name}" for name, count in self.sampled.items() if count)
+        tried = f"{self.cuts:,} cuts" + (f" ({places})" if places else "")
+        if self.proven_bars:
+            tried += f" and a streaming pass over {self.proven_bars:,} bars"
+        if self.detection_bound == 0.0:
+            return f"{tried}; every bar was proven"
+        return (
+            f"{tried}; a leak on {self.detection_bound:.2%} of the bars or more would have "
+            "shown with 99 % probability"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialContext:
+    """What the ledger knew when this trial was first opened (frozen)."""
+
+    n_trials: int
+    sharpe_variance: float  # variance of per-day Sharpe over the lineage's trials
+    effective_n: float
+    ledger_since: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShuffleResult:
+    """One permutation test: REAL of one seed against the permuted refits."""
+
+    real: float
+    draws: Float64  # mean R per permutation actually run, in index order
+    planned: int
+    stopped: bool  # p ≤ threshold became unreachable; p_value is then a lower bound
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Everything a verdict check may look at; tables, not where they came from."""
+
+    claim: Claim
+    certificate: Certificate
+    days: Int32  # (D,) every trading day of the test folds, empty ones too
+    n_test_months: int
+    trades: Mapping[str, Trades]  # REAL, NAIVE, ENTRY, extra controls
+    take_rate: float
+    random_means: Float64  # mean R per RANDOM draw
+    shuffle: Mapping[str, ShuffleResult]  # "full", "block"; empty without a learner
+    validation_mean_r: float  # REAL's rows at its operating point on validation, NaN if none
+    validation_trades: Trades | None
+    trial: TrialContext
+    streams: tuple[str, ...]
+    currencies: tuple[str, ...]
+    month_days: Int32  # (D,) month number (12·year + month − 1) of each day
+    settings: Mapping[str, float]  # the constants of the check set
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult:
+    """One line of the verdict."""
+
+    name: str
+    outcome: Outcome
+    value: float | None = None
+    interval: tuple[float, float] | None = None
+    threshold: float | None = None
+    effect: float | None = None  # asked for, in the unit of value
+    power: float | None = None
+    minimum_detectable: float | None = None
+    months_needed: float | None = None
+    gates: bool = True
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerdictCheck:
+    """A pre-registered check; from a plug-in it can only tighten."""
+
+    name: str
+    judge: Callable[[Evidence], CheckResult]
+    claims: tuple[Claim, ...] = ("selection", "trigger")
+    constants: Mapping[str, float] = field(default_factory=dict)
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The answer, with its reasons in plain words."""
+
+    decision: Literal["PASS", "FAIL", "INCONCLUSIVE", "REFUSED"]
+    reasons: tuple[str, ...]
+    qualifier: str = ""
+    checks: tuple[CheckResult, ...] = ()
+
+
+__all__ = [
+    "Certificate",
+    "CheckResult",
+    "Claim",
+    "Evidence",
+    "Failure",
+    "Outcome",
+    "ShuffleResult",
+    "TrialContext",
+    "Verdict",
+    "VerdictCheck",
+]
