@@ -3,40 +3,14 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from ffm_core.bars.simulate import market
-from ffm_core.cli import main
-
-
-@dataclass(frozen=True)
-class Answer:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict:
-        return json.loads(self.out)
-
-
-@pytest.fixture
-def ffm(capsys):
-    def run(*words: object) -> Answer:
-        with pytest.raises(SystemExit) as left:
-            main([str(word) for word in words])
-        got = capsys.readouterr()
-        assert "Traceback" not in got.err
-        return Answer(int(left.value.code or 0), got.out, got.err)
-
-    return run
 
 
 @pytest.fixture(scope="module")

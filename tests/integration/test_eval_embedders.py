@@ -11,8 +11,6 @@ import sys
 
 import pytest
 
-from ffm_core.cli import main
-
 EMBEDDER = """
 import hashlib
 import os
@@ -89,19 +87,6 @@ def idea(desk, write):
 @pytest.fixture(scope="module")
 def done(desk, idea, words):
     return desk.run("eval", idea, *words, "trivial8,ends")
-
-
-@pytest.fixture
-def ffm(capsys):
-    """Run ``ffm`` in this process."""
-
-    def run(*given):
-        with pytest.raises(SystemExit) as left:
-            main([str(word) for word in given])
-        got = capsys.readouterr()
-        return int(left.value.code or 0), got.out, got.err
-
-    return run
 
 
 def test_a_plug_ins_embedder_is_stamped_proven_and_named_in_the_report(desk, done):

@@ -116,7 +116,7 @@ def attention_weights(g: Graph, scores: str) -> str:
     """Take the softmax of scores, (..., T), none further than :data:`_FLOOR` below the largest.
 
     Further down a weight would be subnormal: it changes no bit of what attention returns,
-    and processors take a hundred times as long over it.
+    and processors take some sixty times as long over it.
     """
     below = g.add("Sub", scores, g.add("ReduceMax", scores, axes=[-1], keepdims=1))
     floor = g.constant(np.array(_FLOOR, dtype=np.float32))
