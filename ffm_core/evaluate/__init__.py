@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ffm_core.errors import FFMError
 from ffm_core.evaluate.ablation import PREFIX
 from ffm_core.evaluate.finding import Finding, Job
 from ffm_core.evaluate.frames import decisions_frame, trades_frame
@@ -16,7 +18,7 @@ from ffm_core.evaluate.progress import Progress, Silent
 from ffm_core.evaluate.record import daily_of, result_of
 from ffm_core.evaluate.run import lock_of, run
 from ffm_core.runs.canonical import jsonable, sha256_json
-from ffm_core.runs.ledger import Ledger
+from ffm_core.runs.ledger import Ledger, Ticket
 from ffm_core.runs.record import SCHEMA, run_id, versions
 
 if TYPE_CHECKING:
@@ -65,29 +67,31 @@ def evaluate(job: Job, progress: Progress | None = None, *, command: str = "") -
     FFMError
         For faults of data, plug-ins or configuration.
     """
-    hears = progress or Silent()
-    finding = run(job, hears)
+    ledger = Ledger(job.home)
+    with _accounted(ledger):
+        return _evaluated(job, progress or Silent(), ledger, command)
+
+
+@contextmanager
+def _accounted(ledger: Ledger) -> Iterator[None]:
+    """Note trials that were opened and did not come to a result, whatever the reason."""
+    try:
+        yield
+    except BaseException as error:
+        interrupted = isinstance(error, KeyboardInterrupt)
+        with suppress(FFMError):  # the next opening notes it, once this process is gone
+            ledger.abort_own("interrupted" if interrupted else type(error).__name__)
+        raise
+
+
+def _evaluated(job: Job, progress: Progress, ledger: Ledger, command: str) -> Evaluation:
+    finding = run(job, progress)
     result = jsonable(result_of(finding))
     if job.redact is not None:
         result = job.redact.value(result)
     result_hash = sha256_json(result)
-    ledger = Ledger(job.home)
     if finding.ticket is not None:
-        days, values, found = daily_of(finding)
-        agrees = ledger.close_trial(
-            finding.ticket,
-            decision=finding.verdict.decision,
-            days=days,
-            daily_r=values,
-            moments=found,
-            result_hash=result_hash,
-        )
-        if not agrees:
-            hears.note(
-                "warning: an earlier run of this trial found another result: something here is "
-                "not deterministic (a library was changed, or the strategy draws at random)"
-            )
-        _close_ablations(ledger, finding)
+        _close(ledger, finding, finding.ticket, result_hash, progress)
     envelope = _envelope(finding, ledger, command)
     if job.redact is not None:
         envelope = job.redact.value(envelope)
@@ -100,6 +104,26 @@ def evaluate(job: Job, progress: Progress | None = None, *, command: str = "") -
     return Evaluation(
         record=record, decisions=decisions_frame(finding), trades=trades_frame(finding)
     )
+
+
+def _close(
+    ledger: Ledger, finding: Finding, ticket: Ticket, result_hash: str, progress: Progress
+) -> None:
+    days, values, found = daily_of(finding)
+    agrees = ledger.close_trial(
+        ticket,
+        decision=finding.verdict.decision,
+        days=days,
+        daily_r=values,
+        moments=found,
+        result_hash=result_hash,
+    )
+    if not agrees:
+        progress.note(
+            "warning: an earlier run of this trial found another result: something here is "
+            "not deterministic (a library was changed, or the strategy draws at random)"
+        )
+    _close_ablations(ledger, finding)
 
 
 def evaluate_bars(

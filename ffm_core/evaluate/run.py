@@ -129,12 +129,7 @@ def run(job: Job, progress: Progress) -> Finding:
         identity = identity_of(job, promised, prepared.seal)
         ticket = _open(ledger, job, prepared, promised, identity)
         ablated = _open_ablations(ledger, job, prepared, promised, identity)
-        try:
-            finding = _judge(job, promised, prepared, ticket, cache, identity, progress)
-        except BaseException as error:
-            for one in (ticket, *ablated.values()):
-                ledger.abort_trial(one, _why(error))
-            raise
+        finding = _judge(job, promised, prepared, ticket, cache, identity, progress)
         finding = replace(finding, ablated=ablated)
     return replace(
         finding,
@@ -142,10 +137,6 @@ def run(job: Job, progress: Progress) -> Finding:
         seconds=time.perf_counter() - clock,
         cache={"hits": cache.hits, "misses": cache.misses},
     )
-
-
-def _why(error: BaseException) -> str:
-    return "interrupted" if isinstance(error, KeyboardInterrupt) else type(error).__name__
 
 
 def identity_of(job: Job, promised: dict[str, Any], seal: Seal) -> str:

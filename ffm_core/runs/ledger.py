@@ -202,14 +202,17 @@ class Ledger:
             })  # fmt: skip
             return True
 
-    def abort_trial(self, ticket: Ticket, reason: str) -> None:
-        """Note that a trial ended without a result; it stays counted.
+    def abort_own(self, reason: str) -> None:
+        """Note that what this process has opened ends without a result; it stays counted.
 
-        Does nothing for a repeat or for a trial that has ended already.
+        Asks the ledger and not the caller which trials those are: an interrupt may come
+        when a trial is written already and its ticket is not yet in anybody's hands. Trials
+        that have ended, and those of other processes, are left alone.
         """
+        if not _own(trials_of(self._chain.read()).values()):
+            return
         with self._chain.write() as writer:
-            trial = _trial(writer, ticket)
-            if not ticket.is_repeat and trial.state == "open":
+            for trial in _own(trials_of(writer.events).values()):
                 _abort(writer, trial, reason)
 
     def n_trials(self, tested: DaysTested) -> int:
@@ -339,6 +342,12 @@ def _abort_dead(writer: Writer, trials: Iterable[Trial]) -> None:
     for trial in trials:
         if trial.state == "open" and is_dead(lease_from(trial.opened["lease"])):
             _abort(writer, trial, "the process ended without a result")
+
+
+def _own(trials: Iterable[Trial]) -> list[Trial]:
+    """Return the trials that this process has opened and not ended."""
+    mine = current_lease()
+    return [t for t in trials if t.state == "open" and lease_from(t.opened["lease"]) == mine]
 
 
 def _abort(writer: Writer, trial: Trial, reason: str) -> None:

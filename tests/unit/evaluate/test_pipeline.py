@@ -73,6 +73,26 @@ def test_again_and_with_two_jobs_gives_the_same_bytes_and_one_trial(
     assert sum(report.trials.values()) == 1
 
 
+@pytest.mark.parametrize("moment", ["open_trial", "close_trial"])
+def test_interrupted_around_the_writing_of_a_trial_it_is_aborted(
+    moment: str, small_bars: list[Bars], proven_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = len(Ledger(proven_home).trials())
+    whole = getattr(Ledger, moment)
+
+    def interrupted(*args: Any, **kwargs: Any) -> None:
+        if moment == "open_trial":
+            whole(*args, **kwargs)  # it is written, and nobody has its ticket
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Ledger, moment, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        judge(small_bars, proven_home, learner="none", ablate=())
+    *_, newest = trials = Ledger(proven_home).trials()
+    assert (len(trials), newest.state) == (known + 1, "aborted")
+    assert Ledger(proven_home).events()[-1].payload["reason"] == "interrupted"
+
+
 def test_another_seed_is_another_trial(small_bars: list[Bars], proven_home: Path) -> None:
     first = judge(small_bars, proven_home, learner="none")
     second = judge(small_bars, proven_home, learner="none", seed=1)

@@ -125,7 +125,7 @@ def test_a_repeat_with_another_result_is_told_and_recorded(ledger):
 
 def test_an_aborted_trial_stays_counted_and_its_repeat_gives_the_result(ledger):
     first = open_trial(ledger, "a")
-    ledger.abort_trial(first, "interrupted")
+    ledger.abort_own("interrupted")
     assert ledger.trials()[0].state == "aborted"
     assert open_trial(ledger, "b").context.n_trials == 2
     again = open_trial(ledger, "a")
@@ -135,13 +135,29 @@ def test_an_aborted_trial_stays_counted_and_its_repeat_gives_the_result(ledger):
     assert ledger.n_trials(ES) == 2
 
 
-def test_aborting_a_repeat_or_a_finished_trial_changes_nothing(ledger):
-    first = open_trial(ledger, "a")
-    close_trial(ledger, first)
-    ledger.abort_trial(first, "too late")
-    ledger.abort_trial(open_trial(ledger, "a"), "repeat stopped")
+def test_aborting_leaves_alone_what_has_ended(ledger):
+    close_trial(ledger, open_trial(ledger, "a"))
+    ledger.abort_own("too late")
+    open_trial(ledger, "a")
+    ledger.abort_own("repeat stopped")
     assert "aborted" not in kinds(ledger)
     assert ledger.trials()[0].state == "closed"
+
+
+def test_aborting_leaves_alone_what_another_process_has_opened(ledger, monkeypatch):
+    open_trial(ledger, "a")
+    with monkeypatch.context() as patched:
+        patched.setattr("ffm_core.runs.lease.os.getpid", lambda: 2**22 + 1)
+        open_trial(ledger, "b")
+    ledger.abort_own("interrupted")
+    assert [trial.state for trial in ledger.trials()] == ["aborted", "open"]
+    ledger.abort_own("interrupted")
+    assert kinds(ledger) == ["genesis", "opened", "opened", "aborted"]
+
+
+def test_aborting_nothing_makes_no_ledger(ledger):
+    ledger.abort_own("interrupted")
+    assert not ledger.path.exists()
 
 
 def test_a_dead_process_becomes_aborted_at_the_next_opening(ledger, monkeypatch):
