@@ -80,19 +80,33 @@ def command(*words: str | Path, home: Path) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
+def killed_training(root: Path) -> tuple[subprocess.Popen[str], str]:
+    """Kill a training that has left two states; on a busy machine it may come through first."""
+    for _ in range(5):
+        host = command(
+            "pretrain", "--config", root / "tiny.toml", "--out", root / "killed", home=root
+        )
+        states, until = States(root / "killed"), time.monotonic() + 120
+        while len(states.steps()) < 2 and time.monotonic() < until and host.poll() is None:
+            time.sleep(0.005)
+        worker = worker_of(host.pid)
+        if worker:
+            os.kill(worker, signal.SIGKILL)
+        _, err = host.communicate(timeout=60)
+        if worker and max(states.steps(), default=8) < 8:
+            return host, err
+        shutil.rmtree(root / "killed")
+    pytest.fail(f"every training came to its end before it could be killed: {err}")
+
+
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Kill a training after two states; go on from copies of its folder in one process."""
     root = tmp_path_factory.mktemp("training")
     (root / "tiny.toml").write_text(PLAN)
     plan = read_plan(root / "tiny.toml")
-    host = command("pretrain", "--config", root / "tiny.toml", "--out", root / "killed", home=root)
-    states, until = States(root / "killed"), time.monotonic() + 120
-    while len(states.steps()) < 2 and time.monotonic() < until and host.poll() is None:
-        time.sleep(0.005)
-    os.kill(worker_of(host.pid), signal.SIGKILL)
-    _, err = host.communicate(timeout=60)
-    left = states.steps()
+    host, err = killed_training(root)
+    left = States(root / "killed").steps()
     for name in ("torn", "disk"):
         shutil.copytree(root / "killed", root / name)
     newest = next(root.joinpath("torn").glob(f"state-{left[0]:08d}-*.pt"))

@@ -142,9 +142,9 @@ def test_no_bars_are_no_error(make):
 def test_a_hundred_thousand_bars_in_a_blink(make):
     bars = make(start="2022-01-03 00:00", rows=100_000)
     trading_days(bars), session_end_mask(bars)  # builds the calendar
-    start = time.perf_counter()
+    start = time.process_time()  # of this process: others may keep the machine busy
     trading_days(bars), session_end_mask(bars)
-    assert time.perf_counter() - start < 0.5  # usually a tenth of this
+    assert time.process_time() - start < 0.5  # usually a tenth of this
 
 
 def test_stamps_are_spelled_in_utc():
