@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "ffm-ruler-validate/1"
 _DEFAULT_LEARNER = "xgb"
+_DEFAULT_FEATURES = "ffm68"
 _KINDS = ("planted", "null", "trigger")
 _KIND_HELP = "An edge on half of the decisions, none at all, or the same on every one."
 _EDGE_HELP = "Mean net R where there is an edge [0.6; trigger 0.3]."
@@ -48,6 +49,8 @@ def group() -> None:
     help="A learner's name, none for the trigger claim, or both.",
 )
 @click.option("--head", help="Signal head of the learner, such as xgb, linear or blend.")
+@click.option("--features", metavar="A,B", default=_DEFAULT_FEATURES, show_default=True,
+              help="Feature sets and embedders.")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(1, 4096), default=1, show_default=True,
               help="Worlds judged at a time.")  # fmt: skip
 @click.option(
@@ -66,6 +69,7 @@ def validate_command(
     edge: float | None,
     learner: str,
     head: str | None,
+    features: str,
     jobs: int,
     results: Path,
     out: Path | None,
@@ -81,16 +85,18 @@ def validate_command(
     from ffm_core.testing.worlds_run import parse_seeds, tally
 
     learners = (_DEFAULT_LEARNER, "none") if learner == "both" else (learner,)
-    tasks = _tasks(kind, parse_seeds(seeds), edge, learners, head, results)
+    blocks = tuple(name.strip() for name in features.split(","))
+    tasks = _tasks(kind, parse_seeds(seeds), edge, learners, head, blocks, results)
     answers = _judge(tasks, jobs, quiet=quiet)
     rows = tally(answers)
-    payload = {"world": kind, "edge": edge, "seeds": seeds, "rows": rows, "worlds": answers}
+    payload = {"world": kind, "edge": edge, "features": list(blocks), "seeds": seeds,
+               "rows": rows, "worlds": answers}  # fmt: skip
     if out is not None:
         _store(out, payload)
     if as_json:
         emit_json(SCHEMA, payload)
     else:
-        say(_page(kind, edge, rows))
+        say(_page(kind, edge, blocks, rows))
 
 
 @group.command("world")
@@ -127,6 +133,7 @@ def _tasks(
     edge: float | None,
     learners: Sequence[str],
     head: str | None,
+    features: tuple[str, ...],
     folder: Path,
 ) -> list[WorldTask]:
     from ffm_core.testing.worlds import checked_edge
@@ -141,6 +148,7 @@ def _tasks(
             edge=edge,
             learner=name,
             head=None if name == "none" else head,
+            features=features,
             folder=folder.resolve(),
         )
         for seed in seeds
@@ -200,10 +208,13 @@ def _rate(seconds: float, done: int, wanted: int) -> str:
     return f"{seconds / done:.0f} s each, {left / 60:.0f} min left"
 
 
-def _page(kind: str, edge: float | None, rows: Sequence[Mapping[str, Any]]) -> str:
+def _page(
+    kind: str, edge: float | None, features: Sequence[str], rows: Sequence[Mapping[str, Any]]
+) -> str:
     from ffm_core.testing.worlds_run import DECISIONS
 
     title = f"world {kind}" + (f", edge {edge:+.2f} R" if edge is not None else "")
+    title += f", features {','.join(features)}"
     table = [("LEARNER", "WORLDS", *DECISIONS, "REAL", "NAIVE", "PASSED", "95 % INTERVAL")]
     for row in rows:
         low, high = row["pass_interval"]

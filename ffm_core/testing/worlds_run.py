@@ -41,6 +41,7 @@ class WorldTask:
     edge: float | None
     learner: str
     head: str | None
+    features: tuple[str, ...]
     folder: Path
 
     @property
@@ -48,7 +49,8 @@ class WorldTask:
         """Name that no other task shares, fit for a file."""
         edge = "" if self.edge is None else f"-e{round(self.edge * 100):03d}"
         head = f"-{self.head}" if self.head else ""
-        return f"{self.kind}{edge}-{self.learner}{head}-{self.seed}"
+        features = "+".join(self.features).replace(":", "@")  # no colon in names of files
+        return f"{self.kind}{edge}-{self.learner}{head}-{features}-{self.seed}"
 
     @property
     def result(self) -> Path:
@@ -82,6 +84,7 @@ def run_world(
     edge: float | None,
     learner: str,
     head: str | None,
+    features: tuple[str, ...],
     home: Path,
 ) -> dict[str, Any]:
     """Judge one world with the real evaluation.
@@ -94,6 +97,8 @@ def run_world(
         Name of a learner, or ``none`` for the trigger claim.
     head : str, optional
         Signal head; default the learner's own.
+    features : tuple of str
+        Feature sets and embedders, in order of columns.
     home : pathlib.Path
         Ledger and cache of this world alone.
 
@@ -107,7 +112,9 @@ def run_world(
     from ffm_core.runs.config import EvalConfig
 
     world = make_world(kind, seed, edge)
-    config = EvalConfig(strategy="world", learner=learner, head=head, jobs=1, quiet=True)
+    config = EvalConfig(
+        strategy="world", learner=learner, head=head, features=features, jobs=1, quiet=True
+    )
     record = evaluate_bars(world.bars, labeler=world.labeler, config=config, home=home)
     return summary_of(record)
 
@@ -152,8 +159,9 @@ def judge(task: WorldTask, code: str) -> dict[str, Any]:
     shutil.rmtree(home, ignore_errors=True)
     began = time.monotonic()
     answer = run_world(
-        task.kind, task.seed, edge=task.edge, learner=task.learner, head=task.head, home=home
-    )
+        task.kind, task.seed, edge=task.edge, learner=task.learner, head=task.head,
+        features=task.features, home=home,
+    )  # fmt: skip
     stored = {
         "schema": SCHEMA,
         "key": task.key(code),
@@ -162,6 +170,7 @@ def judge(task: WorldTask, code: str) -> dict[str, Any]:
         "edge": task.edge,
         "learner": task.learner,
         "head": task.head,
+        "features": list(task.features),
         **answer,
         "seconds": round(time.monotonic() - began, 2),
     }

@@ -175,9 +175,7 @@ def test_two_processes_share_one_cache(tmp_path):
 
 
 def test_what_a_killed_process_had_done_is_kept(tmp_path):
-    process = multiprocessing.get_context("fork").Process(
-        target=_work, args=(str(tmp_path), 6, 4)
-    )
+    process = multiprocessing.get_context("fork").Process(target=_work, args=(str(tmp_path), 6, 4))
     process.start()
     give_up = time.monotonic() + 30
     while len(files(tmp_path)) < 4 and time.monotonic() < give_up:
