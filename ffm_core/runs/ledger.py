@@ -208,8 +208,17 @@ class Ledger:
         Asks the ledger and not the caller which trials those are: an interrupt may come
         when a trial is written already and its ticket is not yet in anybody's hands. Trials
         that have ended, and those of other processes, are left alone.
+
+        Raises
+        ------
+        LedgerError
+            When the chain is broken.
+        OutputError
+            When the ledger cannot be written.
         """
-        if not _own(trials_of(self._chain.read()).values()):
+        events = self._chain.read()
+        self._chain.require_whole(events)
+        if not _own(trials_of(events).values()):
             return
         with self._chain.write() as writer:
             for trial in _own(trials_of(writer.events).values()):

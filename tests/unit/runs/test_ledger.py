@@ -233,6 +233,8 @@ def test_an_edited_ledger_is_reported_and_refused(ledger):
     assert "hash" in report.reason
     with pytest.raises(LedgerError, match="row 3"):
         open_trial(ledger, "b")
+    with pytest.raises(LedgerError, match="row 3"):
+        ledger.abort_own("interrupted")
 
 
 def test_a_ledger_travels_to_other_processes(ledger):
