@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SCHEMA = "ffm-ruler-validate/1"
 _DEFAULT_LEARNER = "xgb"
 _DEFAULT_FEATURES = "ffm68"
+_DEFAULT_TRAIN_MONTHS = 3
 _KINDS = ("planted", "null", "trigger")
 _KIND_HELP = "An edge on half of the decisions, none at all, or the same on every one."
 _EDGE_HELP = "Mean net R where there is an edge [0.6; trigger 0.3]."
@@ -51,6 +52,8 @@ def group() -> None:
 @click.option("--head", help="Signal head of the learner, such as xgb, linear or blend.")
 @click.option("--features", metavar="A,B", default=_DEFAULT_FEATURES, show_default=True,
               help="Feature sets and embedders.")  # fmt: skip
+@click.option("--train-months", type=click.IntRange(1, 120), default=_DEFAULT_TRAIN_MONTHS,
+              show_default=True, help="Months that every fold trains on.")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(1, 4096), default=1, show_default=True,
               help="Worlds judged at a time.")  # fmt: skip
 @click.option(
@@ -70,6 +73,7 @@ def validate_command(
     learner: str,
     head: str | None,
     features: str,
+    train_months: int,
     jobs: int,
     results: Path,
     out: Path | None,
@@ -86,17 +90,21 @@ def validate_command(
 
     learners = (_DEFAULT_LEARNER, "none") if learner == "both" else (learner,)
     blocks = tuple(name.strip() for name in features.split(","))
-    tasks = _tasks(kind, parse_seeds(seeds), edge, learners, head, blocks, results)
+    tasks = _tasks(
+        kind, parse_seeds(seeds), edge, learners, results,
+        head=head, features=blocks, train_months=train_months,
+    )  # fmt: skip
     answers = _judge(tasks, jobs, quiet=quiet)
     rows = tally(answers)
-    payload = {"world": kind, "edge": edge, "features": list(blocks), "seeds": seeds,
-               "rows": rows, "worlds": answers}  # fmt: skip
+    asked = {"world": kind, "edge": edge, "seeds": seeds, "features": list(blocks)}
+    payload = {**asked, "train_months": train_months, "rows": rows, "worlds": answers}
     if out is not None:
         _store(out, payload)
     if as_json:
         emit_json(SCHEMA, payload)
     else:
-        say(_page(kind, edge, blocks, rows))
+        title = f"world {kind}" + (f", edge {edge:+.2f} R" if edge is not None else "")
+        say(_page(f"{title}, features {','.join(blocks)}, trained on {train_months} months", rows))
 
 
 @group.command("world")
@@ -132,9 +140,11 @@ def _tasks(
     seeds: Sequence[int],
     edge: float | None,
     learners: Sequence[str],
+    folder: Path,
+    *,
     head: str | None,
     features: tuple[str, ...],
-    folder: Path,
+    train_months: int,
 ) -> list[WorldTask]:
     from ffm_core.testing.worlds import checked_edge
     from ffm_core.testing.worlds_run import WorldTask
@@ -149,6 +159,7 @@ def _tasks(
             learner=name,
             head=None if name == "none" else head,
             features=features,
+            train_months=train_months,
             folder=folder.resolve(),
         )
         for seed in seeds
@@ -208,13 +219,9 @@ def _rate(seconds: float, done: int, wanted: int) -> str:
     return f"{seconds / done:.0f} s each, {left / 60:.0f} min left"
 
 
-def _page(
-    kind: str, edge: float | None, features: Sequence[str], rows: Sequence[Mapping[str, Any]]
-) -> str:
+def _page(title: str, rows: Sequence[Mapping[str, Any]]) -> str:
     from ffm_core.testing.worlds_run import DECISIONS
 
-    title = f"world {kind}" + (f", edge {edge:+.2f} R" if edge is not None else "")
-    title += f", features {','.join(features)}"
     table = [("LEARNER", "WORLDS", *DECISIONS, "REAL", "NAIVE", "PASSED", "95 % INTERVAL")]
     for row in rows:
         low, high = row["pass_interval"]

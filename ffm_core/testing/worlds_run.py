@@ -42,6 +42,7 @@ class WorldTask:
     learner: str
     head: str | None
     features: tuple[str, ...]
+    train_months: int
     folder: Path
 
     @property
@@ -50,7 +51,7 @@ class WorldTask:
         edge = "" if self.edge is None else f"-e{round(self.edge * 100):03d}"
         head = f"-{self.head}" if self.head else ""
         features = "+".join(self.features).replace(":", "@")  # no colon in names of files
-        return f"{self.kind}{edge}-{self.learner}{head}-{features}-{self.seed}"
+        return f"{self.kind}{edge}-{self.learner}{head}-{features}-t{self.train_months}-{self.seed}"
 
     @property
     def result(self) -> Path:
@@ -85,6 +86,7 @@ def run_world(
     learner: str,
     head: str | None,
     features: tuple[str, ...],
+    train_months: int,
     home: Path,
 ) -> dict[str, Any]:
     """Judge one world with the real evaluation.
@@ -99,6 +101,8 @@ def run_world(
         Signal head; default the learner's own.
     features : tuple of str
         Feature sets and embedders, in order of columns.
+    train_months : int
+        Months that every fold trains on.
     home : pathlib.Path
         Ledger and cache of this world alone.
 
@@ -113,8 +117,9 @@ def run_world(
 
     world = make_world(kind, seed, edge)
     config = EvalConfig(
-        strategy="world", learner=learner, head=head, features=features, jobs=1, quiet=True
-    )
+        strategy="world", learner=learner, head=head, features=features,
+        train_months=train_months, jobs=1, quiet=True,
+    )  # fmt: skip
     record = evaluate_bars(world.bars, labeler=world.labeler, config=config, home=home)
     return summary_of(record)
 
@@ -160,7 +165,7 @@ def judge(task: WorldTask, code: str) -> dict[str, Any]:
     began = time.monotonic()
     answer = run_world(
         task.kind, task.seed, edge=task.edge, learner=task.learner, head=task.head,
-        features=task.features, home=home,
+        features=task.features, train_months=task.train_months, home=home,
     )  # fmt: skip
     stored = {
         "schema": SCHEMA,
@@ -171,6 +176,7 @@ def judge(task: WorldTask, code: str) -> dict[str, Any]:
         "learner": task.learner,
         "head": task.head,
         "features": list(task.features),
+        "train_months": task.train_months,
         **answer,
         "seconds": round(time.monotonic() - began, 2),
     }

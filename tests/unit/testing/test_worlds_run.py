@@ -47,10 +47,10 @@ def calls(monkeypatch):
     """Replace the evaluation by one that passes even seeds, and note what was asked."""
     asked = []
 
-    def fake(kind, seed, *, edge, learner, head, features, home):
+    def fake(kind, seed, *, edge, learner, head, features, train_months, home):
         home.mkdir(parents=True)  # fails when an older home is still there
         (home / "ledger").write_text("x")
-        asked.append((kind, seed, edge, learner, head, features))
+        asked.append((kind, seed, edge, learner, head, train_months, features))
         return _answer(seed, "FAIL" if seed % 2 else "PASS")
 
     monkeypatch.setattr(worlds_run, "run_world", fake)
@@ -59,7 +59,7 @@ def calls(monkeypatch):
 
 def _tasks(folder, seeds, **changes):
     settings = {"kind": "planted", "edge": 0.6, "learner": "xgb", "head": None,
-                "features": ("ffm68",), **changes}  # fmt: skip
+                "features": ("ffm68",), "train_months": 3, **changes}  # fmt: skip
     return [WorldTask(seed=seed, folder=folder, **settings) for seed in seeds]
 
 
@@ -76,9 +76,10 @@ def test_other_code_or_settings_are_judged_afresh(tmp_path, calls):
     list(judge_all(_tasks(tmp_path, [0]), jobs=1, code="a"))
     list(judge_all(_tasks(tmp_path, [0]), jobs=1, code="b"))
     for changes in ({"edge": 0.4}, {"learner": "none"}, {"head": "linear"}, {"kind": "null"},
-                    {"features": ("trivial8",)}, {"features": ("stats:onnx",)}):  # fmt: skip
+                    {"features": ("trivial8",)}, {"features": ("stats:onnx",)},
+                    {"train_months": 12}):  # fmt: skip
         list(judge_all(_tasks(tmp_path, [0], **changes), jobs=1, code="b"))
-    assert len(calls) == len(list(tmp_path.glob("*.json"))) + 1 == 8
+    assert len(calls) == len(list(tmp_path.glob("*.json"))) + 1 == 9
     names = {task.result for edge in (None, 0.4) for task in _tasks(tmp_path, [0], edge=edge)}
     assert len(names) == 2
 
@@ -194,14 +195,17 @@ def test_command_prints_counts_interval_and_reasons(tmp_path, calls):
     assert "because FAIL" in done.stdout
 
 
-def test_command_judges_with_the_features_it_is_given(tmp_path, calls):
+def test_command_judges_with_the_features_and_months_it_is_given(tmp_path, calls):
     words = ["--world", "null", "--seeds", "3", "--features", "trivial8, stats"]
     done = _ffm(*words, "--results", str(tmp_path), "--json")
     assert [asked[-1] for asked in calls] == [("trivial8", "stats")]
     assert json.loads(done.stdout)["features"] == ["trivial8", "stats"]
     assert "features trivial8,stats" in _ffm(*words, "--results", str(tmp_path)).stdout
     _ffm("--world", "null", "--seeds", "3", "--results", str(tmp_path))
-    assert calls[-1][-1] == EvalConfig.model_fields["features"].default
+    usual = EvalConfig.model_fields
+    assert calls[-1][-2:] == (usual["train_months"].default, usual["features"].default)
+    _ffm("--world", "null", "--seeds", "3", "--train-months", "12", "--results", str(tmp_path))
+    assert calls[-1][-2] == 12
 
 
 def test_command_writes_one_json_document_and_a_file(tmp_path, calls):
