@@ -207,7 +207,8 @@ class Ledger:
 
         Asks the ledger and not the caller which trials those are: an interrupt may come
         when a trial is written already and its ticket is not yet in anybody's hands. Trials
-        that have ended, and those of other processes, are left alone.
+        that have ended, and those of other processes, are left alone. One that another
+        thread of this process is still judging is noted too; its result stands all the same.
 
         Raises
         ------

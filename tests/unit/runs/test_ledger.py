@@ -155,6 +155,13 @@ def test_aborting_leaves_alone_what_another_process_has_opened(ledger, monkeypat
     assert kinds(ledger) == ["genesis", "opened", "opened", "aborted"]
 
 
+def test_a_result_stands_though_another_thread_noted_an_end(ledger):
+    ticket = open_trial(ledger, "a")
+    ledger.abort_own("ConfigError")
+    assert close_trial(ledger, ticket)
+    assert ledger.trials()[0].state == "closed"
+
+
 def test_aborting_nothing_makes_no_ledger(ledger):
     ledger.abort_own("interrupted")
     assert not ledger.path.exists()
