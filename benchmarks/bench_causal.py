@@ -16,7 +16,7 @@ from ffm_strategy_supertrend import labeler as supertrend
 from benchmarks.tools import peak_mb
 from ffm_core.bars.simulate import market
 from ffm_core.causal import falsify
-from ffm_core.causal.subjects import FeatureSubject, LabelerSubject
+from ffm_core.causal.subjects.base import FeatureSubject, LabelerSubject
 from ffm_core.features import ffm68
 
 BARS = 100_000

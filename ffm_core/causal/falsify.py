@@ -25,15 +25,15 @@ import numpy as np
 
 from ffm_core.bars.simulate import market
 from ffm_core.bars.table import Bars
-from ffm_core.causal import stages
-from ffm_core.causal.budget import Budget, OverBudget, limited
-from ffm_core.causal.cuts import Cuts, detection_bound, sample_cuts
-from ffm_core.causal.explain import failures_of
-from ffm_core.causal.link import Halted, Link
-from ffm_core.causal.session import DETECTORS, Series, Session
-from ffm_core.causal.shipping import Given, Opener
-from ffm_core.causal.subjects import Call, FeatureSubject, LabelerSubject, Subject
-from ffm_core.causal.watch import own_line
+from ffm_core.causal.blame.explain import failures_of
+from ffm_core.causal.cutting.cuts import Cuts, detection_bound, sample_cuts
+from ffm_core.causal.process.access import own_line
+from ffm_core.causal.process.budget import Budget, OverBudget, limited
+from ffm_core.causal.process.client import Halted, Link
+from ffm_core.causal.process.pickling import Given, Opener
+from ffm_core.causal.subjects.base import Call, FeatureSubject, LabelerSubject, Subject
+from ffm_core.causal.trial import stages
+from ffm_core.causal.trial.session import DETECTORS, Series, Session
 from ffm_core.errors import ConfigError
 from ffm_core.records import Certificate, FeatureSet, Labeler, Params
 from ffm_core.types import Int64

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ffm_core.causal.embedders import MAX_WINDOWS, EmbedderSubject, falsify_embedder
+from ffm_core.causal.subjects.embedders import MAX_WINDOWS, EmbedderSubject, falsify_embedder
 from ffm_core.embed.embedding import Embedded, columns_of, embed_at
 from ffm_core.embed.windows import windows_at
 from ffm_core.evaluate.progress import Progress

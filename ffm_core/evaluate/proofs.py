@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from ffm_core.causal.falsify import merge
-from ffm_core.causal.learners import MAX_ROWS, falsify_learner, thin
+from ffm_core.causal.subjects.learners import MAX_ROWS, falsify_learner, thin
 from ffm_core.evaluate.evidence import fit_versions, needs_risk
 from ffm_core.evaluate.finding import Job
 from ffm_core.evaluate.pool import Pool

@@ -17,14 +17,14 @@ import numpy as np
 from ffm_core.bars import Bars
 from ffm_core.bars.primitives import atr_wilder
 from ffm_core.bars.sessions import day_grid, exchange_hours, session_end_mask, trading_days
-from ffm_core.causal.budget import Budget, OverBudget, limited, over_budget
-from ffm_core.causal.embedders import WindowSubject
-from ffm_core.causal.exits import falsify_exit_policy
+from ffm_core.causal.cutting.series import part
 from ffm_core.causal.falsify import falsify, merge
-from ffm_core.causal.fills import take
-from ffm_core.causal.series import part
-from ffm_core.causal.subjects import FeatureSubject, LabelerSubject, Subject
-from ffm_core.causal.watch import own_line, roots_of
+from ffm_core.causal.process.access import own_line, roots_of
+from ffm_core.causal.process.budget import Budget, OverBudget, limited, over_budget
+from ffm_core.causal.subjects.base import FeatureSubject, LabelerSubject, Subject
+from ffm_core.causal.subjects.embedders import WindowSubject
+from ffm_core.causal.subjects.exits import falsify_exit_policy
+from ffm_core.causal.subjects.fills import take
 from ffm_core.embed.blocks import windows_as_features
 from ffm_core.evaluate.asking import ask
 from ffm_core.keyed import keyed

@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from ffm_core.bars.table import PRICE_COLUMNS, Bars
-from ffm_core.causal.series import edited, fingerprint, part
+from ffm_core.causal.cutting.series import edited, fingerprint, part
 from ffm_core.records import Decisions, Labeler, Param, ParamValue
 from ffm_core.testing.fresh import fresh_process
 from ffm_core.testing.market import Kind

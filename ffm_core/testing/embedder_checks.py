@@ -12,9 +12,9 @@ from functools import cached_property
 import numpy as np
 
 from ffm_core.bars.table import Bars
-from ffm_core.causal.embedders import MAX_WINDOWS, falsify_embedder
-from ffm_core.causal.shipping import cloudpickle_module
-from ffm_core.causal.streams import same_bits
+from ffm_core.causal.process.pickling import cloudpickle_module
+from ffm_core.causal.subjects.embedders import MAX_WINDOWS, falsify_embedder
+from ffm_core.causal.trial.streaming import same_bits
 from ffm_core.embed.blocks import require_sound
 from ffm_core.embed.cutoff import cut_offs
 from ffm_core.embed.windows import windows_at

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ffm_core.bars.table import Bars
-from ffm_core.causal.series import edited, fingerprint, part
+from ffm_core.causal.cutting.series import edited, fingerprint, part
 from ffm_core.features.windowed import open_stream
 from ffm_core.records import Column, FeatureSet, FeatureStream
 from ffm_core.testing.checks import Check, require_no_failure

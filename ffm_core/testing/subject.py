@@ -12,7 +12,7 @@ import numpy as np
 
 from ffm_core.bars.table import Bars
 from ffm_core.causal import falsify_feature_set, falsify_labeler
-from ffm_core.causal.series import part
+from ffm_core.causal.cutting.series import part
 from ffm_core.errors import StrategyError
 from ffm_core.records import Certificate, Decisions, Failure, FeatureSet, Labeler
 from ffm_core.testing.market import Kind, make_bars

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ffm_core.bars.primitives import frozen
 from ffm_core.causal.falsify import falsify
-from ffm_core.causal.subjects import FeatureSubject
+from ffm_core.causal.subjects.base import FeatureSubject
 from ffm_core.features.expressions import expression_set
 from ffm_core.records import Column, FeatureSet
 from ffm_core.testing import make_bars

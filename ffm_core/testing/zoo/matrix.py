@@ -8,13 +8,13 @@ from functools import lru_cache
 import numpy as np
 
 from ffm_core.bars.table import Bars
-from ffm_core.causal.budget import Budget
-from ffm_core.causal.exits import falsify_exit_policy
 from ffm_core.causal.falsify import falsify
-from ffm_core.causal.learners import falsify_learner
-from ffm_core.causal.session import DETECTORS as SERIES_DETECTORS
-from ffm_core.causal.subjects import FeatureSubject, LabelerSubject, Subject
-from ffm_core.causal.targets import falsify_target
+from ffm_core.causal.process.budget import Budget
+from ffm_core.causal.subjects.base import FeatureSubject, LabelerSubject, Subject
+from ffm_core.causal.subjects.exits import falsify_exit_policy
+from ffm_core.causal.subjects.learners import falsify_learner
+from ffm_core.causal.subjects.targets import falsify_target
+from ffm_core.causal.trial.session import DETECTORS as SERIES_DETECTORS
 from ffm_core.keyed import keyed
 from ffm_core.labels.outcomes import prepare_orders
 from ffm_core.records import (

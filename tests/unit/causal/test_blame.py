@@ -11,11 +11,11 @@ from types import FunctionType
 import numpy as np
 import pytest
 
-from ffm_core.causal.blame import Blame, accuse, blame, origin
-from ffm_core.causal.series import part, with_future
-from ffm_core.causal.sources import Sources
-from ffm_core.causal.suspects import KINDS, suspects
-from ffm_core.causal.tracing import Recorder
+from ffm_core.causal.blame.line import Blame, accuse, blame, origin
+from ffm_core.causal.blame.sources import Sources
+from ffm_core.causal.blame.suspects import KINDS, suspects
+from ffm_core.causal.blame.tracing import Recorder
+from ffm_core.causal.cutting.series import part, with_future
 from ffm_core.keyed import keyed
 from ffm_core.testing import make_bars, peeks
 from ffm_core.testing.specimens import CLEAN_LABELER

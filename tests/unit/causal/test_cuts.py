@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ffm_core.causal.cuts import MIN_RANDOM, detection_bound, edges, sample_cuts
+from ffm_core.causal.cutting.cuts import MIN_RANDOM, detection_bound, edges, sample_cuts
 from ffm_core.testing import make_bars
 
 

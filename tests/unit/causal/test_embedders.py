@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ffm_core.causal.embedders import WindowSubject, falsify_embedder
 from ffm_core.causal.falsify import falsify
+from ffm_core.causal.subjects.embedders import WindowSubject, falsify_embedder
 from ffm_core.embed.blocks import require_sound, windows_as_features
 from ffm_core.embed.windows import windows_at
 from ffm_core.errors import StrategyError

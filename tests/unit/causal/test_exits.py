@@ -9,8 +9,8 @@ import pytest
 
 from ffm_core.bars.sessions import session_end_mask
 from ffm_core.bars.table import Bars
-from ffm_core.causal.exits import falsify_exit_policy
-from ffm_core.causal.fills import take
+from ffm_core.causal.subjects.exits import falsify_exit_policy
+from ffm_core.causal.subjects.fills import take
 from ffm_core.errors import StrategyError
 from ffm_core.labels.outcomes import prepare_orders
 from ffm_core.labels.policies import ATR_TRAIL, DYNAMIC_TARGET, FIXED_RR

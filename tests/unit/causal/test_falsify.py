@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from ffm_core.causal import falsify, falsify_feature_set, falsify_labeler, merge
-from ffm_core.causal.cuts import detection_bound
-from ffm_core.causal.subjects import FeatureSubject
+from ffm_core.causal.cutting.cuts import detection_bound
+from ffm_core.causal.subjects.base import FeatureSubject
 from ffm_core.errors import StrategyError
 from ffm_core.records import Column, Decisions, FeatureSet
 from ffm_core.testing import make_bars, peeks

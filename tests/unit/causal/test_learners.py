@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ffm_core.causal.learners import falsify_learner, thin
+from ffm_core.causal.subjects.learners import falsify_learner, thin
 from ffm_core.errors import StrategyError
 from ffm_core.records import Design, Plan, View
 from ffm_xgb.learner import LEARNERS

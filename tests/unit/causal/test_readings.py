@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ffm_core.causal.blame import accuse, origin
-from ffm_core.causal.interpreted import interpreted, interpreter
-from ffm_core.causal.locate import Question
-from ffm_core.causal.readings import answering, declared, shared
-from ffm_core.causal.sources import Sources
-from ffm_core.causal.subjects import FeatureSubject
-from ffm_core.causal.suspects import suspects
-from ffm_core.causal.watch import Watch, roots_of
+from ffm_core.causal.blame.declared import answering, declared, shared
+from ffm_core.causal.blame.interpreted import interpreted, interpreter
+from ffm_core.causal.blame.line import accuse, origin
+from ffm_core.causal.blame.locate import Question
+from ffm_core.causal.blame.sources import Sources
+from ffm_core.causal.blame.suspects import suspects
+from ffm_core.causal.process.access import Watch, roots_of
+from ffm_core.causal.subjects.base import FeatureSubject
 from ffm_core.testing import make_bars
 
 BARS = make_bars("random", rows=60, seed=3)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ffm_core.causal.rows import Rows, Tolerance, differences, typical_size
+from ffm_core.causal.trial.rows import Rows, Tolerance, differences, typical_size
 
 EXACT = Tolerance(exact=True, scale=np.zeros(2))
 

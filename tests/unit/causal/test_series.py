@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ffm_core.causal.series import edited, fingerprint, mirrored, part, with_future
+from ffm_core.causal.cutting.series import edited, fingerprint, mirrored, part, with_future
 from ffm_core.testing import make_bars
 
 KINDS = ("perturb", "permute", "splice", "foreign", "roll")  # those that leave stamps alone

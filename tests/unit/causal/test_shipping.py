@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from ffm_core.causal.shipping import _place_of, installed_roots
+from ffm_core.causal.process.pickling import _place_of, installed_roots
 from ffm_core.features.trivial8 import TRIVIAL8
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ffm_core.causal.targets import falsify_target
+from ffm_core.causal.subjects.targets import falsify_target
 from ffm_core.errors import StrategyError
 from ffm_core.records import Target, TargetValues
 from ffm_core.testing import make_bars

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from ffm_core.causal import falsify, falsify_feature_set
-from ffm_core.causal.budget import Budget, OverBudget, limited
-from ffm_core.causal.cuts import detection_bound
-from ffm_core.causal.subjects import FeatureSubject, LabelerSubject
+from ffm_core.causal.cutting.cuts import detection_bound
+from ffm_core.causal.process.budget import Budget, OverBudget, limited
+from ffm_core.causal.subjects.base import FeatureSubject, LabelerSubject
 from ffm_core.errors import ConfigError, StrategyError
 from ffm_core.features.trivial8 import TRIVIAL8
 from ffm_core.records import Column, FeatureSet

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ffm_core.causal.targets import falsify_target
+from ffm_core.causal.subjects.targets import falsify_target
 from ffm_core.errors import UnknownNameError
 from ffm_core.labels.targets import TARGETS, target
 from ffm_core.records import TargetValues

@@ -11,8 +11,8 @@ import numpy as np
 from ffm_core.bars.instrument import Instrument
 from ffm_core.bars.table import Bars
 from ffm_core.bars.timeframe import Timeframe
-from ffm_core.causal.rows import Rows
-from ffm_core.causal.watch import roots_of
+from ffm_core.causal.process.access import roots_of
+from ffm_core.causal.trial.rows import Rows
 from ffm_core.errors import FFMError, StrategyError
 from ffm_core.records import Column, Decisions, FeatureSet, FeatureStream, Labeler, Memory, Params
 from ffm_core.types import Float32, Int64

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from ffm_core.causal.blame import Blame, accuse, blame
-from ffm_core.causal.cuts import detection_bound
-from ffm_core.causal.notes import Call, Notes, caller, stamp_of, unlike
+from ffm_core.causal.blame.line import Blame, accuse, blame
+from ffm_core.causal.cutting.cuts import detection_bound
+from ffm_core.causal.trial.findings import Call, Notes, caller, stamp_of, unlike
 from ffm_core.errors import StrategyError
 from ffm_core.keyed import keyed
 from ffm_core.records import Certificate, Design, Learner, Model, Plan, View

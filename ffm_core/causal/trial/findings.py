@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ffm_core.bars.table import Bars
-from ffm_core.causal.blame import Blame
+from ffm_core.causal.blame.line import Blame
 from ffm_core.errors import FFMError, StrategyError
 from ffm_core.records import Certificate, Failure
 from ffm_core.types import Bool

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ffm_core.causal.cuts import Cuts
-from ffm_core.causal.rows import Difference, Rows, Tolerance, differences
-from ffm_core.causal.series import MUTATIONS, edited, fingerprint, part
-from ffm_core.causal.session import Change, Session
-from ffm_core.causal.streams import same_bits
-from ffm_core.causal.subjects import History
+from ffm_core.causal.cutting.cuts import Cuts
+from ffm_core.causal.cutting.series import MUTATIONS, edited, fingerprint, part
+from ffm_core.causal.subjects.base import History
+from ffm_core.causal.trial.rows import Difference, Rows, Tolerance, differences
+from ffm_core.causal.trial.session import Change, Session
+from ffm_core.causal.trial.streaming import same_bits
 from ffm_core.keyed import keyed
 from ffm_core.types import Float32, Int64
 

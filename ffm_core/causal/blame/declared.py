@@ -16,10 +16,10 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 import ffm_core
-from ffm_core.causal.blame import Blame, line_at
-from ffm_core.causal.shipping import installed_roots
-from ffm_core.causal.sources import Source
-from ffm_core.causal.suspects import KINDS, SHARED, suspects
+from ffm_core.causal.blame.line import Blame, line_at
+from ffm_core.causal.blame.sources import Source
+from ffm_core.causal.blame.suspects import KINDS, SHARED, suspects
+from ffm_core.causal.process.pickling import installed_roots
 
 _CORE = str(Path(ffm_core.__file__).resolve().parent) + "/"
 _SPECIMENS = _CORE + "testing/"

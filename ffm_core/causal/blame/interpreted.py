@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ffm_core.bars.table import Bars
-from ffm_core.causal.sources import Sources
+from ffm_core.causal.blame.sources import Sources
 from ffm_core.features.steps import Program, run_programs
 from ffm_core.types import Float32
 

@@ -16,10 +16,17 @@ from typing import Any
 import numpy as np
 
 from ffm_core.bars.table import Bars
-from ffm_core.causal.blame import Blame, accuse, blame, origin
-from ffm_core.causal.cuts import detection_bound, sample_cuts
-from ffm_core.causal.notes import Call, Notes, caller, first_later, stamp_at, unlike
-from ffm_core.causal.series import MUTATIONS, edited, fingerprint, mirrored, part, with_future
+from ffm_core.causal.blame.line import Blame, accuse, blame, origin
+from ffm_core.causal.cutting.cuts import detection_bound, sample_cuts
+from ffm_core.causal.cutting.series import (
+    MUTATIONS,
+    edited,
+    fingerprint,
+    mirrored,
+    part,
+    with_future,
+)
+from ffm_core.causal.trial.findings import Call, Notes, caller, first_later, stamp_at, unlike
 from ffm_core.errors import StrategyError
 from ffm_core.keyed import keyed
 from ffm_core.records import Certificate, Target, TargetValues

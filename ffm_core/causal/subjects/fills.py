@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ffm_core.bars.table import Bars
-from ffm_core.causal.blame import Blame, accuse, blame, origin
-from ffm_core.causal.notes import Call, Notes, caller, stamp_at, unlike
+from ffm_core.causal.blame.line import Blame, accuse, blame, origin
+from ffm_core.causal.trial.findings import Call, Notes, caller, stamp_at, unlike
 from ffm_core.errors import StrategyError
 from ffm_core.keyed import keyed
 from ffm_core.labels.kernels import DATA_END, SKIPPED, next_flat

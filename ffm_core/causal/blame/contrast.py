@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from ffm_core.causal.sources import Sources, Statement
-from ffm_core.causal.tracing import Place, Step, Values
+from ffm_core.causal.blame.sources import Sources, Statement
+from ffm_core.causal.blame.tracing import Place, Step, Values
 
 _RELATIVE = 1e-7  # differences below this are a matter of the order of additions
 _BRANCHES = (ast.If, ast.Assert, ast.Match)

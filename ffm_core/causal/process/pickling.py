@@ -23,7 +23,7 @@ from ffm_core.errors import StrategyError
 from ffm_core.records import Embedder, FeatureSet, Labeler
 
 if TYPE_CHECKING:
-    from ffm_core.causal.subjects import Subject
+    from ffm_core.causal.subjects.base import Subject
 
 
 _LIBRARIES = ("site-packages", "dist-packages")

@@ -25,15 +25,15 @@ import numpy as np
 from ffm_core.bars.instrument import Instrument
 from ffm_core.bars.table import Bars
 from ffm_core.bars.timeframe import Timeframe
-from ffm_core.causal.budget import Budget, OverBudget, limited
-from ffm_core.causal.clock import shift_clock, shift_dates
-from ffm_core.causal.held import Chunk, Held
-from ffm_core.causal.rows import Rows
-from ffm_core.causal.series import edited, fingerprint, mirrored, part
-from ffm_core.causal.shipping import LooseFinder
-from ffm_core.causal.streams import Proof, Stretch
-from ffm_core.causal.subjects import Subject
-from ffm_core.causal.watch import Access, Watch
+from ffm_core.causal.cutting.series import edited, fingerprint, mirrored, part
+from ffm_core.causal.process.access import Access, Watch
+from ffm_core.causal.process.budget import Budget, OverBudget, limited
+from ffm_core.causal.process.clock import shift_clock, shift_dates
+from ffm_core.causal.process.pickling import LooseFinder
+from ffm_core.causal.process.received import Chunk, Held
+from ffm_core.causal.subjects.base import Subject
+from ffm_core.causal.trial.rows import Rows
+from ffm_core.causal.trial.streaming import Proof, Stretch
 from ffm_core.errors import FFMError
 from ffm_core.orphans import end_with
 from ffm_core.types import Float32

@@ -18,15 +18,15 @@ from typing import Any, Protocol, cast
 import numpy as np
 
 from ffm_core.bars.table import Bars
-from ffm_core.causal.blame import Blame, accuse, blame
-from ffm_core.causal.budget import BUDGET_FIX, Budget
-from ffm_core.causal.cuts import detection_bound
-from ffm_core.causal.link import Halted, Link
-from ffm_core.causal.notes import Call, Notes, caller
-from ffm_core.causal.rows import Rows
-from ffm_core.causal.streams import same_bits
-from ffm_core.causal.subjects import FeatureSubject
-from ffm_core.causal.watch import roots_of
+from ffm_core.causal.blame.line import Blame, accuse, blame
+from ffm_core.causal.cutting.cuts import detection_bound
+from ffm_core.causal.process.access import roots_of
+from ffm_core.causal.process.budget import BUDGET_FIX, Budget
+from ffm_core.causal.process.client import Halted, Link
+from ffm_core.causal.subjects.base import FeatureSubject
+from ffm_core.causal.trial.findings import Call, Notes, caller
+from ffm_core.causal.trial.rows import Rows
+from ffm_core.causal.trial.streaming import same_bits
 from ffm_core.embed.blocks import WindowRows
 from ffm_core.embed.embedding import checked
 from ffm_core.keyed import keyed

@@ -9,7 +9,7 @@ import time
 from collections.abc import Collection
 from types import ModuleType
 
-from ffm_core.causal.watch import is_own
+from ffm_core.causal.process.access import is_own
 
 _SHIFT = datetime.timedelta(days=403, hours=7, minutes=13, seconds=41)
 

@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 
 from ffm_core.bars.table import Bars
-from ffm_core.causal.sources import Loop, Sources
+from ffm_core.causal.blame.sources import Loop, Sources
 
 MAX_EVENTS = 3_000_000  # lines executed before tracing ends; counted, so that runs agree
 MAX_STEPS = 30_000

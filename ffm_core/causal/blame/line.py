@@ -18,10 +18,10 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from ffm_core.causal.contrast import Contrast, Guilty
-from ffm_core.causal.sources import Source, Sources, Statement
-from ffm_core.causal.suspects import KINDS, Suspect, suspects
-from ffm_core.causal.tracing import Recorder, Step
+from ffm_core.causal.blame.contrast import Contrast, Guilty
+from ffm_core.causal.blame.sources import Source, Sources, Statement
+from ffm_core.causal.blame.suspects import KINDS, Suspect, suspects
+from ffm_core.causal.blame.tracing import Recorder, Step
 
 _CHASED = 5  # how often a value is followed to the line that made it
 

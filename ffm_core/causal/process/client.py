@@ -18,14 +18,14 @@ from typing import Any
 
 from ffm_core import errors
 from ffm_core.bars.table import Bars
-from ffm_core.causal.budget import Budget
-from ffm_core.causal.held import Chunk, chunk_of
-from ffm_core.causal.rows import Rows
-from ffm_core.causal.shipping import Opener, loose_modules, ship
-from ffm_core.causal.streams import Stretch
-from ffm_core.causal.subjects import Call
-from ffm_core.causal.watch import Access
-from ffm_core.causal.worker import Exceeded, Raised, Reply, Setup
+from ffm_core.causal.process.access import Access
+from ffm_core.causal.process.budget import Budget
+from ffm_core.causal.process.pickling import Opener, loose_modules, ship
+from ffm_core.causal.process.received import Chunk, chunk_of
+from ffm_core.causal.process.worker import Exceeded, Raised, Reply, Setup
+from ffm_core.causal.subjects.base import Call
+from ffm_core.causal.trial.rows import Rows
+from ffm_core.causal.trial.streaming import Stretch
 from ffm_core.errors import FFMError, StrategyError, UnavailableError
 from ffm_core.types import Float32
 
@@ -34,7 +34,7 @@ _OPEN_SECONDS = 120.0  # to import the plug-ins
 _CHILD = """
 import sys
 sys.path[:] = {path!r}
-from ffm_core.causal.worker import main
+from ffm_core.causal.process.worker import main
 main({descriptor}, {parent})
 """
 _THREADS = ("POLARS_MAX_THREADS", "NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS",

@@ -12,7 +12,7 @@ import polars as pl
 from ffm_core.bars.instrument import Instrument
 from ffm_core.bars.table import COLUMNS, Bars
 from ffm_core.bars.timeframe import Timeframe
-from ffm_core.causal.series import part
+from ffm_core.causal.cutting.series import part
 from ffm_core.types import Float64, Int32, Int64
 
 _FIELDS = COLUMNS[1:]

@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from ffm_core.bars.table import Bars
-from ffm_core.causal.budget import BUDGET_FIX
-from ffm_core.causal.link import Halted
-from ffm_core.causal.locate import line_of
-from ffm_core.causal.rows import Rows, differences
-from ffm_core.causal.session import Finding, Session
-from ffm_core.causal.subjects import LOOKBACK
+from ffm_core.causal.blame.locate import line_of
+from ffm_core.causal.process.budget import BUDGET_FIX
+from ffm_core.causal.process.client import Halted
+from ffm_core.causal.subjects.base import LOOKBACK
+from ffm_core.causal.trial.rows import Rows, differences
+from ffm_core.causal.trial.session import Finding, Session
 from ffm_core.errors import StrategyError
 from ffm_core.records import Failure
 

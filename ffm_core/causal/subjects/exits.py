@@ -16,9 +16,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ffm_core.bars.table import Bars
-from ffm_core.causal.blame import Blame
-from ffm_core.causal.cuts import detection_bound, edges
-from ffm_core.causal.fills import (
+from ffm_core.causal.blame.line import Blame
+from ffm_core.causal.cutting.cuts import detection_bound, edges
+from ffm_core.causal.cutting.series import (
+    MUTATIONS,
+    edited,
+    fingerprint,
+    mirrored,
+    part,
+    with_future,
+)
+from ffm_core.causal.subjects.fills import (
     COMPARED,
     LEAD_BARS,
     PURITY_FIX,
@@ -28,8 +36,7 @@ from ffm_core.causal.fills import (
     sound,
     take,
 )
-from ffm_core.causal.notes import Call, first_later, stamp_at, unlike
-from ffm_core.causal.series import MUTATIONS, edited, fingerprint, mirrored, part, with_future
+from ffm_core.causal.trial.findings import Call, first_later, stamp_at, unlike
 from ffm_core.labels.kernels import DATA_END
 from ffm_core.records import REASONS, Certificate, ExitPolicy, Fills, Orders, Params
 from ffm_core.types import Bool, Int64

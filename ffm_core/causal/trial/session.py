@@ -11,10 +11,10 @@ import numpy as np
 
 from ffm_core.bars.sessions import trading_days
 from ffm_core.bars.table import Bars
-from ffm_core.causal.link import Link
-from ffm_core.causal.rows import Difference, Rows, Tolerance, differences, typical_size
-from ffm_core.causal.series import Mutation, with_future
-from ffm_core.causal.subjects import LOOKBACK, History, Subject
+from ffm_core.causal.cutting.series import Mutation, with_future
+from ffm_core.causal.process.client import Link
+from ffm_core.causal.subjects.base import LOOKBACK, History, Subject
+from ffm_core.causal.trial.rows import Difference, Rows, Tolerance, differences, typical_size
 from ffm_core.keyed import keyed
 from ffm_core.records import Decisions
 from ffm_core.types import Int64

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from ffm_core.causal.shipping import installed_roots
+from ffm_core.causal.process.pickling import installed_roots
 
 _NETWORK = {
     "socket.connect": "connects to",

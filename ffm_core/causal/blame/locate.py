@@ -14,15 +14,15 @@ from pathlib import Path
 import numpy as np
 
 from ffm_core.bars.table import Bars
-from ffm_core.causal.blame import Blame, accuse, blame, origin
-from ffm_core.causal.budget import OverBudget, limited
-from ffm_core.causal.interpreted import interpreted, interpreter
-from ffm_core.causal.link import Halted
-from ffm_core.causal.readings import answering, declared, shared
-from ffm_core.causal.series import part
-from ffm_core.causal.session import Change, Finding, Session
-from ffm_core.causal.sources import Sources
-from ffm_core.causal.subjects import Subject
+from ffm_core.causal.blame.declared import answering, declared, shared
+from ffm_core.causal.blame.interpreted import interpreted, interpreter
+from ffm_core.causal.blame.line import Blame, accuse, blame, origin
+from ffm_core.causal.blame.sources import Sources
+from ffm_core.causal.cutting.series import part
+from ffm_core.causal.process.budget import OverBudget, limited
+from ffm_core.causal.process.client import Halted
+from ffm_core.causal.subjects.base import Subject
+from ffm_core.causal.trial.session import Change, Finding, Session
 
 _SECONDS = 20.0  # a message without a line is better than a long wait
 _MEMORY_BYTES = 2 * 2**30

@@ -1,0 +1,1 @@
+"""What the falsifier can test: labelers, feature sets, exits, learners, embedders, targets."""

@@ -1,0 +1,1 @@
+"""One subject on one stream: what is asked, in which stages, and what disagreed."""
