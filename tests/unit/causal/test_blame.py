@@ -196,7 +196,7 @@ def test_a_loop_over_all_bars_leaves_a_short_record():
 
 
 def test_tracing_ends_after_a_count_of_lines_and_not_by_the_clock(monkeypatch):
-    monkeypatch.setattr("ffm_core.causal.tracing.MAX_EVENTS", 500)
+    monkeypatch.setattr("ffm_core.causal.blame.tracing.MAX_EVENTS", 500)
     recorder = Recorder(Sources(leaky.loop_scalar), len(BARS), 800, 801)
     answer = recorder.run(leaky.loop_scalar, BARS)
     assert len(answer) == len(BARS)
