@@ -12,10 +12,9 @@ from ffm_core.evaluate.executor import Executor
 from ffm_core.evaluate.finding import Job
 from ffm_core.evaluate.fit import FoldAnswer, FoldData, RealTask, fit_real
 from ffm_core.evaluate.plan import Prepared
-from ffm_core.evaluate.pool import Results
 from ffm_core.evaluate.progress import Progress
 from ffm_core.evaluate.trades import trades_of
-from ffm_core.records import Design, Trades, View
+from ffm_core.records import Design, Outcomes, Trades, View
 
 PREFIX = "without "
 
@@ -24,7 +23,7 @@ def ablations(
     job: Job,
     prepared: Prepared,
     folds: Sequence[FoldData],
-    results: Results,
+    outcomes: Outcomes,
     progress: Progress,
 ) -> Mapping[str, Trades]:
     """Return the arm ``without <block>`` for every block that is to be left out.
@@ -50,9 +49,9 @@ def ablations(
         ]
         answers = list(executor.run(fit_real, tasks))
         test, _ = gather_slices(prepared.folds, folds, answers)
-        test = drop_void(test, results)
+        test = drop_void(test, outcomes)
         rows = test.rows[test.taken]
-        found[PREFIX + block] = trades_of(prepared.pool, rows, results)
+        found[PREFIX + block] = trades_of(prepared.pool, rows, outcomes)
         stage.advance()
     return found
 

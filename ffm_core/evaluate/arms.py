@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ffm_core.evaluate.fit import FoldAnswer, FoldData
-from ffm_core.evaluate.pool import Pool, Results, gather
+from ffm_core.evaluate.pool import Pool
 from ffm_core.evaluate.streams import StreamTask, simulate
 from ffm_core.evaluate.trades import join_trades, no_trades, trades_of, trades_of_bars
-from ffm_core.records import Decisions, ExitPolicy, Params, Trades
+from ffm_core.records import Decisions, ExitPolicy, Outcomes, Params, Trades
 from ffm_core.ruler.arms import draw_random, match_entry_bars
 from ffm_core.ruler.folds import FoldPlan
 from ffm_core.ruler.months import month_of
@@ -101,7 +101,7 @@ def _slice(
     )
 
 
-def predicted_results(pool: Pool, part: Slice, exits: Exits) -> Results:
+def predicted_outcomes(pool: Pool, part: Slice, exits: Exits) -> Outcomes:
     """Run a predicted policy with each row's own target; other rows keep theirs.
 
     Every arm shares these targets, so that arms differ in what they take and in
@@ -110,7 +110,7 @@ def predicted_results(pool: Pool, part: Slice, exits: Exits) -> Results:
     target_of = exits.policy.target_of
     assert target_of is not None
     target = target_of(part.predicted_r, exits.params)
-    merged = {name: getattr(pool.results, name).copy() for name in Results.__dataclass_fields__}
+    merged = {name: values.copy() for name, values in pool.outcomes.arrays().items()}
     for number, (stream, task) in enumerate(zip(pool.streams, exits.tasks, strict=True)):
         mine = np.flatnonzero(pool.table.stream[part.rows] == number)
         mine = mine[np.argsort(part.rows[mine], kind="stable")]
@@ -121,10 +121,9 @@ def predicted_results(pool: Pool, part: Slice, exits: Exits) -> Results:
         found = simulate(
             stream.bars, decisions, exits.policy, exits.params, task, target_r=target[mine]
         )
-        fresh = gather([stream], [found], np.arange(len(rows)))
-        for name, values in merged.items():
-            values[rows] = getattr(fresh, name)
-    return Results(**merged)
+        for name, values in found.arrays().items():
+            merged[name][rows] = values
+    return Outcomes(**merged)
 
 
 def random_picks(pool: Pool, part: Slice, *, draws: int, seed: int) -> Int64:
@@ -137,7 +136,7 @@ def random_picks(pool: Pool, part: Slice, *, draws: int, seed: int) -> Int64:
 
 
 def entry_trades(
-    pool: Pool, rows: Int64, results: Results, exits: Exits, *, draws: int, seed: int
+    pool: Pool, rows: Int64, outcomes: Outcomes, exits: Exits, *, draws: int, seed: int
 ) -> Trades:
     """Return the trades of random bars matched to the decisions, all draws together.
 
@@ -170,7 +169,7 @@ def entry_trades(
                 at = bars[match.candidate[draw][chosen]]
                 parts.append(
                     _entry_draw(pool, number, rows[chosen], at, match.side[draw][chosen],
-                                results, exits, task, 1.0 / draws)
+                                outcomes, exits, task, 1.0 / draws)
                 )  # fmt: skip
     return join_trades(parts) if parts else no_trades()
 
@@ -181,7 +180,7 @@ def _entry_draw(
     rows: Int64,
     at: Int64,
     side: np.ndarray,
-    results: Results,
+    outcomes: Outcomes,
     exits: Exits,
     task: StreamTask,
     weight: float,
@@ -199,8 +198,8 @@ def _entry_draw(
     decisions = Decisions(
         bar=at,
         side=side,
-        risk=results.risk[rows] * scale,
-        target_r=results.target_r[rows],
+        risk=outcomes.risk[rows] * scale,
+        target_r=outcomes.target_r[rows],
         horizon_bars=None if horizon is None else horizon[own],
     )
     found = simulate(
@@ -228,20 +227,20 @@ def _candidate_bars(pool: Pool, number: int, rows: Int64) -> Int64:
     return np.flatnonzero(wanted)
 
 
-def usable(rows: Int64, results: Results) -> Bool:
+def usable(rows: Int64, outcomes: Outcomes) -> Bool:
     """Mark rows whose outcome under the run's exits is not void."""
-    return np.asarray(results.void_reason[rows] == 0)
+    return np.asarray(outcomes.void_reason[rows] == 0)
 
 
-def drop_void(part: Slice, results: Results) -> Slice:
+def drop_void(part: Slice, outcomes: Outcomes) -> Slice:
     """Return the slice without rows that the run's exits made void."""
-    keep = usable(part.rows, results)
+    keep = usable(part.rows, outcomes)
     return replace(
         part,
         **{name: getattr(part, name)[keep] for name in Slice.__dataclass_fields__},
     )
 
 
-def real_trades(pool: Pool, part: Slice, results: Results) -> Trades:
+def real_trades(pool: Pool, part: Slice, outcomes: Outcomes) -> Trades:
     """Return the trades REAL takes of a slice."""
-    return trades_of(pool, part.rows[part.taken], results)
+    return trades_of(pool, part.rows[part.taken], outcomes)

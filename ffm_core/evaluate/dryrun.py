@@ -32,7 +32,7 @@ def dry_run(job: Job, progress: Progress) -> dict[str, Any]:
     n_test = sum(len(fold.test) for fold in plan.folds)
     share = 1.0 if job.learner is None else job.config.top_share
     n_trades = round(n_test * share)
-    target = float(np.median(pool.results.target_r[np.concatenate([f.test for f in plan.folds])]))
+    target = float(np.median(pool.outcomes.target_r[np.concatenate([f.test for f in plan.folds])]))
     edge = smallest_edge(n_trades, len(plan.test_days), target, take_rate=share)
     certificate = [stream.certificate for stream in pool.streams]
     certificate += [prepared.proof] if prepared.proof is not None else []

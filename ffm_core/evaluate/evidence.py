@@ -18,7 +18,7 @@ from ffm_core.evaluate.arms import (
     entry_trades,
     everything,
     gather_slices,
-    predicted_results,
+    predicted_outcomes,
     random_picks,
 )
 from ffm_core.evaluate.executor import Executor
@@ -32,7 +32,6 @@ from ffm_core.evaluate.fit import (
     fit_real,
 )
 from ffm_core.evaluate.plan import Prepared
-from ffm_core.evaluate.pool import Results
 from ffm_core.evaluate.progress import Progress
 from ffm_core.evaluate.shuffle import ShuffleArms
 from ffm_core.evaluate.trades import mean_r, trades_of
@@ -40,6 +39,7 @@ from ffm_core.labels.policies import DYNAMIC_TARGET
 from ffm_core.records import (
     Certificate,
     Evidence,
+    Outcomes,
     ShuffleResult,
     Trades,
 )
@@ -64,7 +64,7 @@ class Fitted:
 
     data: tuple[FoldData, ...]
     test: Slice
-    results: Results
+    outcomes: Outcomes
     validation: Trades | None
 
     @classmethod
@@ -74,25 +74,25 @@ class Fitted:
         """Fit REAL on every fold, or take every decision when there is no learner."""
         pool, folds = prepared.pool, prepared.folds
         if job.learner is None:
-            test = drop_void(everything(folds), pool.results)
-            return cls(data=(), test=test, results=pool.results, validation=None)
+            test = drop_void(everything(folds), pool.outcomes)
+            return cls(data=(), test=test, outcomes=pool.outcomes, validation=None)
         data = tuple(_fold_data(prepared, fold, job.config.top_share) for fold in folds.folds)
         answers = _fit_all(job, data, cache, identity, progress)
         test, validation = gather_slices(folds, data, answers)
-        results, seen = pool.results, pool.results
+        outcomes, seen = pool.outcomes, pool.outcomes
         if prepared.parts.run_policy.kind == "predicted":
             exits = exits_of(prepared)
-            results = predicted_results(pool, test, exits)
-            seen = predicted_results(pool, validation, exits)
-        test, validation = drop_void(test, results), drop_void(validation, seen)
+            outcomes = predicted_outcomes(pool, test, exits)
+            seen = predicted_outcomes(pool, validation, exits)
+        test, validation = drop_void(test, outcomes), drop_void(validation, seen)
         # A validation month serves one fold, so its rows are unique.
         chosen = trades_of(pool, validation.rows[validation.taken], seen)
-        return cls(data=data, test=test, results=results, validation=chosen)
+        return cls(data=data, test=test, outcomes=outcomes, validation=chosen)
 
 
 def _fold_data(prepared: Prepared, fold: Any, top_share: float) -> FoldData:
     pool = prepared.pool
-    train = fold.train[pool.trainable[fold.train]]
+    train = fold.train[pool.labels.valid[fold.train]]
     return FoldData(
         index=fold.index,
         train=pool.view(train, labels=True),
@@ -100,7 +100,6 @@ def _fold_data(prepared: Prepared, fold: Any, top_share: float) -> FoldData:
         test=pool.view(fold.test, labels=False),
         group_validation=pool.group[fold.validation],
         group_test=pool.group[fold.test],
-        week_train=pool.week[train],
         top_share=top_share,
     )
 
@@ -161,27 +160,27 @@ def gather_evidence(
     SampleError
         When no test decision has an outcome.
     """
-    config, pool, test, results = job.config, prepared.pool, fitted.test, fitted.results
+    config, pool, test, outcomes = job.config, prepared.pool, fitted.test, fitted.outcomes
     if len(test.rows) == 0:
         raise SampleError("no test decision has an outcome", fix="bring a longer span of data")
     stage = progress.stage("control arms", 2)
     entry = entry_trades(
-        pool, test.rows, results, exits_of(prepared), draws=config.entry_draws, seed=config.seed
+        pool, test.rows, outcomes, exits_of(prepared), draws=config.entry_draws, seed=config.seed
     )
     stage.advance()
     picks = random_picks(pool, test, draws=config.random_draws, seed=config.seed)
     stage.advance()
     trades = {
-        "REAL": trades_of(pool, test.rows[test.taken], results),
-        "NAIVE": trades_of(pool, test.rows, results),
+        "REAL": trades_of(pool, test.rows[test.taken], outcomes),
+        "NAIVE": trades_of(pool, test.rows, outcomes),
         "ENTRY": entry,
     }
     shuffle: dict[str, ShuffleResult] = {}
     if job.learner is not None:
-        one_seed = trades_of(pool, test.rows[test.one_seed], results)
+        one_seed = trades_of(pool, test.rows[test.one_seed], outcomes)
         shuffle = _shuffle(job, prepared, fitted, cache, identity, progress, real=mean_r(one_seed))
         trades |= _controls(job, prepared, fitted, progress)
-        trades |= ablations(job, prepared, fitted.data, fitted.results, progress)
+        trades |= ablations(job, prepared, fitted.data, fitted.outcomes, progress)
     days = prepared.folds.test_days
     evidence = Evidence(
         claim=config.resolved_claim,
@@ -190,7 +189,7 @@ def gather_evidence(
         n_test_months=prepared.folds.n_test_months,
         trades=trades,
         take_rate=float(test.taken.mean()),
-        random_means=draw_means(results.r_net, picks),
+        random_means=draw_means(outcomes.r_net, picks),
         shuffle=shuffle,
         validation_mean_r=float("nan") if fitted.validation is None else mean_r(fitted.validation),
         validation_trades=fitted.validation,
@@ -210,13 +209,13 @@ def _extra(prepared: Prepared, fitted: Fitted) -> dict[str, Any]:
     if not np.isfinite(test.predicted_r).any():
         return {}
     exits = replace(exits_of(prepared), policy=DYNAMIC_TARGET, params={})
-    dynamic = predicted_results(prepared.pool, test, exits)
+    dynamic = predicted_outcomes(prepared.pool, test, exits)
     return {
         "classic": {
             "probability": test.probability,
             "r_dynamic": dynamic.r_net[test.rows],
             "predicted_r": test.predicted_r,
-            "peak_r": fitted.results.peak_r[test.rows],
+            "peak_r": fitted.outcomes.peak_r[test.rows],
         }
     }
 
@@ -232,11 +231,11 @@ def _shuffle(
     real: float,
 ) -> dict[str, ShuffleResult]:
     assert job.learner is not None
-    results = fitted.results
+    outcomes = fitted.outcomes
     arms = ShuffleArms(
         learner=job.learner,
         folds=fitted.data,
-        test_r=[results.r_net[fold.test] for fold in prepared.folds.folds],
+        test_r=[outcomes.r_net[fold.test] for fold in prepared.folds.folds],
         seed=job.config.seed,
         planned=job.config.permutations,
         identity=cache.key(identity, fit_versions()),
@@ -264,7 +263,7 @@ def _controls(
         rows = np.concatenate(
             [fold.test[t] for fold, t in zip(prepared.folds.folds, taken, strict=True)]
         )
-        live = rows[fitted.results.void_reason[rows] == 0]
-        found[control.name] = trades_of(prepared.pool, live, fitted.results)
+        live = rows[fitted.outcomes.void_reason[rows] == 0]
+        found[control.name] = trades_of(prepared.pool, live, fitted.outcomes)
         stage.advance()
     return found

@@ -13,7 +13,6 @@ from ffm_core.evaluate.arms import (
     Slice,
 )
 from ffm_core.evaluate.plan import Prepared
-from ffm_core.evaluate.pool import Results
 from ffm_core.evaluate.streams import Source
 from ffm_core.records import (
     CheckResult,
@@ -21,6 +20,7 @@ from ffm_core.records import (
     Embedder,
     Evidence,
     Learner,
+    Outcomes,
     Verdict,
     VerdictCheck,
 )
@@ -65,7 +65,7 @@ class Finding:
     evidence: Evidence | None
     verdict: Verdict
     test: Slice | None
-    results: Results | None
+    outcomes: Outcomes | None
     picks: Int64 | None
     classic: tuple[CheckResult, ...] = ()
     started: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))

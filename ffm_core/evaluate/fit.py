@@ -19,6 +19,7 @@ from ffm_core.ruler.operating import operating_point
 from ffm_core.types import Bool, Float64, Int64
 
 Shuffle = Literal["full", "block"]
+US_PER_WEEK = 7 * 86_400 * 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +35,6 @@ class FoldData:
     test: View
     group_validation: Int64
     group_test: Int64
-    week_train: Int64
     top_share: float
 
 
@@ -171,7 +171,9 @@ def fit_shuffles(task: ShuffleTask) -> list[Bool]:
         label = (
             permute_full(data.train.label, rng)
             if kind == "full"
-            else permute_block(data.train.label, data.train.stream, data.week_train, rng)
+            else permute_block(
+                data.train.label, data.train.stream, data.train.t_us // US_PER_WEEK, rng
+            )
         )
         taken.append(_refit(task.learner, handle, data.train.with_label(label), data, task.seed))
     return taken

@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 
 from ffm_core.evaluate.finding import Finding
-from ffm_core.evaluate.pool import Pool, Results
-from ffm_core.records import REASONS, VOIDS
+from ffm_core.evaluate.pool import Pool
+from ffm_core.records import REASONS, VOIDS, Outcomes
 from ffm_core.types import Int64
 
 _UTC = pl.Datetime("us", "UTC")
@@ -20,7 +20,7 @@ _OUTCOMES = ("entry_price", "risk_points", "exit_price", "r_gross", "r_net", "co
 def decisions_frame(finding: Finding) -> pl.DataFrame:
     """Return one row per decision, in pooled order; ``row`` is what ``explain`` takes."""
     pool = finding.prepared.pool
-    results = finding.results or pool.results
+    outcomes = pool.outcomes if finding.outcomes is None else finding.outcomes
     n = len(pool)
     fold = np.full(n, -1, dtype=np.int64)
     score, probability = np.full(n, np.nan), np.full(n, np.nan)
@@ -38,20 +38,20 @@ def decisions_frame(finding: Finding) -> pl.DataFrame:
         "bar_time": _stamps(pool, np.arange(n)),
         "side": table.side,
         "trading_day": pl.Series(table.day).cast(pl.Date),
-        "entry_price": results.entry_price,
-        "risk_points": results.risk,
-        "target_r": results.target_r,
-        "exit_price": results.exit_price,
-        "r_gross": results.r_gross,
-        "r_net": results.r_net,
-        "cost_r": results.r_gross - results.r_net,
-        "peak_r": results.peak_r,
-        "mfe_r": results.mfe_r,
-        "mae_r": results.mae_r,
-        "entry_time": results.t_entry,
-        "exit_time": results.t_exit,
-        "reason": [REASONS[code] for code in results.reason],
-        "void_reason": [VOIDS[code] for code in results.void_reason],
+        "entry_price": outcomes.entry_price,
+        "risk_points": outcomes.risk,
+        "target_r": outcomes.target_r,
+        "exit_price": outcomes.exit_price,
+        "r_gross": outcomes.r_gross,
+        "r_net": outcomes.r_net,
+        "cost_r": outcomes.r_gross - outcomes.r_net,
+        "peak_r": outcomes.peak_r,
+        "mfe_r": outcomes.mfe_r,
+        "mae_r": outcomes.mae_r,
+        "entry_time": outcomes.t_entry,
+        "exit_time": outcomes.t_end,
+        "reason": [REASONS[code] for code in outcomes.reason],
+        "void_reason": [VOIDS[code] for code in outcomes.void_reason],
         "fold": fold,
         "score": score,
         "probability": probability,
@@ -61,30 +61,31 @@ def decisions_frame(finding: Finding) -> pl.DataFrame:
     frame = pl.DataFrame(data).with_columns(sealed=sealed)  # a refused run shows nothing at all
     times = [pl.col(name).cast(_UTC) for name in ("bar_time", "entry_time", "exit_time")]
     open_eyes = pl.when(~pl.col("sealed"))  # what became of sealed decisions is not shown
+    never = pl.col("entry_price").is_null()  # nothing was entered
     hidden = [open_eyes.then(pl.col(name)).alias(name) for name in _OUTCOMES]
-    return _no_nan(frame.with_columns(*times, pl.col("fold").replace(-1, None))).with_columns(
-        hidden
-    )
+    shown = _no_nan(frame.with_columns(*times, pl.col("fold").replace(-1, None)))
+    entered = pl.when(~never).then(pl.col("entry_time")).alias("entry_time")
+    return shown.with_columns(entered).with_columns(hidden)
 
 
 def trades_frame(finding: Finding) -> pl.DataFrame:
     """Return the trades of the REAL and NAIVE arms."""
-    test, results = finding.test, finding.results
+    test, outcomes = finding.test, finding.outcomes
     pool = finding.prepared.pool
-    if test is None or results is None:
-        return _trades(pool, results or pool.results, np.empty(0, np.int64), {}, "REAL")
+    if test is None or outcomes is None:
+        return _trades(pool, pool.outcomes, np.empty(0, np.int64), {}, "REAL")
     columns = {"score": test.score, "probability": test.probability, "fold": test.fold}
     picked = {name: values[test.taken] for name, values in columns.items()}
     return pl.concat(
         [
-            _trades(pool, results, test.rows[test.taken], picked, "REAL"),
-            _trades(pool, results, test.rows, columns, "NAIVE"),
+            _trades(pool, outcomes, test.rows[test.taken], picked, "REAL"),
+            _trades(pool, outcomes, test.rows, columns, "NAIVE"),
         ]
     )
 
 
 def _trades(
-    pool: Pool, results: Results, rows: Int64, columns: dict[str, np.ndarray], arm: str
+    pool: Pool, outcomes: Outcomes, rows: Int64, columns: dict[str, np.ndarray], arm: str
 ) -> pl.DataFrame:
     table = pool.table
     nothing = np.full(len(rows), np.nan)
@@ -95,21 +96,21 @@ def _trades(
         "stream": pl.Series(_names(pool, table.stream[rows]), dtype=pl.String),
         "side": table.side[rows],
         "decision_time": table.t_decision[rows],
-        "entry_time": results.t_entry[rows],
-        "exit_time": results.t_exit[rows],
-        "entry_price": results.entry_price[rows],
-        "exit_price": results.exit_price[rows],
-        "risk_points": results.risk[rows],
-        "target_r": results.target_r[rows],
-        "r_gross": results.r_gross[rows],
-        "r_net": results.r_net[rows],
-        "mfe_r": results.mfe_r[rows],
-        "mae_r": results.mae_r[rows],
-        "reason": pl.Series([REASONS[code] for code in results.reason[rows]], dtype=pl.String),
+        "entry_time": outcomes.t_entry[rows],
+        "exit_time": outcomes.t_end[rows],
+        "entry_price": outcomes.entry_price[rows],
+        "exit_price": outcomes.exit_price[rows],
+        "risk_points": outcomes.risk[rows],
+        "target_r": outcomes.target_r[rows],
+        "r_gross": outcomes.r_gross[rows],
+        "r_net": outcomes.r_net[rows],
+        "mfe_r": outcomes.mfe_r[rows],
+        "mae_r": outcomes.mae_r[rows],
+        "reason": pl.Series([REASONS[code] for code in outcomes.reason[rows]], dtype=pl.String),
         "score": columns.get("score", nothing),
         "probability": columns.get("probability", nothing),
         "fold": columns.get("fold", nothing.astype(np.int64) if len(rows) == 0 else nothing),
-        "money": results.r_net[rows] * results.risk[rows] * (values if len(rows) else 1.0),
+        "money": outcomes.r_net[rows] * outcomes.risk[rows] * (values if len(rows) else 1.0),
         "currency": pl.Series([i.currency for i in instruments], dtype=pl.String),
         "row": rows,
     }

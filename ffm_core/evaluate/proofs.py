@@ -45,7 +45,7 @@ def prove(job: Job, pool: Pool, plan: FoldPlan) -> Certificate:
     StrategyError
         When the learner raises or breaks its contract.
     """
-    found = [check_purged(pool.table, plan, pool.t_end)]
+    found = [check_purged(pool.table, plan, pool.labels.t_end)]
     if job.learner is not None:
         found.append(_certify_learner(job, job.learner, pool, plan))
     return merge(found)
@@ -53,7 +53,7 @@ def prove(job: Job, pool: Pool, plan: FoldPlan) -> Certificate:
 
 def _certify_learner(job: Job, learner: Learner, pool: Pool, plan: FoldPlan) -> Certificate:
     fold = plan.folds[0]
-    train = thin(pool.view(fold.train[pool.trainable[fold.train]], labels=True), MAX_ROWS)
+    train = thin(pool.view(fold.train[pool.labels.valid[fold.train]], labels=True), MAX_ROWS)
     validation = thin(pool.view(fold.validation, labels=True), _VALIDATION_ROWS)
     test = thin(pool.view(fold.test, labels=False), MAX_ROWS)
     signal_only, seed = not needs_risk(job), job.config.seed

@@ -142,7 +142,7 @@ def _certificate(finding: Finding) -> dict[str, Any]:
 def _decisions(finding: Finding) -> dict[str, Any]:
     pool = finding.prepared.pool
     seen = ~finding.prepared.sealed  # outcomes of the sealed tail are not even counted
-    void = Counter(VOIDS[code] for code in pool.results.void_reason[seen] if code)
+    void = Counter(VOIDS[code] for code in pool.outcomes.void_reason[seen] if code)
     valid = np.flatnonzero(pool.table.valid & seen)
     names = [pool.table.streams[s] for s in pool.table.stream]
     return {
@@ -224,9 +224,9 @@ def _draws(means: Float64, n: int) -> dict[str, Any]:
 
 
 def _plots(finding: Finding, evidence: Evidence) -> dict[str, Any]:
-    test, results = finding.test, finding.results
+    test, outcomes = finding.test, finding.outcomes
     assert test is not None
-    assert results is not None
+    assert outcomes is not None
     pool = finding.prepared.pool
     real = evidence.trades["REAL"]
     taken = {"REAL": test.rows[test.taken], "NAIVE": test.rows}
@@ -237,7 +237,7 @@ def _plots(finding: Finding, evidence: Evidence) -> dict[str, Any]:
         "side": side_table(real),
         "hours": hour_table(real, pool.table.hour[real.row]),
         "calibration": _calibration(finding),
-        "costs": cost_table(results, taken),
+        "costs": cost_table(outcomes, taken),
     }
 
 
@@ -246,8 +246,8 @@ def _equity(finding: Finding, evidence: Evidence) -> dict[str, Any]:
         name: np.cumsum(daily_r(trades, evidence.days)).tolist()
         for name, trades in evidence.trades.items()
     }
-    picks, results = finding.picks, finding.results
-    if finding.job.learner is not None and picks is not None and results is not None:
+    picks, outcomes = finding.picks, finding.outcomes
+    if finding.job.learner is not None and picks is not None and outcomes is not None:
         curves["RANDOM"] = _random_curve(finding, evidence, picks)
     seed = finding.job.config.seed
     low, high = equity_band(daily_r(evidence.trades["REAL"], evidence.days), seed=seed)
@@ -260,11 +260,11 @@ def _equity(finding: Finding, evidence: Evidence) -> dict[str, Any]:
 
 def _random_curve(finding: Finding, evidence: Evidence, picks: Int64) -> list[float]:
     """Return the mean cumulative R over the RANDOM draws."""
-    assert finding.results is not None
+    assert finding.outcomes is not None
     if picks.shape[1] == 0:
         return [0.0] * len(evidence.days)
     day = np.searchsorted(evidence.days, finding.prepared.pool.table.day[picks.ravel()])
-    r = finding.results.r_net[picks.ravel()]
+    r = finding.outcomes.r_net[picks.ravel()]
     total = np.bincount(day, weights=r, minlength=len(evidence.days)) / len(picks)
     curve: list[float] = np.cumsum(total).tolist()
     return curve
@@ -298,8 +298,8 @@ def _calibration(finding: Finding) -> dict[str, Any] | None:
     test, pool = finding.test, finding.prepared.pool
     if finding.job.learner is None or test is None:
         return None
-    found = calibrate(test.probability, pool.label[test.rows])
-    shown = calibrate(test.probability, pool.label[test.rows], bins=CALIBRATION_BINS)
+    found = calibrate(test.probability, pool.labels.label[test.rows])
+    shown = calibrate(test.probability, pool.labels.label[test.rows], bins=CALIBRATION_BINS)
     if found is None or shown is None:
         return None
     return {

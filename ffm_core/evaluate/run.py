@@ -225,7 +225,7 @@ def _refused(job: Job, promised: dict[str, Any], prepared: Prepared) -> Finding:
     )
     return Finding(
         job=job, prereg=promised, prepared=prepared, ticket=None, evidence=None, verdict=verdict,
-        test=None, results=None, picks=None,
+        test=None, outcomes=None, picks=None,
     )  # fmt: skip
 
 
@@ -339,5 +339,5 @@ def _judge(
     classic = tuple(check.judge(evidence) for check in compared if evidence.claim in check.claims)
     return Finding(
         job=job, prereg=promised, prepared=prepared, ticket=ticket, evidence=evidence,
-        verdict=verdict, test=fitted.test, results=fitted.results, picks=picks, classic=classic,
+        verdict=verdict, test=fitted.test, outcomes=fitted.outcomes, picks=picks, classic=classic,
     )  # fmt: skip

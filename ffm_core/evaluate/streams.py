@@ -177,8 +177,8 @@ def simulate(
     task: StreamTask,
     target_r: Float64 | None = None,
 ) -> Outcomes:
-    """Run one exit policy over decisions of a stream, costs charged once."""
-    found = outcomes(
+    """Run one exit policy over decisions of a stream."""
+    return outcomes(
         bars,
         decisions,
         policy,
@@ -186,11 +186,8 @@ def simulate(
         horizon_bars=task.horizon_bars,
         flat_at_session_end=task.flat_at_session_end,
         target_r=target_r,
+        slippage_ticks=task.slippage_ticks,
     )
-    if task.slippage_ticks is None:
-        return found
-    slipped = found.net_at(task.slippage_ticks)
-    return replace(found, r_net=slipped, slippage_ticks=task.slippage_ticks)
 
 
 def _features(parts: Parts, bars: Bars, decisions: Decisions) -> dict[str, Float32]:

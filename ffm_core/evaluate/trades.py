@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from ffm_core.evaluate.pool import Pool, Results
+from ffm_core.evaluate.pool import Pool
 from ffm_core.records import Outcomes, Trades
 from ffm_core.ruler.months import month_name, month_of
 from ffm_core.types import Float64, Int16, Int32, Int64
 
 
-def trades_of(pool: Pool, rows: Int64, results: Results) -> Trades:
+def trades_of(pool: Pool, rows: Int64, outcomes: Outcomes) -> Trades:
     """Return the trades of pooled rows, in order of decision time."""
     rows = np.sort(rows)
     stream = pool.table.stream[rows]
@@ -22,13 +22,13 @@ def trades_of(pool: Pool, rows: Int64, results: Results) -> Trades:
         day=pool.table.day[rows],
         stream=stream,
         side=pool.table.side[rows],
-        t_entry=results.t_entry[rows],
-        t_exit=results.t_exit[rows],
-        r_net=results.r_net[rows],
-        r_gross=results.r_gross[rows],
-        worst_r=results.mae_r[rows],
-        best_r=results.mfe_r[rows],
-        money=results.r_net[rows] * results.risk[rows] * point_values(pool)[stream],
+        t_entry=outcomes.t_entry[rows],
+        t_exit=outcomes.t_end[rows],
+        r_net=outcomes.r_net[rows],
+        r_gross=outcomes.r_gross[rows],
+        worst_r=outcomes.mae_r[rows],
+        best_r=outcomes.mfe_r[rows],
+        money=outcomes.r_net[rows] * outcomes.risk[rows] * point_values(pool)[stream],
         weight=np.ones(len(rows)),
     )
 
@@ -133,11 +133,11 @@ def _summary(r: Float64) -> dict[str, Any]:
     return {"n": len(r), "mean_r": float(r.mean()), "total_r": float(r.sum())}
 
 
-def cost_table(results: Results, arms: dict[str, Int64]) -> list[dict[str, Any]]:
+def cost_table(outcomes: Outcomes, arms: dict[str, Int64]) -> list[dict[str, Any]]:
     """Return mean and total net R at 0, 1 and 2 ticks of slippage per side."""
     table = []
     for ticks in (0, 1, 2):
-        net = results.net_at(float(ticks))
+        net = outcomes.slipping(ticks).r_net
         row = {
             name: {"mean_r": float(net[rows].mean()), "total_r": float(net[rows].sum())}
             for name, rows in arms.items()
@@ -153,8 +153,8 @@ def overlap_share(pool: Pool, rows: Int64) -> float:
     overlapping = 0
     for row in np.sort(rows):
         stream = int(pool.table.stream[row])
-        overlapping += bool(pool.results.t_entry[row] < open_until[stream])
-        open_until[stream] = max(open_until[stream], int(pool.results.t_exit[row]))
+        overlapping += bool(pool.outcomes.t_entry[row] < open_until[stream])
+        open_until[stream] = max(open_until[stream], int(pool.outcomes.t_end[row]))
     return overlapping / len(rows) if len(rows) else 0.0
 
 
@@ -165,8 +165,8 @@ def one_per_stream(pool: Pool) -> np.ndarray:
     stream: Int16 = pool.table.stream
     for row in np.flatnonzero(keep):
         key = int(stream[row])
-        if pool.results.t_entry[row] < open_until.get(key, -(2**62)):
+        if pool.outcomes.t_entry[row] < open_until.get(key, -(2**62)):
             keep[row] = False
             continue
-        open_until[key] = int(pool.results.t_exit[row])
+        open_until[key] = int(pool.outcomes.t_end[row])
     return keep

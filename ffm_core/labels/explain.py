@@ -155,11 +155,12 @@ def _result(bars: Bars, decisions: Decisions, table: Outcomes, row: int) -> list
     parts = (price, entry) if decisions.side[row] > 0 else (entry, price)
     commission = 2.0 * instrument.commission_per_side
     fees = 2.0 * instrument.fees_per_side
-    slippage = 2.0 * table.slippage_ticks * table.tick_size
+    ticks, tick = float(table.slippage_ticks[row]), float(table.tick_size[row])
+    slippage = 2.0 * ticks * tick
     fixed = float(table.cost_points[row])
     points = fixed + slippage
     money = f"commission {commission:.2f} + fees {fees:.2f} {instrument.currency} a round trip"
-    slip = f"slippage 2 × {table.slippage_ticks:g} ticks × {table.tick_size:g}"
+    slip = f"slippage 2 × {ticks:g} ticks × {tick:g}"
     return [
         f"gross    ({parts[0]:.6f} − {parts[1]:.6f}) / {risk:.6f} = {table.r_gross[row]:+.6f} R",
         f"costs    {money} / {instrument.point_value:g} per point = {fixed:.6f} points",

@@ -169,6 +169,7 @@ def outcomes(
     target_r: Float64 | None = None,
     horizon_max: int | None = None,
     roll_table: Int64 | None = None,
+    slippage_ticks: float | None = None,
 ) -> Outcomes:
     """Judge every decision under one exit policy, costs included once.
 
@@ -193,6 +194,8 @@ def outcomes(
     roll_table : int64 (R,), optional
         Moments, microseconds UTC, from which a new contract is quoted; added
         to the changes of the contract column.
+    slippage_ticks : float, optional
+        Ticks lost per side; default the instrument table's.
 
     Returns
     -------
@@ -224,7 +227,7 @@ def outcomes(
     fills = policy.simulate(bars, _take(orders, live), params)
     peak = _peak(bars, _take(orders, live), fills)
     void[live] = _later_voids(bars, decisions.bar[live], fills, roll_table)
-    return _table(bars, decisions, orders, void, live, fills, peak, horizon_max)
+    return _table(bars, decisions, orders, void, live, fills, peak, horizon_max, slippage_ticks)
 
 
 def _flat_mask(bars: Bars) -> Bool:
@@ -298,6 +301,7 @@ def _table(
     fills: Fills,
     peak: Float64,
     horizon_max: int | None,
+    slippage_ticks: float | None,
 ) -> Outcomes:
     n = len(decisions)
     good = void[live] == 0
@@ -318,26 +322,24 @@ def _table(
     last = np.maximum(last, exit_bar)
     risk = spread(orders.risk[live], keep_void=True)
     instrument = bars.instrument
-    gross = spread(fills.r_gross)
-    fixed_cost = np.full(n, instrument.cost_points(0.0))
-    table = Outcomes(
+    slippage = instrument.slippage_ticks if slippage_ticks is None else slippage_ticks
+    return Outcomes(
         entry_bar=entry_bar,
         entry_price=spread(fills.entry_price, keep_void=True),
         risk=risk,
         target_r=orders.target_r,
         exit_bar=exit_bar,
         exit_price=spread(fills.exit_price, keep_void=True),
-        r_gross=gross,
-        r_net=gross,
-        cost_points=fixed_cost,
-        tick_size=instrument.tick_size,
-        slippage_ticks=instrument.slippage_ticks,
+        r_gross=spread(fills.r_gross),
+        cost_points=np.full(n, instrument.cost_points(0.0)),
+        tick_size=np.full(n, instrument.tick_size),
+        slippage_ticks=np.full(n, float(slippage)),
         peak_r=spread(peak),
         mfe_r=spread(fills.mfe_r),
         mae_r=spread(fills.mae_r),
+        t_entry=bars.ts_us[orders.entry_bar],
         t_end=bars.ts_us[exit_bar] + bars.timeframe.us,
         t_end_max=bars.ts_us[last] + bars.timeframe.us,
         reason=reason,
         void_reason=void,
     )
-    return replace(table, r_net=table.net_at(instrument.slippage_ticks))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
 from ffm_core.records.strategy import Param, Params
+from ffm_core.records.tables import ArrayTable
 from ffm_core.types import Bool, Float64, Int8, Int16, Int32, Int64
 
 if TYPE_CHECKING:
@@ -69,30 +70,34 @@ class ExitPolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcomes:
+class Outcomes(ArrayTable):
     """What became of each decision under one exit policy; all arrays (N,).
 
-    ``r_gross`` and ``r_net`` are multiples of ``risk``; ``t_end`` and
-    ``t_end_max`` are microseconds UTC at which the outcome, or the latest
-    outcome any policy of the run could still produce, is known (bar close).
-    ``peak_r`` is the best excursion ignoring the target (the risk head's label).
-    Void rows keep NaN in the R columns.
+    ``r_gross`` and ``r_net`` are multiples of ``risk``; times are microseconds UTC.
+    ``t_end`` and ``t_end_max`` are when the outcome, or the latest outcome any policy
+    of the run could still produce, is known (bar close). ``peak_r`` is the best
+    excursion ignoring the target (the risk head's label). Void rows keep NaN in the R
+    columns. Rows of several streams may stand in one table; bars count within a row's
+    own stream.
+
+    Net R and the costs are never stored: :attr:`r_net` is the only place that charges
+    them.
     """
 
-    entry_bar: Int64
+    entry_bar: Int64  # -1 where nothing was entered
     entry_price: Float64
     risk: Float64  # points
     target_r: Float64
     exit_bar: Int64
     exit_price: Float64
     r_gross: Float64
-    r_net: Float64
     cost_points: Float64  # commission and fees of a round trip, points, no slippage
-    tick_size: float
-    slippage_ticks: float
+    tick_size: Float64
+    slippage_ticks: Float64  # per side
     peak_r: Float64
     mfe_r: Float64
     mae_r: Float64
+    t_entry: Int64  # open of the entry bar, or of the bar that would have been it
     t_end: Int64
     t_end_max: Int64
     reason: Int8  # index into REASONS
@@ -100,6 +105,12 @@ class Outcomes:
 
     def __len__(self) -> int:
         return len(self.entry_bar)
+
+    @property
+    def r_net(self) -> Float64:
+        """Gross R less commission, fees and the slippage of both sides."""
+        points = self.cost_points + 2.0 * self.slippage_ticks * self.tick_size
+        return self.r_gross - points / self.risk
 
     @property
     def valid(self) -> Bool:
@@ -111,14 +122,13 @@ class Outcomes:
         """1 where net R is positive, else 0; meaningless where void."""
         return (np.nan_to_num(self.r_net, nan=-1.0) > 0).astype(np.int8)
 
-    def net_at(self, slippage_ticks: float) -> Float64:
-        """Net R with another slippage per side, in ticks, from the same outcomes."""
-        points = self.cost_points + 2.0 * slippage_ticks * self.tick_size
-        return self.r_gross - points / self.risk
+    def slipping(self, slippage_ticks: float) -> Outcomes:
+        """Return the same outcomes with another slippage per side, in ticks."""
+        return replace(self, slippage_ticks=np.full(len(self), float(slippage_ticks)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trades:
+class Trades(ArrayTable):
     """Trades of one arm in time order; all arrays (n,).
 
     ``weight`` is 1 except for arms that average draws. ``row`` indexes the

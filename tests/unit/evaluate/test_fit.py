@@ -40,7 +40,6 @@ def fold(signal: float = 0.0, group: np.ndarray | None = None) -> FoldData:
         test=view(200, 3, labels=False),
         group_validation=np.full(200, -1),
         group_test=np.full(200, -1) if group is None else group,
-        week_train=np.arange(600) // 50,
         top_share=0.5,
     )
 

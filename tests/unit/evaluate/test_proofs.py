@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -109,8 +110,7 @@ class PooledRows:
     """As much of a pool as the proofs look at: two decisions an hour over a year."""
 
     table: DecisionTable
-    t_end: np.ndarray
-    trainable: np.ndarray
+    labels: Any  # when a label is known, and whether it may be trained on
 
     def view(self, rows: np.ndarray, *, labels: bool) -> View:
         rng = np.random.default_rng(0)
@@ -122,7 +122,7 @@ class PooledRows:
             side=self.table.side[rows],
             stream=self.table.stream[rows],
             t_us=self.table.t_decision[rows],
-            t_end=self.t_end[rows] if labels else nothing.astype(np.int64),
+            t_end=self.labels.t_end[rows] if labels else nothing.astype(np.int64),
             label=label if labels else nothing.astype(np.int8),
             r_net=label * 3.0 - 1.0 if labels else nothing,
             peak_r=label * 3.0 if labels else nothing,
@@ -143,7 +143,8 @@ def pool_and_plan() -> tuple[PooledRows, FoldPlan]:
     )  # fmt: skip
     first, last = int(days[0]), int(days[-1])
     plan = plan_folds(table, days, opens, FoldSettings(), first_day=first, last_day=last)
-    return PooledRows(table, table.t_end_max.copy(), np.ones(n, bool)), plan
+    labels = SimpleNamespace(t_end=table.t_end_max.copy(), valid=np.ones(n, bool))
+    return PooledRows(table, labels), plan
 
 
 class Ranks:
@@ -201,7 +202,7 @@ def test_a_learner_that_ranks_test_rows_is_refused_with_its_line(tmp_path):
 def test_a_label_that_reaches_the_next_part_is_refused(tmp_path):
     pool, plan = pool_and_plan()
     fold = plan.folds[0]
-    pool.t_end[fold.train[-1]] = pool.table.t_decision[fold.validation[0]]
+    pool.labels.t_end[fold.train[-1]] = pool.table.t_decision[fold.validation[0]]
     job = job_of(tmp_path, None)
     found = prove(job, pool, plan)  # type: ignore[arg-type]
     assert found.status == "broken"

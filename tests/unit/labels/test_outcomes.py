@@ -12,7 +12,7 @@ from ffm_core.bars.instruments import lookup
 from ffm_core.errors import ConfigError, StrategyError
 from ffm_core.labels.outcomes import holes, outcomes, prepare_orders, rolls
 from ffm_core.labels.policies import ATR_TRAIL, DYNAMIC_TARGET, FIXED_RR
-from ffm_core.records import REASONS, VOIDS, Decisions
+from ffm_core.records import REASONS, VOIDS, Decisions, Outcomes
 
 
 def decisions(*rows, risk=None, **more):
@@ -45,12 +45,35 @@ def test_the_arithmetic_of_one_label(make_bars, es):
     # 2 × (1.25 + 1.00) / 50 points of fees, 2 × 1 × 0.25 of slippage, over a risk of 2
     assert found.cost_points[0] == pytest.approx(0.09)
     assert found.r_net[0] == pytest.approx(3.0 - (0.09 + 0.5) / 2.0)
-    assert found.net_at(0.0)[0] == pytest.approx(3.0 - 0.09 / 2.0)
-    assert found.net_at(2.0)[0] == pytest.approx(3.0 - (0.09 + 1.0) / 2.0)
+    assert found.slipping(0.0).r_net[0] == pytest.approx(3.0 - 0.09 / 2.0)
+    assert found.slipping(2.0).r_net[0] == pytest.approx(3.0 - (0.09 + 1.0) / 2.0)
+    again = outcomes(
+        bars, decisions((0, 1)), FIXED_RR, {"rr": 3.0}, horizon_bars=5, slippage_ticks=2.0
+    )
+    assert again.r_net.tolist() == found.slipping(2.0).r_net.tolist()
     assert found.peak_r[0] == pytest.approx(3.5)
     assert found.mfe_r[0] == 3.0
     assert found.mae_r[0] == 0.5
     assert found.label.tolist() == [1]
+
+
+def test_outcomes_of_two_markets_stand_in_one_table_and_keep_their_costs(quiet, make_bars, es):
+    dear = make_bars([100.0] * 10, [101.0] * 10, [99.0] * 10, [100.5] * 10,
+                     instrument=replace(es, tick_size=0.5, commission_per_side=9.0))  # fmt: skip
+    rows = decisions((0, 1), (3, -1), (9, 1))
+    cheap, costly = (outcomes(b, rows, FIXED_RR, horizon_bars=3) for b in (quiet, dear))
+    both = Outcomes.concat([cheap, costly])
+    np.testing.assert_array_equal(both.r_net, np.concatenate([cheap.r_net, costly.r_net]))
+    np.testing.assert_array_equal(both.take(np.array([4, 0])).r_net, both.r_net[[4, 0]])
+    assert (both.r_net[3:5] < both.r_net[:2]).all()
+    assert both.valid.tolist() == [True, True, False] * 2
+
+
+def test_net_r_cannot_be_stored_beside_the_costs_it_is_made_of(quiet):
+    found = outcomes(quiet, decisions((0, 1)), FIXED_RR, horizon_bars=3)
+    assert "r_net" not in found.columns()
+    with pytest.raises(TypeError):
+        replace(found, r_net=found.r_gross)
 
 
 def test_times_are_bar_closes_in_microseconds(quiet):
