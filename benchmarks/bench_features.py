@@ -26,7 +26,7 @@ from ffm_core.bars.instruments import lookup
 from ffm_core.bars.simulate import market
 from ffm_core.bars.table import Bars
 from ffm_core.features.ffm68 import FFM68
-from ffm_core.features.qe150 import QE150
+from ffm_core.features.library import find_set
 from ffm_core.types import Float64
 
 MILLION = 1_000_000
@@ -119,8 +119,9 @@ def linearity(bars: Bars) -> dict:
 
 def qe150(bars: Bars) -> dict:
     """Compute the 150 features of a million bars on one core."""
-    QE150.batch(bars[:1_000])  # compiles
-    (seconds,) = in_turns(lambda: QE150.batch(bars), rounds=3)
+    batch = find_set("qe150").batch
+    batch(bars[:1_000])  # compiles
+    (seconds,) = in_turns(lambda: batch(bars), rounds=3)
     words = f"{seconds.min():.1f} s for {len(bars):,} bars (at most {QE150_S:g})"
     return row("qe150_million_bars", seconds.min(), QE150_S, 1.0, words)
 

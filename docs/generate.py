@@ -1,6 +1,7 @@
 """Write the reference pages from the code, or check that they still agree with it.
 
-``python docs/generate.py`` writes the pages and plots below ``docs/reference``; with
+``python docs/generate.py`` writes the pages and plots below ``docs/reference``, and those of
+the feature sets in ``plugins`` below ``docs`` there; with
 ``--check`` nothing is written, stale pages and missing plots are named, and the exit code
 is 1 when there are any. Plots are not compared: their last digits may differ between
 machines.
@@ -69,9 +70,14 @@ def _plain_settings() -> Iterator[None]:
             os.environ.update(kept)
 
 
-def stale(folder: Path) -> list[str]:
+def package_pages(distribution: str) -> dict[str, str]:
+    """Return the text of every generated page of a package, by path below its folder."""
+    with _plain_settings():
+        return {name: _MARK + text for name, text in features.pages(distribution).items()}
+
+
+def stale(folder: Path, texts: Mapping[str, str]) -> list[str]:
     """Return the pages of ``folder`` that are missing, differ from the code, or are left over."""
-    texts = pages()
     found = []
     for name, text in texts.items():
         path = folder / name
@@ -83,11 +89,11 @@ def stale(folder: Path) -> list[str]:
     return found + sorted((plots - present) | (present - wanted))
 
 
-def _write(folder: Path) -> None:
+def _write(folder: Path, texts: Mapping[str, str], distribution: str) -> None:
     with _plain_settings():
-        drawn = features.plots()
+        drawn = features.plots(distribution)
     shutil.rmtree(folder / "features", ignore_errors=True)
-    for name, text in {**pages(), **drawn}.items():
+    for name, text in {**texts, **drawn}.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
@@ -97,17 +103,23 @@ def main(arguments: list[str] | None = None) -> int:
     """Write or check the pages; return the exit code."""
     parser = argparse.ArgumentParser(description="Write or check the reference pages.")
     parser.add_argument("--check", action="store_true", help="write nothing; 1 when stale")
-    parser.add_argument("--folder", type=Path, default=DOCS / "reference")
+    parser.add_argument("--folder", type=Path, help="write or check ffm-core's pages there alone")
     asked = parser.parse_args(arguments)
-    if asked.check:
-        names = stale(asked.folder)
-        for name in names:
-            print(f"stale: {asked.folder / name}", file=sys.stderr)
-        if names:
-            print("  fix: python docs/generate.py", file=sys.stderr)
-        return 1 if names else 0
-    _write(asked.folder)
-    return 0
+    places = {"ffm-core": asked.folder or DOCS / "reference"}
+    if asked.folder is None:
+        places |= {name: DOCS.parent / place for name, place in features.PACKAGES.items()}
+    left = []
+    for distribution, folder in places.items():
+        texts = pages() if distribution == "ffm-core" else package_pages(distribution)
+        if not asked.check:
+            _write(folder, texts, distribution)
+            continue
+        left += [folder / name for name in stale(folder, texts)]
+    for path in left:
+        print(f"stale: {path}", file=sys.stderr)
+    if left:
+        print("  fix: python docs/generate.py", file=sys.stderr)
+    return 1 if left else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""``features/``: a page for every feature of every built-in set, with a plot."""
+"""``features/``: a page for every feature of a package's sets, with a plot."""
 
 from __future__ import annotations
 
@@ -9,16 +9,25 @@ from _pages import markdown as md
 from _pages.plot import panel_svg
 from ffm_core.bars.simulate import market
 from ffm_core.features.facts import column_facts, set_facts
+from ffm_core.host.discovery import listed
 from ffm_core.host.loading import open_host
 from ffm_core.host.registry import Offered
 from ffm_core.records import FeatureSet
 
+# Packages of the project that bring feature sets, and where their pages lie.
+PACKAGES = {"ffm-features-qe150": "plugins/ffm-features-qe150/docs"}
 SYMBOL, TIMEFRAME, MONTHS = "SIMA7", "5m", 3
 SHOWN = 288  # bars in a plot: a day of trading and a little more
 
-_INTRO = """# Features
+_TITLE = """# Features
 
-Every column of the built-in feature sets. A row of a set is computed at the close of its
+Every column of the built-in feature sets. Other packages bring more: [`qe150`]({qe150}).
+"""
+_THEIRS = """# Features
+
+Every column of the feature sets that this package brings.
+"""
+_INTRO = """A row of a set is computed at the close of its
 bar, of that bar and earlier ones, and nothing else; `ffm eval` proves it anew on the bars
 it judges. `ffm features list` and `ffm features show` print the same facts, and
 `ffm features compute` writes the columns of your own files.
@@ -39,21 +48,21 @@ blue, a new trading date at each dotted line.
 """
 
 
-def pages() -> dict[str, str]:
-    """Return the text of every page, by path below ``reference``."""
-    found = {"features/index.md": _index()}
-    for offer in _sets():
+def pages(distribution: str = "ffm-core") -> dict[str, str]:
+    """Return the text of every page of a package, by path below its folder of pages."""
+    found = {"features/index.md": _index(distribution)}
+    for offer in _sets(distribution):
         for column in offer.record.columns:
             facts = column_facts(offer.record, column)
             found[_path(facts, "md")] = _page(facts)
     return found
 
 
-def plots() -> dict[str, str]:
-    """Return every plot as SVG, by path below ``reference``."""
+def plots(distribution: str = "ffm-core") -> dict[str, str]:
+    """Return every plot of a package as SVG, by path below its folder of pages."""
     bars = market(SYMBOL, months=MONTHS, timeframe=TIMEFRAME)
     found = {}
-    for offer in _sets():
+    for offer in _sets(distribution):
         values = offer.record.batch(bars)[len(bars) - SHOWN :]
         for j, column in enumerate(offer.record.columns):
             facts = column_facts(offer.record, column)
@@ -61,17 +70,22 @@ def plots() -> dict[str, str]:
     return found
 
 
-def _sets() -> Iterator[Offered[FeatureSet]]:
-    yield from open_host().feature_sets()
+def _sets(distribution: str) -> Iterator[Offered[FeatureSet]]:
+    hook = "ffm_feature_sets"
+    names = [name for name, found in listed(hook).items() if found[0].distribution == distribution]
+    offers = open_host(naming=[(name, (hook,)) for name in names]).feature_sets()
+    yield from (offer for offer in offers if offer.origin.distribution == distribution)
 
 
 def _path(facts: Mapping[str, Any], suffix: str) -> str:
     return f"features/{facts['set']}/{facts['name']}.{suffix}"
 
 
-def _index() -> str:
-    parts = [_INTRO]
-    for offer in _sets():
+def _index(distribution: str) -> str:
+    own = distribution == "ffm-core"
+    more = f"../../../{PACKAGES['ffm-features-qe150']}/features/index.md"
+    parts = [_TITLE.replace("{qe150}", more) if own else _THEIRS, _INTRO]
+    for offer in _sets(distribution):
         facts = set_facts(offer)
         parts.append(f"## {md.code(facts['name'])}\n")
         parts.append(f"{facts['summary']} Version {facts['version']}, {facts['n_columns']} "

@@ -11,24 +11,48 @@ from typing import Any
 from _pages import markdown as md
 from ffm_core import hookspecs
 
-_INTRO = f"""# Hooks
+_INTRO = """# Hooks
 
 A plug-in offers records by implementing hooks: functions marked with
 `ffm_core.hookimpl` in the module its entry point names. Strategies use the group
 `ffm.strategies`, everything else `ffm.extensions`. A hook takes the arguments shown
 here and returns an iterable of [records](records.md); it is called once per evaluation.
 
-`HOOK_API` is {hookspecs.HOOK_API}. It counts breaking changes. A module may state the
-number it was written for as `FFM_HOOK_API = {hookspecs.HOOK_API}`; one that is newer than
+`HOOK_API` is {api}. It counts breaking changes. A module may state the
+number it was written for as `FFM_HOOK_API = {api}`; one that is newer than
 this `ffm-core`, or too old, is reported and not used.
 
 A module that declares a hook which does not exist, leaves the mark off a function with a
 hook's name, or wraps a hook is reported in one line and not used.
 
+## Names that switch packages on
+
+An installed package changes nothing until it is named. `--with NAME` names an extension, or
+a strategy for what its package offers beside the labeler. Naming a thing that a package
+offers does the same: `--features waves` switches on the package whose entry point is called
+`waves`, or that lists the name in its metadata, in a group called like the hook:
+
+```toml
+[project.entry-points."ffm.extensions"]
+shapes = "ffm_features_shapes.plugin"
+
+[project.entry-points."ffm.feature_sets"]
+circles = "ffm_features_shapes.plugin"
+waves = "ffm_features_shapes.plugin"
+```
+
+Each value is the module of the plug-in that offers the name, in `ffm.extensions` or in
+`ffm.strategies`. The groups are {groups}. What `ffm-core` or the strategy under judgement
+offers is never taken over by a package; two packages that list one name are a conflict for
+whoever types it. The run record names every package that was switched on, in
+`config.extensions`, and its code is part of the trial.
+
 """
+# Hooks whose names switch a package on.
+_LISTED = ("ffm_feature_sets", "ffm_embedders", "ffm_learners", "ffm_exit_policies")
 _USERS = {
     "ffm_labelers": "the strategies (`supertrend`, `cisd`)",
-    "ffm_feature_sets": "`ffm-core` (`ffm68` and others)",
+    "ffm_feature_sets": "`ffm-core` (`ffm68` and others), `ffm-features-qe150`",
     "ffm_embedders": "`ffm-core` (`ffm-bolt-synth`, `stats`, what was added)",
     "ffm_learners": "`ffm-core[xgb]` (`xgb` and its heads)",
     "ffm_exit_policies": "`ffm-core` (`fixed_rr`, `dynamic_target`, `atr_trail`)",
@@ -52,7 +76,9 @@ def page() -> str:
     rows = [
         (f"[`{name}`](#{name})", md.summary(spec), _USERS[name]) for name, spec in specs.items()
     ]
-    parts = [_INTRO, md.table(("hook", "what it does", "who offers"), rows)]
+    groups = ", ".join(f"`{hook.replace('_', '.', 1)}`" for hook in _LISTED)
+    intro = _INTRO.replace("{api}", str(hookspecs.HOOK_API)).replace("{groups}", groups)
+    parts = [intro, md.table(("hook", "what it does", "who offers"), rows)]
     parts += [_section(name, spec) for name, spec in specs.items()]
     return md.join(parts)
 

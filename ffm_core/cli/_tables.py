@@ -52,8 +52,9 @@ def write_tables(
     from ffm_core.evaluate.tables import MANIFEST, Recipe, make_tables
     from ffm_core.host.loading import open_host
 
+    named = [(name, ("ffm_feature_sets",)) for name in features]
     recipe = Recipe(
-        host=open_host(None, extensions),
+        host=open_host(None, extensions, naming=named),
         features=features,
         targets=targets,
         options=Options(columns=column_pairs(column_map), **reading),

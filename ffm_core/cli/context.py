@@ -94,7 +94,7 @@ def probe_command(
     from ffm_core.context.tell import probe_record
     from ffm_core.paths import ffm_home
 
-    host, streams = open_data(flags)
+    host, streams = open_data(flags, *(name for name in (embedder, random) if name))
     chosen = _targets(targets, HEADS)
     begin = None if from_test is None else utc_day(from_test, "--from-test")
     settings = Settings(
@@ -143,8 +143,10 @@ def _targets(asked: Sequence[str] | None, known: Sequence[str]) -> tuple[str, ..
     return tuple(asked or known)
 
 
-def open_data(flags: dict[str, Any]) -> tuple[Host, list[Bars]]:
+def open_data(flags: dict[str, Any], *embedders: str) -> tuple[Host, list[Bars]]:
     """Return the plug-ins and the streams that the flags of a command ask for.
+
+    Naming an embedder switches on the installed package that brings it.
 
     Raises
     ------
@@ -155,7 +157,8 @@ def open_data(flags: dict[str, Any]) -> tuple[Host, list[Bars]]:
     from ffm_core.bars.simulate import demo_market
     from ffm_core.host.loading import open_host
 
-    host = open_host(None, flags["extensions"] or ())
+    naming = [(name, ("ffm_embedders",)) for name in embedders]
+    host = open_host(None, flags["extensions"] or (), naming=naming)
     if flags["demo"] and flags["data"]:
         raise UsageError("--demo and --data exclude each other", fix="leave one of them away")
     if flags["demo"]:
@@ -290,7 +293,7 @@ def train_command(
             fix="say --force to replace them, or give another --name",
         )
     require_writable(folder.parent, moved_by="FFM_HOME")
-    host, streams = open_data(flags)
+    host, streams = open_data(flags, embedder)
     settings = Settings(
         stride=stride, keep=keep, features=features, rounds=trees, seed=flags["seed"] or 0,
         until_us=None if until is None else utc_day(until, "--until"),
@@ -360,12 +363,13 @@ def certify_command(
       ffm context certify --data ES=es_5m.csv
     """  # noqa: D301 -- click wants the control character itself
     from ffm_core.context.certify import Settings, certificate_lines, certify
+    from ffm_core.context.heads import read_manifest
     from ffm_core.context.serving import ContextHeads, folder_of
     from ffm_core.paths import ffm_home
     from ffm_core.runs.atomic import atomic_write
 
-    folder_of(name)  # absent heads are no reason to read data first
-    host, streams = open_data(flags)
+    wanted = read_manifest(folder_of(name)).about.embedder  # absent heads say so before data
+    host, streams = open_data(flags, wanted)
     settings = Settings(
         stride=stride, resamples=resamples, seed=flags["seed"] or 0,
         from_us=None if from_test is None else utc_day(from_test, "--from-test"),

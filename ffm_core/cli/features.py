@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ffm_core.cli._output import columns, emit_json, output_options, say, split_names
+from ffm_core.cli._output import columns, emit_json, note, output_options, say, split_names
 from ffm_core.cli._tables import table_command, write_tables
 from ffm_core.cli.data import reading_options
 
@@ -27,20 +27,25 @@ extension_option = click.option(
 @extension_option
 @output_options
 def list_command(extensions: Sequence[str], as_json: bool, quiet: bool) -> None:
-    """List the feature sets at hand."""
-    from ffm_core.features.facts import set_facts
-    from ffm_core.host.loading import open_host
+    """List the feature sets at hand: ours, and what installed packages list.
 
-    found = [set_facts(offer) for offer in open_host(None, extensions).feature_sets()]
+    Each package is loaded by itself; a broken one is a line with the reason and stops
+    nothing else.
+    """
+    from ffm_core.features.facts import installed_sets, set_facts
+
+    found, broken = installed_sets(extensions)
     if as_json:
-        emit_json("ffm-features/1", {"features": found})
-        return
-    rows = [("NAME", "COLUMNS", "WARM-UP", "MEMORY", "STREAMING", "SUMMARY")]
-    for facts in found:
-        warmup = f"{facts['warmup_bars']} bars"
-        row = (facts["name"], str(facts["n_columns"]), warmup, facts["memory"])
-        rows.append((*row, facts["streaming"], facts["summary"]))
-    say(columns(rows))
+        emit_json("ffm-features/1", {"features": [set_facts(offer) for offer in found]})
+    else:
+        rows = [("NAME", "COLUMNS", "WARM-UP", "MEMORY", "STREAMING", "PACKAGE", "SUMMARY")]
+        for facts in map(set_facts, found):
+            warmup = f"{facts['warmup_bars']} bars"
+            row = (facts["name"], str(facts["n_columns"]), warmup, facts["memory"])
+            rows.append((*row, facts["streaming"], facts["distribution"], facts["summary"]))
+        say(columns(rows))
+    for name, reason in broken.items():
+        note(f"{name}: {reason}")
 
 
 @group.command("show")
@@ -48,12 +53,16 @@ def list_command(extensions: Sequence[str], as_json: bool, quiet: bool) -> None:
 @extension_option
 @output_options
 def show_command(name: str, extensions: Sequence[str], as_json: bool, quiet: bool) -> None:
-    """Show the columns of a set, or one column with its formula."""
+    """Show the columns of a set, or one column with its formula.
+
+    Naming a set switches on the installed package that brings it.
+    """
     from ffm_core.features.facts import column_facts, find_column, set_facts
     from ffm_core.host.loading import open_host
 
     set_name, _, column_name = name.partition("/")
-    offer = open_host(None, extensions).feature_set(set_name)
+    host = open_host(None, extensions, naming=[(set_name, ("ffm_feature_sets",))])
+    offer = host.feature_set(set_name)
     if column_name:
         facts = column_facts(offer.record, find_column(offer.record, column_name))
         if as_json:

@@ -34,7 +34,7 @@ from ffm_core.context.scoring import (
 )
 from ffm_core.context.serving import ContextHeads
 from ffm_core.errors import ConfigError, SampleError
-from ffm_core.features.library import built_in
+from ffm_core.features.library import find_set
 from ffm_core.types import Float32, Float64, Int64
 
 MAX_ERROR = 0.03
@@ -210,7 +210,7 @@ def certify(
         )
     watch = stage or (lambda name, total: lambda steps: None)
     about = heads.manifest.about
-    sets = [built_in(name) for name in about.sets]
+    sets = [find_set(name) for name in about.sets]
     rows = rows_of(
         streams, {about.embedder: heads.embedder}, sets, stride=how.stride, home=home,
         advance=watch("rows", len(streams)),

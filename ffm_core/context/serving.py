@@ -21,7 +21,7 @@ from ffm_core.embed.blocks import find_embedder
 from ffm_core.embed.catalogue import embedder_of
 from ffm_core.embed.embedding import columns_of
 from ffm_core.errors import ConfigError, ModelError, UnavailableError
-from ffm_core.features.library import built_in
+from ffm_core.features.library import find_set
 from ffm_core.host.registry import Host
 from ffm_core.labels.targets import target
 from ffm_core.paths import ffm_home, kind_of
@@ -160,7 +160,7 @@ class ContextHeads:
                 found = vectors_at(self.embedder, bars, at)
                 parts.append(_chosen(name, wanted, columns_of(self.embedder), found.rows))
                 continue
-            record = built_in(name)
+            record = find_set(name)
             if record.version != about.sets[name]:
                 raise ModelError(
                     f"the heads were fitted on {name} version {about.sets[name]}, this is "

@@ -36,7 +36,7 @@ from ffm_core.context.scoring import MEASURE, score_of
 from ffm_core.embed.cutoff import cut_offs
 from ffm_core.embed.embedding import columns_of
 from ffm_core.errors import ConfigError, SampleError
-from ffm_core.features.library import built_in
+from ffm_core.features.library import find_set
 from ffm_core.records import Column, Embedder, FeatureSet, TargetLearner
 from ffm_core.runs.cache import Cache
 from ffm_core.types import Float32, Int64
@@ -63,7 +63,7 @@ class Settings:
     until_us : int, optional
         End of the data used, microseconds UTC, instead of ``keep``.
     features : tuple of str
-        Built-in feature sets beside the vector.
+        Feature sets beside the vector.
     rounds : int, optional
         Most trees of a head; default the learner's own.
     seed : int
@@ -137,7 +137,7 @@ def fit(
     """
     how = settings or Settings()
     watch = stage or (lambda name, total: lambda steps: None)
-    sets = [built_in(name) for name in how.features]
+    sets = [find_set(name) for name in how.features]
     kept = {one.name: _short(one) for one in sets}
     end = share_date(streams, 1.0 - how.keep) if how.until_us is None else how.until_us
     used = [part for part in (_until(bars, end) for bars in streams) if len(part)]
@@ -261,7 +261,7 @@ def _short(feature_set: FeatureSet) -> Int64:
         raise ConfigError(
             f"feature set {feature_set.name!r} has no column that {HISTORY_BARS} bars and "
             f"{HISTORY_DAYS} trading date reproduce",
-            fix="use ffm68, qe150 or trivial8",
+            fix="use ffm68 or trivial8",
         )
     return np.array(place, dtype=np.int64)
 

@@ -14,9 +14,9 @@ from ffm_core.embed.recipe import CENTRING, EXTRAS
 from ffm_core.embed.stats import STATS
 from ffm_core.embed.windows import Windows, windows_at
 from ffm_core.errors import StrategyError, UnknownNameError
-from ffm_core.host.discovery import suggest
+from ffm_core.host.absent import require_fitted, require_installed
+from ffm_core.host.discovery import listed, suggest
 from ffm_core.host.loading import Host, Offered
-from ffm_core.host.registry import require_fitted
 from ffm_core.records import Column, Embedder, FeatureSet
 from ffm_core.types import Float32, Int64
 
@@ -73,10 +73,19 @@ def known_names(host: Host | None = None) -> list[str]:
 
 
 def unknown_block(name: str, sets: list[str], host: Host | None = None) -> UnknownNameError:
-    """Return the error for a name that is neither a feature set nor an embedder."""
+    """Return the error for a name that is neither a feature set nor an embedder.
+
+    Raises
+    ------
+    UnavailableError
+        When a package of this project brings it and is not installed.
+    """
+    hooks = ("ffm_feature_sets", "ffm_embedders")
+    require_installed(name, *hooks, what="feature set")
+    known = [*sets, *known_names(host), *(other for hook in hooks for other in listed(hook))]
     return UnknownNameError(
         f"there is no feature set or embedder named {name!r}",
-        fix=suggest(name, [*sets, *known_names(host)], noun="feature sets and embedders"),
+        fix=suggest(name, known, noun="feature sets and embedders"),
     )
 
 

@@ -18,14 +18,12 @@ from ffm_core.bars.readers import LoadedBars, load_many
 from ffm_core.bars.sessions import to_stamp
 from ffm_core.bars.simulate import demo_market
 from ffm_core.embed.blocks import find_embedder, unknown_block
-from ffm_core.embed.catalogue import embedder_of
 from ffm_core.errors import ConfigError, StrategyError, UnknownNameError, UsageError
 from ffm_core.evaluate.finding import Job
 from ffm_core.evaluate.streams import Parts
-from ffm_core.features.library import built_in, names
 from ffm_core.host.boundary import call_plugin
 from ffm_core.host.discovery import suggest
-from ffm_core.host.loading import Host, Offered, open_host
+from ffm_core.host.loading import Host, Offered, Wish, open_host
 from ffm_core.labels.policies import EXIT_POLICIES
 from ffm_core.records import (
     Embedder,
@@ -130,41 +128,53 @@ class DirectSource:
     exit_name: str | None
 
     def open(self) -> Parts:
-        """Return the records, built-ins looked up by name."""
+        """Return the records, feature sets and embedders looked up by name."""
         policies = {policy.name: policy for policy in EXIT_POLICIES}
-        sets = tuple(name for name in self.features if name in names())
-        others = tuple(name for name in self.features if name not in sets)
+        sets, embedders = _blocks(open_host(naming=blocks_named(self.features)), self.features)
         return Parts(
             labeler=self.labeler,
             label_policy=policies[self.labeler.exit_name],
             run_policy=policies[self.exit_name or self.labeler.exit_name],
-            feature_sets=tuple(built_in(name) for name in sets),
+            feature_sets=sets,
             call=_call_directly,
-            embedders=tuple(_ours(name) for name in others),
+            embedders=embedders,
             order=self.features,
         )
-
-
-def _ours(name: str) -> Embedder:
-    try:
-        return embedder_of(name)
-    except UnknownNameError as error:
-        raise unknown_block(name, list(names())) from error
 
 
 def _call_directly(function: Any, *args: Any, **kwargs: Any) -> Any:
     return function(*args, **kwargs)
 
 
+def blocks_named(features: Sequence[str]) -> list[Wish]:
+    """Return feature sets and embedders as names that may switch a package on."""
+    return [(name, ("ffm_feature_sets", "ffm_embedders")) for name in features]
+
+
+def named_in(config: EvalConfig) -> list[Wish]:
+    """Return every name in a configuration that may switch a package on."""
+    found = blocks_named(config.features)
+    if config.exit is not None:
+        found.append((config.exit, ("ffm_exit_policies",)))
+    if config.learner != "none":
+        found.append((config.learner, ("ffm_learners",)))
+    return found
+
+
 def job_of(config: EvalConfig, home: Path) -> Job:
-    """Open everything a configuration names.
+    """Open everything a configuration names, and the packages that bring it.
+
+    The job's configuration lists every package that was switched on, whether by
+    ``--with`` or by the name of something it offers.
 
     Raises
     ------
     FFMError
         For an unknown name, unreadable data, or a plug-in at fault.
     """
-    host = open_host(config.strategy, config.extensions)
+    host = open_host(config.strategy, config.extensions, naming=named_in(config))
+    switched_on = tuple(sorted({item.name for item in host.extensions}))
+    config = config.model_copy(update={"extensions": switched_on})
     offered = host.labeler()
     source = HostSource(host=host, features=config.features, exit_name=config.exit)
     embedders = source.open().embedders

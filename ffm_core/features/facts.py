@@ -2,13 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ffm_core.errors import UnknownNameError
-from ffm_core.host.discovery import suggest
+from ffm_core.errors import FFMError, UnknownNameError
+from ffm_core.host.boundary import one_line
+from ffm_core.host.discovery import listed, suggest
+from ffm_core.host.loading import open_host
 from ffm_core.host.registry import Offered
 from ffm_core.records import Column, FeatureSet
+
+
+def installed_sets(
+    extensions: Sequence[str] = (),
+) -> tuple[list[Offered[FeatureSet]], dict[str, str]]:
+    """Return every feature set at hand, and why others cannot be had.
+
+    Parameters
+    ----------
+    extensions : sequence of str
+        Extensions to switch on, for sets they do not list.
+
+    Returns
+    -------
+    tuple
+        The sets of ffm-core and of the extensions, then those that installed packages list,
+        each loaded by itself; and by name the reason why a listed one is missing.
+    """
+    hook = "ffm_feature_sets"
+    found = open_host(None, extensions).feature_sets()
+    known = {offer.record.name for offer in found}
+    broken: dict[str, str] = {}
+    for name in listed(hook):
+        if name in known:
+            continue
+        try:
+            found.append(open_host(naming=[(name, (hook,))]).feature_set(name))
+        except FFMError as error:
+            broken[name] = one_line(error)
+    return found, broken
 
 
 def set_facts(offer: Offered[FeatureSet]) -> Mapping[str, Any]:

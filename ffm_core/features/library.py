@@ -1,4 +1,4 @@
-"""The feature sets that come with ffm-core, by name."""
+"""Feature sets by name: those that come with ffm-core, and those of installed packages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from ffm_core.records import FeatureSet
 _HOMES = {
     "ffm68": ("ffm_core.features.ffm68", "FFM68"),
     "ffm68-legacy": ("ffm_core.features.ffm68_legacy", "FFM68_LEGACY"),
-    "qe150": ("ffm_core.features.qe150", "QE150"),
     "trivial8": ("ffm_core.features.trivial8", "TRIVIAL8"),
 }
 
@@ -38,3 +37,23 @@ def built_in(name: str) -> FeatureSet:
     module, attribute = _HOMES[name]
     found: FeatureSet = getattr(import_module(module), attribute)
     return found
+
+
+def find_set(name: str) -> FeatureSet:
+    """Return a built-in set, or that of an installed package, which its name switches on.
+
+    Raises
+    ------
+    UnknownNameError
+        When nobody offers it.
+    UnavailableError
+        When a package of this project brings it and is not installed.
+    PluginError
+        When the package cannot be used.
+    """
+    if name in _HOMES:
+        return built_in(name)
+    from ffm_core.host.loading import open_host
+
+    hook = "ffm_feature_sets"
+    return open_host(naming=[(name, (hook,))]).feature_set(name).record

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -14,6 +14,9 @@ from ffm_core.errors import PluginConflictError, PluginLoadError, UnknownNameErr
 STRATEGIES = "ffm.strategies"
 EXTENSIONS = "ffm.extensions"
 GROUPS = (STRATEGIES, EXTENSIONS)
+# In groups named after a hook, such as ``ffm.feature_sets``, a package lists what it offers:
+# the name is the one users type, the value the module of the plug-in that offers it.
+_PREFIX = "ffm."
 CORE = "ffm-core"
 _KINDS = {STRATEGIES: "strategy", EXTENSIONS: "extension"}
 
@@ -36,6 +39,8 @@ class Found:
         The file, for a single-file strategy.
     problem : str
         Why the metadata alone make the entry unusable, or empty.
+    listed : tuple of (str, str)
+        Hook and name of what its metadata say it offers, sorted.
     """
 
     name: str
@@ -46,6 +51,7 @@ class Found:
     attribute: str = ""
     path: Path | None = None
     problem: str = ""
+    listed: tuple[tuple[str, str], ...] = ()
 
     @property
     def who(self) -> str:
@@ -126,6 +132,46 @@ def pick(name: str, *, group: str = STRATEGIES) -> Found:
             f"{candidates[0].who}: {candidates[0].problem}", fix="reinstall or uninstall it"
         )
     return candidates[0]
+
+
+def claimants(hook: str, name: str, *, everything: bool = False) -> list[Found]:
+    """Return the installed plug-ins that say they offer ``name`` through ``hook``.
+
+    Parameters
+    ----------
+    hook : str
+        For example ``ffm_feature_sets``.
+    name : str
+        What the user typed. An entry point that bears the name, or the part before its
+        colon, counts as well as one that lists it.
+    everything : bool
+        Include entries that ``FFM_PLUGINS`` switches off.
+
+    Returns
+    -------
+    list of Found
+        Extensions first; ffm-core's own entries are left out, they are always on.
+    """
+    base = name.partition(":")[0]
+    return [
+        item
+        for group in (EXTENSIONS, STRATEGIES)
+        for entries in discover(group, everything=everything).values()
+        for item in entries
+        if not item.is_core
+        and (item.name == base or not {(hook, name), (hook, base)}.isdisjoint(item.listed))
+    ]
+
+
+def listed(hook: str) -> dict[str, list[Found]]:
+    """Return what installed packages list for a hook, by name, and who lists it."""
+    found: dict[str, list[Found]] = {}
+    for group in (EXTENSIONS, STRATEGIES):
+        for entries in discover(group).values():
+            for item in entries:
+                for name in (name for kind, name in item.listed if kind == hook):
+                    found.setdefault(name, []).append(item)
+    return dict(sorted(found.items()))
 
 
 def conflict(what: str, claimants: Iterable[Found]) -> PluginConflictError:
@@ -213,7 +259,7 @@ def _scan() -> Iterator[Found]:
         except (OSError, UnicodeError):
             continue
         if not any(f"[{group}]" in text for group in GROUPS):
-            continue
+            continue  # a list without a plug-in is nobody's
         name, version = _identity(distribution)
         if normalize(name) not in seen:  # the first on the path wins, as for imports
             seen.add(normalize(name))
@@ -229,6 +275,8 @@ def _identity(distribution: object) -> tuple[str, str]:
 
 
 def _entries(text: str, distribution: str, version: str) -> Iterator[Found]:
+    plugins: list[Found] = []
+    lists: list[Found] = []
     group = ""
     for raw in text.splitlines():
         line = raw.strip()
@@ -236,8 +284,28 @@ def _entries(text: str, distribution: str, version: str) -> Iterator[Found]:
             continue
         if line.startswith("[") and line.endswith("]"):
             group = line[1:-1].strip()
-        elif group in GROUPS:
-            yield _entry(line, group, distribution, version)
+        elif group.startswith(_PREFIX):
+            kind = plugins if group in GROUPS else lists
+            kind.append(_entry(line, group, distribution, version))
+    yield from (_with_list(item, plugins, lists) for item in plugins)
+
+
+def _with_list(item: Found, plugins: list[Found], lists: list[Found]) -> Found:
+    """Return a plug-in with what is listed under its module, or with what is wrong there."""
+    modules = {plugin.module for plugin in plugins}
+    lost = next((entry for entry in lists if entry.problem or entry.module not in modules), None)
+    problem = item.problem
+    if lost is not None and not problem:
+        problem = lost.problem or (
+            f"it lists {lost.name!r} in {lost.group} under {lost.module!r}, where none of its "
+            "plug-ins is"
+        )
+    own = {(_hook_of(entry.group), entry.name) for entry in lists if entry.module == item.module}
+    return replace(item, problem=problem, listed=tuple(sorted(own)))
+
+
+def _hook_of(group: str) -> str:
+    return "ffm_" + group.removeprefix(_PREFIX)
 
 
 _VALUE = re.compile(r"([A-Za-z_][\w.]*)\s*(?::\s*([A-Za-z_][\w.]*))?\s*(?:\[.*\])?$")

@@ -16,6 +16,7 @@ from functools import reduce
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import TypeAlias
 
 import pluggy
 
@@ -29,12 +30,22 @@ from ffm_core.host.boundary import (
     one_line,
     place,
 )
-from ffm_core.host.discovery import EXTENSIONS, STRATEGIES, Found, discover, pick
+from ffm_core.host.discovery import (
+    EXTENSIONS,
+    STRATEGIES,
+    Found,
+    claimants,
+    conflict,
+    discover,
+    pick,
+)
 from ffm_core.host.registry import Host, Loaded, Offered
 from ffm_core.paths import kind_of
 from ffm_core.records import Labeler
 
-__all__ = ["Found", "Host", "Offered", "call_plugin", "load_plugin", "open_host"]
+__all__ = ["Found", "Host", "Offered", "Wish", "call_plugin", "load_plugin", "open_host"]
+
+Wish: TypeAlias = tuple[str, tuple[str, ...]]  # a name, and the hooks that may offer it
 
 API_ATTRIBUTE = "FFM_HOOK_API"
 OLDEST_HOOK_API = 1  # the oldest breaking-change number this host still understands
@@ -49,17 +60,26 @@ class _Asked:
     labeler: str | None = None
 
 
-def open_host(strategy: str | None = None, extensions: Sequence[str] = ()) -> Host:
-    """Load one strategy, ffm-core's built-ins and the named extensions.
+def open_host(
+    strategy: str | None = None,
+    extensions: Sequence[str | Found] = (),
+    *,
+    naming: Iterable[Wish] = (),
+) -> Host:
+    """Load one strategy, ffm-core's built-ins and the packages that were named.
 
     Parameters
     ----------
     strategy : str, optional
         An installed name, ``name:variant``, or the path of a ``.py`` file.
         None loads the built-ins and extensions alone.
-    extensions : sequence of str
-        Names in ``ffm.extensions`` to switch on. Everything else that is
-        installed stays unread.
+    extensions : sequence of str or Found
+        Extensions to switch on; also the name of a strategy, for what its package offers
+        beside it. Everything else that is installed stays unread.
+    naming : iterable of (str, tuple of str)
+        Names the user typed, each with the hooks through which it may be offered. A name
+        that none of the above offers switches on the installed package whose entry point
+        bears it, or whose metadata list it.
 
     Returns
     -------
@@ -78,16 +98,69 @@ def open_host(strategy: str | None = None, extensions: Sequence[str] = ()) -> Ho
     """
     asked = _ask(strategy) if strategy is not None else None
     loaded, unavailable = _load_built_ins()
-    named = [pick(name, group=EXTENSIONS) for name in dict.fromkeys(extensions)]
-    wanted = ([asked.found] if asked else []) + [item for item in named if not item.is_core]
-    loaded.extend(load_plugin(item) for item in wanted)
-    return Host(
-        loaded=tuple(loaded),
-        unavailable=unavailable,
-        asked=(strategy, tuple(extensions)),
-        strategy=asked.found if asked else None,
-        default_labeler=asked.labeler if asked else None,
-    )
+    own = [asked.found] if asked else []
+    named = [item if isinstance(item, Found) else _extension(item) for item in extensions]
+    wanted = [item for item in dict.fromkeys(named) if not item.is_core and item not in own]
+    loaded.extend(load_plugin(item) for item in [*own, *wanted])
+
+    def host_of(on: Sequence[Found]) -> Host:
+        return Host(
+            loaded=tuple(loaded),
+            unavailable=unavailable,
+            asked=(strategy, tuple(on)),
+            strategy=asked.found if asked else None,
+            default_labeler=asked.labeler if asked else None,
+        )
+
+    host = host_of(wanted)
+    for name, hooks in naming:
+        found = _bringer(name, hooks, host)
+        if found is not None:
+            loaded.append(load_plugin(found))
+            wanted.append(found)
+            host = host_of(wanted)
+    return host
+
+
+def _bringer(name: str, hooks: Sequence[str], host: Host) -> Found | None:
+    """Return the installed package that a name switches on, None when it needs none."""
+    candidates = _claimants(name, hooks)
+    if not candidates:
+        _reject_hidden(name, hooks, host)
+        return None
+    # What is loaded already, ffm-core's own above all, cannot be taken over by installing.
+    known = [plugin.origin for plugin in host.loaded]
+    if any(item in known for item in candidates) or host.has(name, hooks):
+        return None
+    if len(candidates) > 1:
+        raise conflict(repr(name), candidates)
+    if candidates[0].problem:
+        raise PluginLoadError(
+            f"{candidates[0].who}: {candidates[0].problem}", fix="reinstall or uninstall it"
+        )
+    return candidates[0]
+
+
+def _claimants(name: str, hooks: Sequence[str], *, everything: bool = False) -> list[Found]:
+    """Return who claims a name, each distribution once; extensions win over strategies."""
+    found = [item for hook in hooks for item in claimants(hook, name, everything=everything)]
+    return list({(item.distribution, item.module): item for item in reversed(found)}.values())
+
+
+def _reject_hidden(name: str, hooks: Sequence[str], host: Host) -> None:
+    hidden = _claimants(name, hooks, everything=True) if "FFM_PLUGINS" in os.environ else []
+    if hidden and not host.has(name, hooks):
+        chosen = os.environ.get("FFM_PLUGINS", "")
+        raise UnknownNameError(
+            f"{name!r} comes with {hidden[0].who}, which FFM_PLUGINS={chosen!r} hides",
+            fix=f"unset FFM_PLUGINS or add {hidden[0].name!r} to it",
+        )
+
+
+def _extension(name: str) -> Found:
+    """Return the extension of that name, or else the strategy, for what it offers beside."""
+    is_strategy = name in discover(STRATEGIES) and name not in discover(EXTENSIONS)
+    return pick(name, group=STRATEGIES if is_strategy else EXTENSIONS)
 
 
 def load_plugin(found: Found) -> Loaded:

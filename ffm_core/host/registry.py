@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
 from ffm_core.errors import StrategyError, UnavailableError, UnknownNameError
+from ffm_core.host.absent import require_fitted, require_installed
 from ffm_core.host.boundary import absent_library, call_plugin
 from ffm_core.host.code import code_hash
-from ffm_core.host.discovery import Found, conflict, suggest
+from ffm_core.host.discovery import Found, conflict, listed, suggest
 from ffm_core.records import (
     Control,
     Embedder,
@@ -33,25 +34,7 @@ OFFERS: Mapping[str, tuple[str, type]] = {
     "ffm_controls": ("control", Control),
     "ffm_verdict_checks": ("verdict check", VerdictCheck),
 }
-# Built-in feature sets that exist once something was fitted on this machine: what fits them.
-_FITTED = {"ctx7": "ffm context train --data ES=es_5m.csv"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(:[A-Za-z0-9_.-]+)?")
-
-
-def require_fitted(name: str) -> None:
-    """Refuse the name of a built-in set that waits to be fitted on this machine.
-
-    Called when nobody offers the name.
-
-    Raises
-    ------
-    UnavailableError
-        With the command that fits it.
-    """
-    if name in _FITTED:
-        raise UnavailableError(
-            f"feature set {name!r} is not fitted on this machine", fix=f"run '{_FITTED[name]}'"
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +66,8 @@ class Host:
         Built-ins first, then the strategy, then extensions as they were named.
     unavailable : mapping of str to str
         Built-ins that lack an optional library, with the reason.
-    asked : (str or None, tuple of str)
-        What the user named: strategy and extensions.
+    asked : (str or None, tuple of Found)
+        The strategy as the user named it, and the extensions that were switched on.
     strategy : Found, optional
         The strategy under judgement.
     default_labeler : str, optional
@@ -96,7 +79,7 @@ class Host:
         *,
         loaded: tuple[Loaded, ...],
         unavailable: Mapping[str, str],
-        asked: tuple[str | None, tuple[str, ...]],
+        asked: tuple[str | None, tuple[Found, ...]],
         strategy: Found | None,
         default_labeler: str | None = None,
     ) -> None:
@@ -124,6 +107,10 @@ class Host:
         """The extensions that were switched on by name, in that order."""
         rest = (item.origin for item in self.loaded if item.origin != self._strategy)
         return tuple(item for item in rest if not item.is_core)
+
+    def has(self, name: str, hooks: Iterable[str]) -> bool:
+        """Return whether a loaded plug-in offers ``name`` through one of some hooks."""
+        return any(offer.record.name == name for hook in hooks for offer in self.offers(hook))
 
     def labelers(self) -> list[Offered[Labeler]]:
         """Return every labeler; the strategy's are named ``name`` or ``name:variant``."""
@@ -255,10 +242,17 @@ class Host:
                 fix=f'pip install "ffm-core[{name}]"',
             )
         require_fitted(name)
+        require_installed(name, hook, what=what)
         raise UnknownNameError(
             f"there is no {what} named {name!r}",
-            fix=suggest(name, (offer.record.name for offer in offers), noun=f"{what}s"),
+            fix=suggest(
+                name, [*(o.record.name for o in offers), *listed(hook)], noun=_plural(what)
+            ),
         )
+
+
+def _plural(what: str) -> str:
+    return what[:-1] + "ies" if what.endswith("y") else what + "s"
 
 
 def _listed(answer: object) -> list[object]:

@@ -315,7 +315,7 @@ def load_installed(name: str) -> Labeler:
 
 
 def load_features(name: str, *, extensions: Sequence[str] = ()) -> FeatureSet:
-    """Return a feature set of the core, or of an installed extension or strategy.
+    """Return a feature set of the core, or of an installed package that its name switches on.
 
     Parameters
     ----------
@@ -333,4 +333,5 @@ def load_features(name: str, *, extensions: Sequence[str] = ()) -> FeatureSet:
     """
     from ffm_core.host.loading import open_host
 
-    return open_host(None, extensions).feature_set(name).record
+    host = open_host(None, extensions, naming=[(name, ("ffm_feature_sets",))])
+    return host.feature_set(name).record

@@ -119,7 +119,7 @@ def test_another_version_of_the_features_is_refused(heads, streams, monkeypatch)
     from ffm_core.context import serving
 
     newer = replace(built_in("ffm68"), version="99")
-    monkeypatch.setattr(serving, "built_in", lambda name: newer)
+    monkeypatch.setattr(serving, "find_set", lambda name: newer)
     with pytest.raises(ModelError, match="version 1, this is 99"):
         heads.design(streams[0], np.array([2000]))
 

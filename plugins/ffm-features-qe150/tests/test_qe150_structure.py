@@ -10,14 +10,14 @@ import pandas as pd
 import polars as pl
 import pytest
 import talib
+from ffm_features_qe150.structure import STRUCTURE, round_step
+from ffm_features_qe150.structure_events import GAP_F, gap_below
 
 from ffm_core.bars import Bars, Timeframe
 from ffm_core.bars.instruments import lookup
 from ffm_core.bars.primitives import atr_wilder, last_swing, swing_highs, swing_lows
 from ffm_core.bars.sessions import trading_days
 from ffm_core.bars.simulate import market
-from ffm_core.features.qe150.structure import STRUCTURE, round_step
-from ffm_core.features.qe150.structure_events import GAP_F, gap_below
 from ffm_core.features.steps import run_programs
 
 NAMES = [column.name for column in STRUCTURE.columns]

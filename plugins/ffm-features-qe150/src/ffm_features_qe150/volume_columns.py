@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from ffm_core.features.qe150.rings import smoother_history
 from ffm_core.records import Column
+from ffm_features_qe150.rings import smoother_history
 
 QUIET_BARS = 100  # bars without volume after which a series counts as having none
 

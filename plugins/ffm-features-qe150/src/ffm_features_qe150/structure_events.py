@@ -10,9 +10,9 @@ import math
 
 import numpy as np
 
-from ffm_core.features.qe150.rings import clip, guarded
 from ffm_core.jit import kernel
 from ffm_core.types import Float32, Float64, Int64
+from ffm_features_qe150.rings import clip, guarded
 
 ORDER = 3  # bars on each side of a swing point
 FADE_BARS = 20.0  # an event n bars ago counts exp(−n / 20)

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from ffm_core.features.qe150.rings import smoother_history
 from ffm_core.records import Column
+from ffm_features_qe150.rings import smoother_history
 
 _T_BARS = smoother_history(14, 1 / 14)
 _WILDER = "Wilder (1978), New Concepts in Technical Trading Systems"

@@ -7,13 +7,13 @@ import numpy as np
 import polars as pl
 import pytest
 import talib
+from ffm_features_qe150.periods import bars_per_year
+from ffm_features_qe150.volatility import VOLATILITY
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import stats
 
 from ffm_core.bars import Bars, Timeframe
 from ffm_core.bars.instruments import lookup
-from ffm_core.features.qe150.periods import bars_per_year
-from ffm_core.features.qe150.volatility import VOLATILITY
 from ffm_core.features.steps import run_programs
 
 NAMES = [column.name for column in VOLATILITY.columns]

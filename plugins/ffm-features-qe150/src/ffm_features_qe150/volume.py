@@ -12,7 +12,10 @@ import numpy as np
 from ffm_core.bars.instrument import Instrument
 from ffm_core.bars.timeframe import Timeframe
 from ffm_core.features.clock import DAY_US, wall_us
-from ffm_core.features.qe150.days import (
+from ffm_core.features.steps import Program, State
+from ffm_core.jit import kernel
+from ffm_core.types import Float32, Float64, Int64
+from ffm_features_qe150.days import (
     EXTRA_AT,
     INTRADAY,
     NO_DAY,
@@ -22,7 +25,7 @@ from ffm_core.features.qe150.days import (
     since_open_us,
     trading_date,
 )
-from ffm_core.features.qe150.rings import (
+from ffm_features_qe150.rings import (
     SMALL,
     SMOOTHER,
     clip,
@@ -38,10 +41,7 @@ from ffm_core.features.qe150.rings import (
     window_sd,
     window_sum,
 )
-from ffm_core.features.qe150.volume_columns import COLUMNS, QUIET_BARS
-from ffm_core.features.steps import Program, State
-from ffm_core.jit import kernel
-from ffm_core.types import Float32, Float64, Int64
+from ffm_features_qe150.volume_columns import COLUMNS, QUIET_BARS
 
 DAYS = 20  # trading dates that times of day are compared with
 _N = len(COLUMNS)

@@ -6,8 +6,11 @@ import numpy as np
 
 from ffm_core.bars.instrument import Instrument
 from ffm_core.bars.timeframe import Timeframe
-from ffm_core.features.qe150.price_columns import COLUMNS
-from ffm_core.features.qe150.rings import (
+from ffm_core.features.steps import Program, State
+from ffm_core.jit import kernel
+from ffm_core.types import Float32, Float64, Int64
+from ffm_features_qe150.price_columns import COLUMNS
+from ffm_features_qe150.rings import (
     SMOOTHER,
     clip,
     ema,
@@ -23,9 +26,6 @@ from ffm_core.features.qe150.rings import (
     window_sd,
     window_sum,
 )
-from ffm_core.features.steps import Program, State
-from ffm_core.jit import kernel
-from ffm_core.types import Float32, Float64, Int64
 
 # Rings: first cell of each, its size behind it.
 _CLOSE = 0  # 200

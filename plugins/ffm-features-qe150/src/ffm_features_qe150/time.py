@@ -13,7 +13,10 @@ import numpy as np
 from ffm_core.bars.instrument import Instrument
 from ffm_core.bars.timeframe import Timeframe
 from ffm_core.features.clock import DAY_US, HOUR_US, MINUTE_US, wall_us, zone_table
-from ffm_core.features.qe150.days import (
+from ffm_core.features.steps import Program, State
+from ffm_core.jit import kernel
+from ffm_core.types import Float32, Float64, Int64
+from ffm_features_qe150.days import (
     EXTRA_AT,
     INTRADAY,
     LENGTH,
@@ -27,11 +30,8 @@ from ffm_core.features.qe150.days import (
     since_open_us,
     trading_date,
 )
-from ffm_core.features.qe150.expiry import FIRST_DAY, LAST_DAY, days_to_last_trade, month_end
-from ffm_core.features.qe150.time_columns import COLUMNS
-from ffm_core.features.steps import Program, State
-from ffm_core.jit import kernel
-from ffm_core.types import Float32, Float64, Int64
+from ffm_features_qe150.expiry import FIRST_DAY, LAST_DAY, days_to_last_trade, month_end
+from ffm_features_qe150.time_columns import COLUMNS
 
 _N = len(COLUMNS)
 _TURN = 2.0 * math.pi

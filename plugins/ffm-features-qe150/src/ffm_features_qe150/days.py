@@ -20,9 +20,9 @@ from ffm_core.bars.instruments import minutes_of_day
 from ffm_core.bars.sessions import session_length_us
 from ffm_core.bars.timeframe import Timeframe
 from ffm_core.features.clock import DAY_US, MINUTE_US, zone_table
-from ffm_core.features.qe150.expiry import FIRST_DAY, LAST_DAY
 from ffm_core.jit import kernel
 from ffm_core.types import Int64
+from ffm_features_qe150.expiry import FIRST_DAY, LAST_DAY
 
 N_DAYS = LAST_DAY - FIRST_DAY + 1
 

@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
+from ffm_features_qe150.assembled import QE150
+from ffm_features_qe150.plugin import ffm_feature_sets
 
 from ffm_core.bars import Bars, Timeframe
 from ffm_core.bars.instruments import lookup
 from ffm_core.bars.readers import load
-from ffm_core.builtin import ffm_feature_sets
 from ffm_core.errors import ConfigError
-from ffm_core.features.qe150 import QE150
 from ffm_core.features.windowed import window_start
 from ffm_core.testing.market import make_bars
 

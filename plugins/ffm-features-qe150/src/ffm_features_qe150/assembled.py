@@ -19,13 +19,13 @@ Rules that hold for all columns:
 
 from __future__ import annotations
 
-from ffm_core.features.qe150.price import PRICE
-from ffm_core.features.qe150.structure import STRUCTURE
-from ffm_core.features.qe150.time import TIME
-from ffm_core.features.qe150.volatility import VOLATILITY
-from ffm_core.features.qe150.volume import VOLUME
 from ffm_core.features.steps import Program, step_set
 from ffm_core.records import FeatureSet
+from ffm_features_qe150.price import PRICE
+from ffm_features_qe150.structure import STRUCTURE
+from ffm_features_qe150.time import TIME
+from ffm_features_qe150.volatility import VOLATILITY
+from ffm_features_qe150.volume import VOLUME
 
 __all__ = ["QE150"]
 

@@ -7,7 +7,10 @@ import numpy as np
 from ffm_core.bars.instrument import Instrument
 from ffm_core.bars.timeframe import Timeframe
 from ffm_core.features.clock import wall_us
-from ffm_core.features.qe150.days import (
+from ffm_core.features.steps import Program, State
+from ffm_core.jit import kernel
+from ffm_core.types import Float32, Float64, Int64
+from ffm_features_qe150.days import (
     EXTRA_AT,
     INTRADAY,
     NO_DAY,
@@ -16,7 +19,7 @@ from ffm_core.features.qe150.days import (
     rth_open_us,
     trading_date,
 )
-from ffm_core.features.qe150.rings import (
+from ffm_features_qe150.rings import (
     SMALL,
     SMOOTHER,
     clip,
@@ -29,8 +32,8 @@ from ffm_core.features.qe150.rings import (
     window_mean,
     window_min,
 )
-from ffm_core.features.qe150.structure_columns import COLUMNS
-from ffm_core.features.qe150.structure_events import (
+from ffm_features_qe150.structure_columns import COLUMNS
+from ffm_features_qe150.structure_events import (
     CISD_F,
     CISD_I,
     FADE_BARS,
@@ -42,9 +45,6 @@ from ffm_core.features.qe150.structure_events import (
     swing_columns,
     swing_high,
 )
-from ffm_core.features.steps import Program, State
-from ffm_core.jit import kernel
-from ffm_core.types import Float32, Float64, Int64
 
 _N = len(COLUMNS)
 _DAYS = 20  # trading dates of the mean range

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from ffm_core.features.qe150.rings import smoother_history
 from ffm_core.records import Column
+from ffm_features_qe150.rings import smoother_history
 
 _WILDER = "Wilder (1978), New Concepts in Technical Trading Systems"
 _NO_LOG = "NaN where a price in its window is not positive"

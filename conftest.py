@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+REPOSITORY = Path(__file__).resolve().parent
 os.environ.setdefault("NUMBA_CACHE_DIR", str(REPOSITORY / ".numba-cache"))
 
 

@@ -7,13 +7,13 @@ import pandas as pd
 import polars as pl
 import pytest
 import talib
+from ffm_features_qe150.volume import VOLUME
 
 from ffm_core.bars import Bars, Timeframe
 from ffm_core.bars.instruments import lookup
 from ffm_core.bars.primitives import atr_wilder
 from ffm_core.bars.sessions import trading_days, wall_us
 from ffm_core.bars.simulate import market
-from ffm_core.features.qe150.volume import VOLUME
 from ffm_core.features.steps import run_programs
 
 NAMES = [column.name for column in VOLUME.columns]

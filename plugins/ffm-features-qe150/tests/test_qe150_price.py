@@ -4,11 +4,11 @@ import numpy as np
 import polars as pl
 import pytest
 import talib
+from ffm_features_qe150.price import PRICE
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ffm_core.bars import Bars, Timeframe
 from ffm_core.bars.instruments import lookup
-from ffm_core.features.qe150.price import PRICE
 from ffm_core.features.steps import run_programs
 
 NAMES = [column.name for column in PRICE.columns]

@@ -8,15 +8,15 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import polars as pl
 import pytest
+from ffm_features_qe150.days import ZONE_AT, day_table, trading_date
+from ffm_features_qe150.expiry import FIRST_DAY, days_to_last_trade, last_trade_days
+from ffm_features_qe150.time import TIME
 
 from ffm_core.bars import Bars, Timeframe
 from ffm_core.bars.instruments import known, lookup
 from ffm_core.bars.sessions import trading_days
 from ffm_core.bars.simulate import market
 from ffm_core.features.clock import wall_us
-from ffm_core.features.qe150.days import ZONE_AT, day_table, trading_date
-from ffm_core.features.qe150.expiry import FIRST_DAY, days_to_last_trade, last_trade_days
-from ffm_core.features.qe150.time import TIME
 from ffm_core.features.steps import run_programs
 
 NAMES = [column.name for column in TIME.columns]

@@ -1,0 +1,1 @@
+"""150 features for FFM, switched on by ``--features qe150``."""
