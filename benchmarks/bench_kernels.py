@@ -17,7 +17,8 @@ import pandas as pd
 from ffm_strategy_supertrend.indicator import supertrend
 
 from ffm_core.bars.primitives import atr_wilder, frozen
-from ffm_core.labels.kernels import TIES, fill_barriers, next_flat
+from ffm_core.labels.kernels import fill_barriers, next_flat
+from ffm_core.labels.step import TIES
 from ffm_core.records import REASONS
 
 BARS = 1_000_000

@@ -28,6 +28,7 @@ _WHY_EXIT = {
     "session_end": "the session ends; closed at the bar's close",
     "trail": "the bar reaches the stop that followed the best price",
     "data_end": "the data end; closed at the last close",
+    "ordered": "the exit policy ordered to leave; filled at the open",
     "skipped": "the bar touches stop and target; left out",
 }
 

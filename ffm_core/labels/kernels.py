@@ -1,38 +1,43 @@
-"""The fill kernels: what becomes of an entry, bar by bar.
+"""Walks over arrays: what becomes of entries, each walked to its end by the one step.
 
-Labels, economics and replays all call these two functions, at raw prices and
-without costs. The entry bar counts. A bar that opens beyond the stop (or the
-target) fills at its open; this is asked only of bars after the entry bar, whose
-open is the entry itself. When one bar touches both levels the tie policy decides.
-
-Both kernels rest on one fact: a bar that touches neither level changes nothing
-but the extremes, whichever side the trade is on. So the walk compares low and
-high with two levels and looks at the rest only on the bar that touches one.
+All are at raw prices and without costs. The rules of a fill stand in
+:mod:`ffm_core.labels.step` and nowhere else; a walk brings the bars, the last bar a
+trade may see, and orders.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from ffm_core.jit import kernel
-from ffm_core.records import REASONS
+from ffm_core.jit import inlined, kernel
+from ffm_core.labels.step import (
+    DATA_END,
+    SESSION_END,
+    TIMEOUT,
+    Bar,
+    Order,
+    Position,
+    Rules,
+    entered,
+    obeyed,
+    step,
+)
 from ffm_core.types import Bool, Float64, Int8, Int32, Int64
 
-STOP = REASONS.index("stop")
-STOP_GAP = REASONS.index("stop_gap")
-TARGET = REASONS.index("target")
-TARGET_GAP = REASONS.index("target_gap")
-TIMEOUT = REASONS.index("timeout")
-SESSION_END = REASONS.index("session_end")
-TRAIL = REASONS.index("trail")
-DATA_END = REASONS.index("data_end")
-SKIPPED = REASONS.index("skipped")
 
-TIES = ("stop_first", "target_first", "skip")
-_TARGET_FIRST = TIES.index("target_first")
-_SKIP = TIES.index("skip")
+class Walked(NamedTuple):
+    """Where each trade ended; all arrays (N,).
 
-Walked = tuple[Int64, Float64, Int8, Float64, Float64]
+    ``best`` and ``worst`` are the best and worst excursion in R, both non-negative.
+    """
+
+    exit_bar: Int64
+    exit_price: Float64
+    reason: Int8  # index into ``REASONS``
+    best: Float64
+    worst: Float64
 
 
 def next_flat(flat: Bool | None) -> Int64:
@@ -56,9 +61,12 @@ def next_flat(flat: Bool | None) -> Int64:
 
 
 @kernel
-def _last_bar(e: int, horizon: int, bars: int, flat_at: Int64) -> tuple[int, int]:
-    # Last bar a trade may see and why it ends there: the earliest of horizon,
-    # session end and data end. On one bar the session end names the reason.
+def last_bar(e: int, horizon: int, bars: int, flat_at: Int64) -> tuple[int, int]:
+    """Return the last bar a trade may see and why it ends there at the latest.
+
+    It is the earliest of horizon, session end and data end. On one bar the session end
+    names the reason.
+    """
     last = e + horizon - 1
     reason = TIMEOUT
     if last > bars - 1:
@@ -68,6 +76,23 @@ def _last_bar(e: int, horizon: int, bars: int, flat_at: Int64) -> tuple[int, int
         last = flat_at[e]
         reason = SESSION_END
     return last, reason
+
+
+@inlined
+def _unwalked(n: int) -> Walked:
+    return Walked(np.empty(n, dtype=np.int64), np.empty(n), np.empty(n, dtype=np.int8),
+                  np.empty(n), np.empty(n))  # fmt: skip
+
+
+@inlined
+def _write(walked: Walked, i: int, j: int, risk: float, position: Position) -> None:
+    walked.exit_bar[i] = j
+    walked.exit_price[i] = position.price
+    walked.reason[i] = position.reason
+    up = (position.top - position.entry) / risk
+    down = (position.entry - position.bottom) / risk
+    walked.best[i] = up if position.side > 0 else down
+    walked.worst[i] = down if position.side > 0 else up
 
 
 @kernel
@@ -117,69 +142,23 @@ def fill_barriers(
         worst.
     """
     n = len(entry_bar)
-    bars = len(open_)
-    exit_bar = np.empty(n, dtype=np.int64)
-    exit_price = np.empty(n)
-    reasons = np.empty(n, dtype=np.int8)
-    best = np.empty(n)
-    worst = np.empty(n)
+    walked = _unwalked(n)
+    rules = Rules(tie, gap_at_open)
     for i in range(n):
         e = entry_bar[i]
         s = float(side[i])
         entry = open_[e]
-        stop = entry - s * risk[i]
-        target = entry + s * target_r[i] * risk[i]
-        lower = min(stop, target)
-        upper = max(stop, target)
-        last, reason = _last_bar(e, horizon[i], bars, flat_at)
-        top = entry
-        bottom = entry
+        position = entered(s, entry, entry - s * risk[i], entry + s * target_r[i] * risk[i])
+        last, why = last_bar(e, horizon[i], len(open_), flat_at)
         j = e
-        while j <= last:
-            hi = high[j]
-            lo = low[j]
-            if lo <= lower or hi >= upper:
+        while True:
+            bar = Bar(open_[j], high[j], low[j], close[j], 0.0)
+            position = step(position, bar, False, why if j == last else 0, rules)
+            if position.reason != 0:
                 break
-            top = max(top, hi)
-            bottom = min(bottom, lo)
             j += 1
-        if j > last:
-            j = last
-            price = close[j]
-        else:
-            first = open_[j]
-            hit_stop = low[j] <= stop if s > 0 else high[j] >= stop
-            hit_target = high[j] >= target if s > 0 else low[j] <= target
-            if j > e and s * (first - stop) <= 0.0:
-                reason = STOP_GAP
-                price = first
-            elif j > e and s * (first - target) >= 0.0:
-                reason = TARGET_GAP
-                price = first if gap_at_open else target
-            elif hit_stop and hit_target and tie == _SKIP:
-                reason = SKIPPED
-                price = np.nan
-            elif hit_stop and not (hit_target and tie == _TARGET_FIRST):
-                reason = STOP
-                price = stop
-            else:
-                reason = TARGET
-                price = target
-                # the bar's own dip came before the target for all we know
-                if s > 0:
-                    bottom = max(min(bottom, low[j]), stop)
-                else:
-                    top = min(max(top, high[j]), stop)
-            top = max(top, price)
-            bottom = min(bottom, price)
-        exit_bar[i] = j
-        exit_price[i] = price
-        reasons[i] = reason
-        up = (top - entry) / risk[i]
-        down = (entry - bottom) / risk[i]
-        best[i] = up if s > 0 else down
-        worst[i] = down if s > 0 else up
-    return exit_bar, exit_price, reasons, best, worst
+        _write(walked, i, j, risk[i], position)
+    return walked
 
 
 @kernel
@@ -201,27 +180,23 @@ def peak_excursion(
     Parameters are those of :func:`fill_barriers`.
     """
     n = len(entry_bar)
-    bars = len(open_)
     peak = np.empty(n)
+    rules = Rules(0, True)
     for i in range(n):
         e = entry_bar[i]
+        s = float(side[i])
         entry = open_[e]
-        last, _ = _last_bar(e, horizon[i], bars, flat_at)
-        extreme = entry
-        if side[i] > 0:
-            stop = entry - risk[i]
-            j = e
-            while j <= last and low[j] > stop:
-                extreme = max(extreme, high[j])
-                j += 1
-            peak[i] = (extreme - entry) / risk[i]
-        else:
-            stop = entry + risk[i]
-            j = e
-            while j <= last and high[j] < stop:
-                extreme = min(extreme, low[j])
-                j += 1
-            peak[i] = (entry - extreme) / risk[i]
+        position = entered(s, entry, entry - s * risk[i], s * np.inf)
+        last, why = last_bar(e, horizon[i], len(open_), flat_at)
+        j = e
+        while True:
+            bar = Bar(open_[j], high[j], low[j], entry, 0.0)
+            position = step(position, bar, False, why if j == last else 0, rules)
+            if position.reason != 0:
+                break
+            j += 1
+        best = position.top - entry if s > 0 else entry - position.bottom
+        peak[i] = best / risk[i]
     return peak
 
 
@@ -256,44 +231,76 @@ def fill_trail(
     ``trail`` means an exit at a stop that had moved, by touch or by gap.
     """
     n = len(entry_bar)
-    bars = len(open_)
-    exit_bar = np.empty(n, dtype=np.int64)
-    exit_price = np.empty(n)
-    reasons = np.empty(n, dtype=np.int8)
-    best = np.empty(n)
-    worst = np.empty(n)
+    walked = _unwalked(n)
+    rules = Rules(0, True)
     for i in range(n):
         e = entry_bar[i]
         s = float(side[i])
         entry = open_[e]
-        stop = entry - s * risk[i]
-        moved = False
-        last, reason = _last_bar(e, horizon[i], bars, flat_at)
-        extreme = entry
-        adverse = entry
+        position = entered(s, entry, entry - s * risk[i], s * np.inf)
+        last, why = last_bar(e, horizon[i], len(open_), flat_at)
         j = e
-        price = close[last]
-        while j <= last:
-            dip = low[j] if s > 0 else high[j]
-            if j > e and s * (open_[j] - stop) <= 0.0:
-                price = open_[j]
-                reason = TRAIL if moved else STOP_GAP
+        while True:
+            bar = Bar(open_[j], high[j], low[j], close[j], 0.0)
+            position = step(position, bar, False, why if j == last else 0, rules)
+            if position.reason != 0:
                 break
-            if s * (dip - stop) <= 0.0:
-                price = stop
-                reason = TRAIL if moved else STOP
-                break
-            adverse = min(adverse, dip) if s > 0 else max(adverse, dip)
-            extreme = max(extreme, high[j]) if s > 0 else min(extreme, low[j])
+            extreme = position.top if s > 0 else position.bottom
             if s * (extreme - entry) >= activate_r * risk[i]:
-                level = extreme - s * distance[i]
-                if s * (level - stop) > 0.0:
-                    stop = level
-                    moved = True
+                position = obeyed(position, Order(extreme - s * distance[i], np.nan, False))
             j += 1
-        exit_bar[i] = min(j, last)
-        exit_price[i] = price
-        reasons[i] = reason
-        best[i] = max(s * (extreme - entry), s * (price - entry)) / risk[i] + 0.0  # no −0
-        worst[i] = max(s * (entry - adverse), s * (entry - price)) / risk[i] + 0.0
-    return exit_bar, exit_price, reasons, best, worst
+        _write(walked, i, j, risk[i], position)
+    return walked
+
+
+@kernel
+def fill_columns(
+    open_: Float64,
+    high: Float64,
+    low: Float64,
+    close: Float64,
+    flat_at: Int64,
+    entry_bar: Int64,
+    side: Int8,
+    risk: Float64,
+    target_r: Float64,
+    horizon: Int32,
+    tie: int,
+    gap_at_open: bool,
+    levels: Float64,
+) -> Walked:
+    """Walk each entry under levels and exit flags that are known bar by bar.
+
+    Parameters
+    ----------
+    target_r : float64 (N,)
+        Target at entry as a multiple of risk; ``inf`` for none.
+    levels : float64 (T, 6)
+        Stop, target and whether to leave, each for longs and shorts; row ``t`` is known
+        at the close of bar ``t`` and holds from the next open. The levels of the
+        decision bar hold on the entry bar; its exit flag means nothing. NaN: unchanged.
+
+    Other parameters and the returns are those of :func:`fill_barriers`.
+    """
+    n = len(entry_bar)
+    walked = _unwalked(n)
+    rules = Rules(tie, gap_at_open)
+    for i in range(n):
+        e = entry_bar[i]
+        s = float(side[i])
+        at = 0 if s > 0 else 1
+        entry = open_[e]
+        position = entered(s, entry, entry - s * risk[i], entry + s * target_r[i] * risk[i])
+        last, why = last_bar(e, horizon[i], len(open_), flat_at)
+        j = e
+        while True:
+            row = levels[j - 1]
+            position = obeyed(position, Order(row[at], row[2 + at], False))
+            bar = Bar(open_[j], high[j], low[j], close[j], 0.0)
+            leave = j > e and row[4 + at] > 0.0
+            position = step(position, bar, leave, why if j == last else 0, rules)
+            if position.reason != 0:
+                break
+            j += 1
+        _write(walked, i, j, risk[i], position)
+    return walked

@@ -17,8 +17,9 @@ from ffm_core.bars.primitives import atr_wilder, frozen
 from ffm_core.bars.sessions import holes
 from ffm_core.bars.table import Bars
 from ffm_core.errors import StrategyError
-from ffm_core.labels.kernels import DATA_END, SKIPPED, next_flat, peak_excursion
+from ffm_core.labels.kernels import next_flat, peak_excursion
 from ffm_core.labels.policies import TRAIL_ATR_BARS, setting
+from ffm_core.labels.step import DATA_END, SKIPPED
 from ffm_core.records import VOIDS, Decisions, ExitPolicy, Fills, Orders, Outcomes, Params
 from ffm_core.types import Bool, Float64, Int8, Int32, Int64
 

@@ -9,7 +9,8 @@ import numpy as np
 from ffm_core.bars.primitives import frozen
 from ffm_core.bars.table import Bars
 from ffm_core.errors import ConfigError
-from ffm_core.labels.kernels import TIES, Walked, fill_barriers, fill_trail, next_flat
+from ffm_core.labels.kernels import Walked, fill_barriers, fill_trail, next_flat
+from ffm_core.labels.step import TIES
 from ffm_core.records import ExitPolicy, Fills, Orders, Param, Params, ParamValue
 from ffm_core.types import Float64
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Why a trade ended, and why an outcome does not count. Codes are stored as int8.
 REASONS = ("none", "stop", "stop_gap", "target", "target_gap", "timeout", "session_end",
-           "trail", "data_end", "skipped")  # fmt: skip
+           "trail", "data_end", "skipped", "ordered")  # fmt: skip
 VOIDS = ("none", "no_next_bar", "data_end", "roll", "hole", "small_risk", "stop_beyond_open",
          "tie_skipped")  # fmt: skip
 

@@ -37,7 +37,7 @@ from ffm_core.causal.subjects.fills import (
     take,
 )
 from ffm_core.causal.trial.findings import Call, first_later, stamp_at, unlike
-from ffm_core.labels.kernels import DATA_END
+from ffm_core.labels.step import DATA_END
 from ffm_core.records import REASONS, Certificate, ExitPolicy, Fills, Orders, Params
 from ffm_core.types import Bool, Int64
 

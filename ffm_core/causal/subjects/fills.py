@@ -13,7 +13,8 @@ from ffm_core.causal.blame.line import Blame, accuse, blame, origin
 from ffm_core.causal.trial.findings import Call, Notes, caller, stamp_at, unlike
 from ffm_core.errors import StrategyError
 from ffm_core.keyed import keyed
-from ffm_core.labels.kernels import DATA_END, SKIPPED, next_flat
+from ffm_core.labels.kernels import next_flat
+from ffm_core.labels.step import DATA_END, SKIPPED
 from ffm_core.records import REASONS, ExitPolicy, Fills, Orders, Params
 from ffm_core.types import Bool, Float64, Int64
 

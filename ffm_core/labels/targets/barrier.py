@@ -20,15 +20,9 @@ from ffm_core.bars.primitives import atr_simple, frozen
 from ffm_core.bars.sessions import session_end_mask, wall_us
 from ffm_core.bars.table import Bars
 from ffm_core.errors import ConfigError
-from ffm_core.labels.kernels import (
-    DATA_END,
-    TARGET,
-    TARGET_GAP,
-    TIES,
-    fill_barriers,
-    next_flat,
-)
+from ffm_core.labels.kernels import fill_barriers, next_flat
 from ffm_core.labels.outcomes import rolls
+from ffm_core.labels.step import DATA_END, TARGET, TARGET_GAP, TIES
 from ffm_core.labels.targets.breaks import broken, make, told, whole_behind
 from ffm_core.records import TargetValues
 from ffm_core.types import Float64, Int8, Int64

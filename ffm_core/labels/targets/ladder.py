@@ -14,9 +14,9 @@ import numpy as np
 from ffm_core.bars.primitives import atr_wilder
 from ffm_core.bars.sessions import holes
 from ffm_core.bars.table import Bars
-from ffm_core.labels.kernels import DATA_END
 from ffm_core.labels.outcomes import MIN_RISK_TICKS, rolls
 from ffm_core.labels.policies import FIXED_RR
+from ffm_core.labels.step import DATA_END
 from ffm_core.labels.targets.breaks import make, told
 from ffm_core.records import Orders, Outcomes, TargetValues
 from ffm_core.types import Float64, Int8, Int64

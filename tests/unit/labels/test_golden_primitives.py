@@ -20,7 +20,8 @@ from ffm_core.bars.primitives import (
     swing_lows,
     true_range,
 )
-from ffm_core.labels.kernels import TIES, fill_barriers, next_flat
+from ffm_core.labels.kernels import fill_barriers, next_flat
+from ffm_core.labels.step import TIES
 from ffm_core.records import REASONS
 from ffm_core.testing.golden import golden_bars
 

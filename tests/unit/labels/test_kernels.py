@@ -8,13 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ffm_core.bars.primitives import frozen
-from ffm_core.labels.kernels import (
-    TIES,
-    fill_barriers,
-    fill_trail,
-    next_flat,
-    peak_excursion,
-)
+from ffm_core.labels.kernels import fill_barriers, fill_trail, next_flat, peak_excursion
+from ffm_core.labels.step import TIES
 from ffm_core.records import REASONS
 
 LONG, SHORT = 1, -1
