@@ -25,8 +25,8 @@ SMOKE = ("tests/unit/host", "tests/unit/labels", "tests/unit/report", "tests/uni
          "plugins/ffm-strategy-supertrend/tests")  # fmt: skip
 STRATEGIES = ("plugins/ffm-strategy-supertrend",)
 COMMANDS = (
-    ("data", "simulate", "SIMA7", "--months", "9", "--timeframe", "1h", "--out", "data"),
-    ("eval", "supertrend", "--data", "data/SIMA7_1h.parquet", "--learner", "none", "--quiet"),
+    ("plugins", "list"),
+    ("eval", "supertrend", "--demo", "--learner", "none", "--features", "trivial8", "--quiet"),
 )
 VERDICTS = {0, 1, 5}
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ffm_core.testing.checks import CHECKS, Check
     from ffm_core.testing.embedder_checks import EMBEDDER_CHECKS
     from ffm_core.testing.feature_checks import FEATURE_CHECKS
+    from ffm_core.testing.golden import golden_bars
     from ffm_core.testing.kit import (
         check_embedder,
         check_feature_set,
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
         load_installed,
         parametrize_with_checks,
     )
-    from ffm_core.testing.market import make_bars
+    from ffm_core.testing.market import bars_of, make_bars, walk_bars
     from ffm_core.testing.report import CheckFailed, Excuse, Outcome, Report
 
 _HOMES = {
@@ -33,13 +34,16 @@ _HOMES = {
     "FEATURE_CHECKS": "feature_checks",
     "Outcome": "report",
     "Report": "report",
+    "bars_of": "market",
     "check_embedder": "kit",
     "check_feature_set": "kit",
     "check_strategy": "kit",
+    "golden_bars": "golden",
     "load_features": "kit",
     "load_installed": "kit",
     "make_bars": "market",
     "parametrize_with_checks": "kit",
+    "walk_bars": "market",
 }
 
 __all__ = [
@@ -51,13 +55,16 @@ __all__ = [
     "Excuse",
     "Outcome",
     "Report",
+    "bars_of",
     "check_embedder",
     "check_feature_set",
     "check_strategy",
+    "golden_bars",
     "load_features",
     "load_installed",
     "make_bars",
     "parametrize_with_checks",
+    "walk_bars",
 ]
 
 

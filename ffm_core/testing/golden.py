@@ -7,11 +7,9 @@ series, so an implementation can be checked without any market data.
 from __future__ import annotations
 
 import numpy as np
-import polars as pl
 
-from ffm_core.bars.instruments import lookup
 from ffm_core.bars.table import Bars
-from ffm_core.bars.timeframe import Timeframe
+from ffm_core.testing.market import bars_of
 from ffm_core.types import Int64
 
 GOLDEN_BARS = 1_500
@@ -37,17 +35,7 @@ def golden_bars() -> Bars:
     high = np.maximum(opens, close) + 0.25 * (1.0 + (31 * i % 17) / 4.0)
     low = np.minimum(opens, close) - 0.25 * (1.0 + (17 * i % 13) / 4.0)
     volume = 100.0 + (37 * i % 211) + np.where(i % 78 == 0, 50.0, 0.0)
-    frame = pl.DataFrame(
-        {
-            "ts": pl.Series("ts", _stamps()).cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
-            "open": opens,
-            "high": high,
-            "low": low,
-            "close": close,
-            "volume": volume,
-        }
-    )
-    return Bars(frame, lookup("ES"), Timeframe(300))
+    return bars_of(opens, high, low, close, volume=volume, ts_us=_stamps())
 
 
 def _stamps() -> Int64:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from ffm_core.bars.instrument import Instrument
@@ -23,6 +25,7 @@ KINDS: tuple[Kind, ...] = ("trend", "random", "gappy", "flat", "quiet", "rolls",
 
 _MINUTE_US = 60_000_000
 _DAY_US = 86_400_000_000
+_FIRST_US = 1_709_510_400_000_000  # 2024-03-04 00:00 UTC, a Monday
 _BASE = 5_000.0  # points
 _MOVE_TICKS = 6.0  # standard deviation of a bar's move
 _ROLL_POINTS = 45.0
@@ -76,6 +79,87 @@ def make_bars(kind: Kind = "trend", rows: int = 2_000, seed: int = 0) -> Bars:
         }
     )
     return Bars(frame, instrument, Timeframe(300))
+
+
+def bars_of(
+    open_: npt.ArrayLike,
+    high: npt.ArrayLike,
+    low: npt.ArrayLike,
+    close: npt.ArrayLike,
+    *,
+    volume: npt.ArrayLike = 1.0,
+    ts_us: npt.ArrayLike | None = None,
+    contract: Sequence[str] | None = None,
+    instrument: Instrument | None = None,
+    minutes: int = 5,
+) -> Bars:
+    """Return bars of given prices, for tests that know what every bar does.
+
+    Parameters
+    ----------
+    open_, high, low, close : array of shape (T,)
+        Prices in points, oldest first.
+    volume : array of shape (T,) or float
+        Contracts; one number is the volume of every bar.
+    ts_us : array of shape (T,), optional
+        Opening times in microseconds since 1970, UTC; without them the bars follow one
+        another from Monday, 2024-03-04 00:00 UTC.
+    contract : sequence of str, optional
+        The contract of every bar.
+    instrument : Instrument, optional
+        ES unless given.
+    minutes : int
+        Length of a bar.
+
+    Returns
+    -------
+    Bars
+        What was given, validated.
+
+    Raises
+    ------
+    DataError
+        When the prices make no valid bars.
+    """
+    prices = {"open": open_, "high": high, "low": low, "close": close}
+    rows = len(np.asarray(close))
+    if ts_us is None:
+        ts_us = _FIRST_US + np.arange(rows) * minutes * _MINUTE_US
+    frame = pl.DataFrame(
+        {
+            "ts": pl.Series(np.asarray(ts_us, dtype=np.int64)).cast(pl.Datetime("us", "UTC")),
+            **{name: np.asarray(values, dtype=np.float64) for name, values in prices.items()},
+            "volume": np.broadcast_to(np.asarray(volume, dtype=np.float64), rows).copy(),
+        }
+    )
+    if contract is not None:
+        frame = frame.with_columns(contract=pl.Series(list(contract)))
+    return Bars(frame, instrument or lookup("ES"), Timeframe(60 * minutes))
+
+
+def walk_bars(seed: int, rows: int = 3_000) -> Bars:
+    """Return a random walk of ES on the tick grid with heavy tails and gaps.
+
+    Parameters
+    ----------
+    seed : int
+        The same seed gives the same bars.
+    rows : int
+        Number of bars of 5 minutes.
+
+    Returns
+    -------
+    Bars
+        A fifth of the bars open away from the last close.
+    """
+    rng = np.random.default_rng(seed)
+    body = np.round(rng.standard_t(4, rows) * 6)
+    gap = rng.integers(-9, 10, rows) * (rng.random(rows) < 0.2)
+    close = 20_000 + np.cumsum(body + gap)
+    open_ = close - body
+    high = np.maximum(open_, close) + rng.integers(0, 6, rows)
+    low = np.minimum(open_, close) - rng.integers(0, 6, rows)
+    return bars_of(*(values * 0.25 for values in (open_, high, low, close)))
 
 
 def _instrument(kind: Kind) -> Instrument:

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from helpers.loading import load_module
 
-def _load(name: str, path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up while it runs
-    spec.loader.exec_module(module)
-    return module
-
-
-PAGES = _load("ffm_docs_pages", Path(__file__).with_name("pages.py"))
+PAGES = load_module("ffm_docs_pages", Path(__file__).with_name("pages.py"))
 
 
 # They judge markets of more than two years, or run many commands.
@@ -55,13 +44,13 @@ def docs() -> ModuleType:
 
 @pytest.fixture(scope="session")
 def generator() -> ModuleType:
-    return _load("ffm_docs_generate", PAGES.ROOT / "docs" / "generate.py")
+    return load_module("ffm_docs_generate", PAGES.ROOT / "docs" / "generate.py")
 
 
 @pytest.fixture
 def sample_files() -> Callable[[Path, Path], None]:
     """Write the data files a page speaks of, from the simulated market."""
-    samples = _load("ffm_docs_samples", Path(__file__).with_name("samples.py"))
+    samples = load_module("ffm_docs_samples", Path(__file__).with_name("samples.py"))
 
     def write(page: Path, folder: Path) -> None:
         shutil.copytree(PAGES.ROOT / "examples", folder / "examples")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shutil
 import subprocess
@@ -10,13 +9,12 @@ import subprocess
 import pytest
 import yaml
 
+from helpers.loading import load_module
+
 
 @pytest.fixture(scope="module")
 def matrix(docs):
-    spec = importlib.util.spec_from_file_location("ffm_matrix", docs.ROOT / "tests" / "matrix.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_module("ffm_matrix", docs.ROOT / "tests" / "matrix.py")
 
 
 @pytest.fixture(scope="module")

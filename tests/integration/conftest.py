@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,9 +21,10 @@ from ffm_core.bars.simulate import market as simulated
 from ffm_core.cli import main
 from ffm_core.runs.canonical import canonical_json
 from ffm_core.runs.ledger import Ledger, LedgerReport
+from helpers import processes
+from helpers.processes import PATIENCE, until
 
 Process = subprocess.Popen[str]
-PATIENCE = 180.0  # seconds; a busy machine is slow, a hanging test is worse
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,13 @@ class Desk:
         return Ledger(self.home)
 
     def start(self, *words: str | Path, **environment: str) -> Process:
-        """Start ``ffm`` in a process group of its own."""
+        """Start ``ffm`` in a family of processes of its own."""
+        mark = {processes.MARK: self._mark(len(self.started))}
+        own = {"FFM_HOME": str(self.home), **self.environment, **environment}
         process = subprocess.Popen(
             [sys.executable, "-m", "ffm_core", *map(str, words)],
             cwd=self.folder,
-            env={**os.environ, "FFM_HOME": str(self.home), **self.environment, **environment},
+            env={**os.environ, **own, **mark},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -73,26 +75,22 @@ class Desk:
         assert list(document) == ["schema", "result", "result_hash", "envelope", "folder"]
         return document
 
-    @staticmethod
-    def until(ready: Callable[[], object], *, seconds: float = PATIENCE) -> bool:
-        """Wait for something to happen; return whether it did."""
-        stop = time.monotonic() + seconds
-        while not ready():
-            if time.monotonic() > stop:
-                return False
-            time.sleep(0.01)
-        return True
+    until = staticmethod(until)
 
-    @staticmethod
-    def living(process: Process) -> list[str]:
-        """Return the command lines of what still runs of a command, zombies aside."""
-        found = []
-        for place in Path("/proc").glob("[0-9]*/stat"):
-            with suppress(OSError):
-                fields = place.read_text().rpartition(")")[2].split()
-                if int(fields[2]) == process.pid and fields[0] not in "ZX":
-                    found.append(place.with_name("cmdline").read_text().replace("\0", " "))
-        return found
+    def _mark(self, number: int) -> str:
+        return f"{self.folder} {number}"
+
+    def living(self, process: Process) -> list[str]:
+        """Return the command lines of what still runs of a command and its workers."""
+        mark = self._mark(self.started.index(process))
+        return processes.lines(processes.family(mark))
+
+    def kill(self, process: Process) -> None:
+        """Kill a command and its workers, all at once where the system can do that."""
+        if os.name == "posix":
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        processes.end(self._mark(self.started.index(process)))
 
     @staticmethod
     def timeless(record: dict[str, Any]) -> bytes:
@@ -122,12 +120,10 @@ class Desk:
     def clear(self) -> None:
         """Stop what still runs, and remove the semaphores of killed process pools."""
         for process in self.started:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            self.kill(process)
             with process:
                 pass
-            for left in Path("/dev/shm").glob(f"sem.loky-{process.pid}-*"):
-                left.unlink(missing_ok=True)
+            processes.sweep_semaphores(process.pid)
 
 
 class Answer(NamedTuple):

@@ -6,15 +6,14 @@ import datetime as dt
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from ffm_core.bars.sessions import trading_days
@@ -26,6 +25,7 @@ from ffm_core.embed.pretrain import TRAINED_ON, read_plan
 from ffm_core.embed.stamp import line_of, stamp_of
 from ffm_core.embed.training import VARIABLES, States
 from ffm_core.errors import ModelError
+from helpers.processes import children
 
 # Looked for and not imported: torch is for the processes that the tests start.
 pytestmark = pytest.mark.skipif(
@@ -62,16 +62,6 @@ checkpoint_every = 2
 STEPS = Path(__file__).with_name("backbone_training_steps.py")
 
 
-def worker_of(parent: int) -> int:
-    """Return the process that a command started, 0 when there is none."""
-    for place in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            fields = place.read_text().rpartition(")")[2].split()
-            if int(fields[1]) == parent:
-                return int(place.parent.name)
-    return 0
-
-
 def command(*words: str | Path, home: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "ffm_core", "backbone", *map(str, words)],
@@ -89,9 +79,9 @@ def killed_training(root: Path) -> tuple[subprocess.Popen[str], str]:
         states, until = States(root / "killed"), time.monotonic() + 120
         while len(states.steps()) < 2 and time.monotonic() < until and host.poll() is None:
             time.sleep(0.005)
-        worker = worker_of(host.pid)
+        worker = next(iter(children(host.pid)), 0)
         if worker:
-            os.kill(worker, signal.SIGKILL)
+            psutil.Process(worker).kill()
         _, err = host.communicate(timeout=60)
         if worker and max(states.steps(), default=8) < 8:
             return host, err

@@ -6,14 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
 
 from ffm_core.causal import falsify_feature_set
 from ffm_core.features.trivial8 import TRIVIAL8
 from ffm_core.testing import make_bars
+from helpers.processes import alive, until
 
 _SLOW = """
 import os
@@ -38,23 +37,12 @@ if __name__ == "__main__":
 """
 
 
-def _alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
+SIGNALS = [signal.SIGTERM]  # what every system has
+if os.name == "posix":
+    SIGNALS += [signal.SIGINT, signal.SIGKILL]
 
 
-def _wait(look, seconds=60.0):
-    stop = time.monotonic() + seconds
-    while not look():
-        assert time.monotonic() < stop, "it did not happen in time"
-        time.sleep(0.05)
-
-
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("sign", SIGNALS)
 def test_a_worker_ends_with_its_parent_even_in_an_endless_loop(tmp_path, sign):
     script, mark = tmp_path / "slow.py", tmp_path / "pid"
     script.write_text(_SLOW)
@@ -64,13 +52,13 @@ def test_a_worker_ends_with_its_parent_even_in_an_endless_loop(tmp_path, sign):
         stderr=subprocess.DEVNULL,
     )
     try:
-        _wait(lambda: mark.is_file() and mark.read_text())
+        assert until(lambda: mark.is_file() and mark.read_text(), seconds=60)
         worker = int(mark.read_text())
-        assert _alive(worker)
+        assert alive(worker)
         assert worker != parent.pid
         parent.send_signal(sign)
         parent.wait(timeout=30)
-        _wait(lambda: not _alive(worker), 30)
+        assert until(lambda: not alive(worker), seconds=30)
     finally:
         parent.kill()
         parent.wait()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 from dataclasses import dataclass, field
 
@@ -10,6 +9,7 @@ import polars as pl
 import pytest
 
 from ffm_core.report import html
+from helpers import simulated_runs
 
 pytestmark = pytest.mark.browser
 
@@ -64,20 +64,11 @@ def chromium():
 
 
 @pytest.fixture(scope="module")
-def runs(repository):
-    path = repository / "tests" / "unit" / "report" / "simulated_runs.py"
-    spec = importlib.util.spec_from_file_location("simulated_runs", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def pages(runs, tmp_path_factory):
+def pages(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reports")
     for kind in PLOTS:
-        trades = pl.DataFrame() if kind == "refused" else runs.trades(n=400)
-        text = html.render(getattr(runs, kind)(), trades)
+        trades = pl.DataFrame() if kind == "refused" else simulated_runs.trades(n=400)
+        text = html.render(getattr(simulated_runs, kind)(), trades)
         (folder / f"{kind}.html").write_text(text, encoding="utf-8")
     return folder
 

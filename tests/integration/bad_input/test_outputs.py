@@ -6,7 +6,6 @@ import errno
 import io
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -17,6 +16,16 @@ import pytest
 
 from ffm_core.cli import main
 from ffm_core.runs.ledger import Ledger
+from helpers.limits import small_files_in_child
+
+proc = pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc on this system")
+LINUX = ("of the kernel",)
+
+
+def places(table):
+    """Make a parameter of every place; those of Linux alone skip elsewhere."""
+    return [pytest.param(name, marks=[proc] if name in LINUX else []) for name in table]
+
 
 PLACES = {
     "a file": ("taken", "taken.* is a file|cannot write taken", "--help|--out"),
@@ -27,7 +36,7 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("name", PLACES)
+@pytest.mark.parametrize("name", places(PLACES))
 def test_out_that_cannot_be_written(desk, refused, judged, name):
     desk.write("taken", "")
     place, says, fix = PLACES[name]
@@ -42,7 +51,7 @@ HOMES = {
 }
 
 
-@pytest.mark.parametrize("name", HOMES)
+@pytest.mark.parametrize("name", places(HOMES))
 def test_a_home_that_cannot_be_written(desk, refused, judged, monkeypatch, name):
     desk.write("taken", "")
     place, says = HOMES[name]
@@ -59,7 +68,7 @@ COMMANDS = {
 }
 
 
-@pytest.mark.parametrize("place", ["taken/here", "/proc/here"])
+@pytest.mark.parametrize("place", ["taken/here", pytest.param("/proc/here", marks=proc)])
 @pytest.mark.parametrize("name", COMMANDS)
 def test_commands_that_write(desk, refused, lines, name, place):
     desk.write("SIMA1_1h.csv", lines)
@@ -105,15 +114,11 @@ def test_a_disk_that_fills_up_at_the_end(desk, judged, monkeypatch, moment):
 
 def limited(size: int, desk, words) -> subprocess.CompletedProcess[str]:
     """Run ``ffm`` where no file may grow beyond ``size`` bytes, as on a full disk."""
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
     return subprocess.run(
         [sys.executable, "-m", "ffm_core", *words],
         cwd=desk.folder,
         env={**os.environ, "FFM_HOME": str(desk.home)},
-        preexec_fn=limit,
+        preexec_fn=small_files_in_child(size),
         capture_output=True,
         text=True,
         check=False,

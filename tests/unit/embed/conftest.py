@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import subprocess
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from ffm_core.bars.readers import load
 from ffm_core.bars.simulate import market
@@ -89,8 +89,7 @@ def originals(bars: Bars, tmp_path_factory: pytest.TempPathFactory) -> Originals
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "originals"
     windows = kinds_of(bars)
-    with (folder.with_suffix(".lock")).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(folder.with_suffix(".lock")):
         if not (folder / "told.json").exists():
             folder.mkdir()
             np.savez(folder / "windows.npz", **windows)

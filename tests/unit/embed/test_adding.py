@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from ffm_core.embed.recipe import Recipe, parse_variant
 from ffm_core.embed.session import pooled
 from ffm_core.embed.worker import require_torch
 from ffm_core.errors import ConfigError, FFMWarning, ModelError, UnavailableError, UnknownNameError
+from helpers.processes import children, gone
 
 
 def checkpoint(folder: Path, **provenance: object) -> Path:
@@ -304,28 +304,3 @@ def test_bfloat16_is_close_and_the_same_in_any_company(originals):
         assert rounded.tokens(many)[-1].tobytes() == round_[(len(many) - 1) % 6].tobytes()
     quantiles = model_of("mine:openvino-bf16").quantiles(values)
     assert np.abs(quantiles - model_of("mine").quantiles(values)).max() < 0.2
-
-
-def children(parent: int) -> list[int]:
-    """Return the living children of a process."""
-    found = []
-    for place in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = place.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == parent and fields[0] not in "ZX":
-            found.append(int(place.parent.name))
-    return found
-
-
-def gone(workers: list[int], *, seconds: float = 60.0) -> bool:
-    """Wait until processes have ended."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if not any(Path(f"/proc/{pid}").exists() for pid in workers):
-            return True
-        time.sleep(0.05)
-    for pid in workers:
-        os.kill(pid, signal.SIGKILL)
-    return False

@@ -17,6 +17,7 @@ from ffm_core.embed.catalogue import BOX
 from ffm_core.embed.pretrain import DEFAULT, Plan, pretrain, read_plan, resumes_at
 from ffm_core.embed.training import KEPT_STATES, States, locked
 from ffm_core.errors import ConfigError, OutputError, UnavailableError, UsageError
+from helpers.limits import small_files
 
 PLAN = """
 name = "mine"
@@ -162,17 +163,10 @@ def test_a_harmed_state_is_named_and_passed_over(tmp_path: Path, harm: str) -> N
 
 
 def test_a_state_that_cannot_be_written_leaves_the_ones_of_before(tmp_path: Path) -> None:
-    import resource
-
     states = States(tmp_path)
     states.save(1, b"whole")
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4_096, hard))
-    try:
-        with pytest.raises(OutputError, match="File too large"):
-            states.save(2, bytes(10_000))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with small_files(4_096), pytest.raises(OutputError, match="File too large"):
+        states.save(2, bytes(10_000))
     assert states.newest(lambda message: None) == b"whole"
     assert len(list(tmp_path.iterdir())) == 1
 

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import resource
-import signal
 import time
 from pathlib import Path
 
@@ -14,6 +10,8 @@ import pytest
 
 from ffm_core.embed import vectors
 from ffm_core.embed.vectors import VectorCache, VectorCacheWarning, checksums, window_keys
+from helpers.limits import small_files
+from helpers.processes import start, until
 
 DIM, CONTEXT = 6, 16
 MIX = np.random.default_rng(0).standard_normal((CONTEXT, DIM)).astype(np.float32)
@@ -121,14 +119,8 @@ def test_a_checksum_sees_every_bit():
 
 def test_a_full_disk_costs_time_and_nothing_else(tmp_path):
     given = windows(2_000)
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4_096, before[1]))
-    try:
-        with pytest.warns(VectorCacheWarning, match="computed again next time"):
-            found = VectorCache(tmp_path).vectors("ab" * 32, given, DIM, compute)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with small_files(4_096), pytest.warns(VectorCacheWarning, match="computed again next time"):
+        found = VectorCache(tmp_path).vectors("ab" * 32, given, DIM, compute)
     assert np.array_equal(found, compute(given))
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
@@ -162,26 +154,17 @@ def _work(home: str, seed: int, chunks: int) -> None:
 
 
 def test_two_processes_share_one_cache(tmp_path):
-    context = multiprocessing.get_context("fork")
-    both = [context.Process(target=_work, args=(str(tmp_path), k, 10)) for k in (6, 7)]
-    for process in both:
-        process.start()
-    for process in both:
-        process.join(60)
-    assert [process.exitcode for process in both] == [0, 0]
+    both = [start(__file__, "_work", str(tmp_path), k, 10) for k in (6, 7)]
+    assert [process.wait(60) for process in both] == [0, 0]
     given = np.vstack([windows(100, seed=k) for k in (5, 6, 7)])
     found = VectorCache(tmp_path).vectors("ab" * 32, given, DIM, never)
     assert np.array_equal(found, compute(given))
 
 
 def test_what_a_killed_process_had_done_is_kept(tmp_path):
-    process = multiprocessing.get_context("fork").Process(target=_work, args=(str(tmp_path), 6, 4))
-    process.start()
-    give_up = time.monotonic() + 30
-    while len(files(tmp_path)) < 4 and time.monotonic() < give_up:
-        time.sleep(0.005)
-    os.kill(process.pid, signal.SIGKILL)
-    process.join()
+    with start(__file__, "_work", str(tmp_path), 6, 4) as process:
+        until(lambda: len(files(tmp_path)) >= 4, seconds=30)
+        process.kill()
     counting = Counting()
     given = np.vstack([windows(100, seed=5), windows(100, seed=6)])
     found = VectorCache(tmp_path).vectors("ab" * 32, given, DIM, counting)

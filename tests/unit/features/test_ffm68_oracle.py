@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from dataclasses import replace
 from datetime import time
@@ -21,19 +20,15 @@ from ffm_core.bars.simulate import market
 from ffm_core.features.ffm68 import FFM68
 from ffm_core.testing import make_bars
 from ffm_core.testing.golden import golden_bars
+from helpers.loading import load_module
 
 NAMES = [column.name for column in FFM68.columns]
 
 
 @pytest.fixture(scope="module")
 def derive(repository):
-    path = repository / "benchmarks/reference/ffm68_pandas.py"
-    spec = importlib.util.spec_from_file_location("ffm68_pandas", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    yield module.derive
-    del sys.modules[spec.name]
+    yield load_module("ffm68_pandas", repository / "benchmarks/reference/ffm68_pandas.py").derive
+    del sys.modules["ffm68_pandas"]
 
 
 def holes(bars, seed):

@@ -2,34 +2,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
-import polars as pl
 import pytest
 
-from ffm_core.bars import Bars, Instrument, Timeframe
+from ffm_core.bars import Bars, Instrument
 from ffm_core.bars.instruments import lookup
+from ffm_core.testing import bars_of, golden_bars
 
 MakeBars = Callable[..., Bars]
-
-
-def _bars(ts_us, open_, high, low, close, *, instrument, minutes=5, contract=None) -> Bars:
-    columns = {
-        "open": open_,
-        "high": high,
-        "low": low,
-        "close": close,
-        "volume": np.ones(len(open_)),
-    }
-    frame = pl.DataFrame(
-        {
-            "ts": pl.Series(np.asarray(ts_us, dtype=np.int64)).cast(pl.Datetime("us", "UTC")),
-            **{name: np.asarray(values, dtype=np.float64) for name, values in columns.items()},
-        }
-    )
-    if contract is not None:
-        frame = frame.with_columns(contract=pl.Series(contract))
-    return Bars(frame, instrument, Timeframe(60 * minutes))
 
 
 @pytest.fixture(scope="session")
@@ -44,28 +26,14 @@ def free() -> Instrument:
 def make_bars(free: Instrument) -> MakeBars:
     """Bars from price lists: five minutes apart unless stamps are given."""
 
-    def make(open_, high, low, close, *, instrument=free, ts_us=None, **more) -> Bars:
-        if ts_us is None:
-            ts_us = 1_709_510_400_000_000 + np.arange(len(open_)) * 300_000_000
-        return _bars(ts_us, open_, high, low, close, instrument=instrument, **more)
-
-    return make
+    return partial(bars_of, instrument=free)
 
 
 @pytest.fixture(scope="session")
 def wave(free: Instrument) -> Bars:
     """The closed-form series the published fixtures were computed on."""
-    i = np.arange(1500)
-    x = (0.6 * np.sin(i / 7) + 0.9 * np.sin(i / 23 + 1) + 1.7 * np.sin(i / 91 + 2)
-         + 0.25 * (((i * 7919) % 101) / 50 - 1))  # fmt: skip
-    close = 5000 + 10 * x
-    open_ = np.concatenate((close[:1], close[:-1]))
-    high = np.maximum(open_, close) + 0.25 * (1 + (31 * i % 17) / 4)
-    low = np.minimum(open_, close) - 0.25 * (1 + (17 * i % 13) / 4)
-    slots = np.arange(2000)
-    slots = slots[(slots % 288 < 252) | (slots % 288 >= 264)][:1500]
-    return _bars(1_709_510_400_000_000 + slots * 300_000_000, open_, high, low, close,
-                 instrument=free)  # fmt: skip
+    golden = golden_bars()
+    return Bars(golden.frame, free, golden.timeframe)
 
 
 @pytest.fixture(scope="session")
@@ -89,9 +57,8 @@ def walk(free: Instrument) -> Callable[..., Bars]:
         open_ = close - body
         high = np.maximum(open_, close) + rng.integers(0, 4, rows)
         low = np.minimum(open_, close) - rng.integers(0, 4, rows)
-        ts = 1_709_510_400_000_000 + np.arange(rows) * 300_000_000
         prices = [values * tick for values in (open_, high, low, close)]
-        return _bars(ts, *prices, instrument=instrument)
+        return bars_of(*prices, instrument=instrument)
 
     return make
 
@@ -116,6 +83,6 @@ def torn(free: Instrument) -> Callable[..., Bars]:
         number = np.searchsorted(roll, np.arange(rows), side="right")
         names = np.array(["ESH24", "ESM24", "ESU24"])[number].tolist()
         prices = [values * 0.25 + 30 * number for values in (open_, high, low, close)]
-        return _bars(stamps, *prices, instrument=instrument, contract=names)
+        return bars_of(*prices, ts_us=stamps, instrument=instrument, contract=names)
 
     return make

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from helpers import simulated_runs
+
 
 @pytest.fixture(scope="session")
 def runs() -> ModuleType:
-    path = Path(__file__).with_name("simulated_runs.py")
-    spec = importlib.util.spec_from_file_location("simulated_runs", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return simulated_runs

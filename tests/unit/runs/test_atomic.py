@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
-import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from ffm_core.errors import OutputError
 from ffm_core.runs.atomic import atomic_dir, atomic_write, require_writable
+from helpers.limits import small_files
+from helpers.processes import was_killed
 
 
 def names(folder):
@@ -45,15 +44,8 @@ def test_a_full_disk_keeps_the_old_file(tmp_path, monkeypatch):
 
 
 def test_a_real_refusal_of_the_system_leaves_nothing(tmp_path):
-    old = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, old[1]))
-    try:
-        with pytest.raises(OutputError, match="too large"):
-            atomic_write(tmp_path / "file", b"x" * 10_000)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, old)
-        signal.signal(signal.SIGXFSZ, handler)
+    with small_files(4096), pytest.raises(OutputError, match="too large"):
+        atomic_write(tmp_path / "file", b"x" * 10_000)
     assert names(tmp_path) == []
 
 
@@ -119,7 +111,7 @@ with atomic_dir(Path(sys.argv[1]) / "killed") as folder:
 
 def test_what_a_killed_process_left_is_swept_by_the_next_one(tmp_path):
     done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)
-    assert done.returncode == -signal.SIGKILL
+    assert was_killed(done.returncode)
     (left,) = names(tmp_path)
     assert left.startswith(".ffm-partial-")
     with atomic_dir(tmp_path / "next") as mine:
@@ -143,6 +135,9 @@ def test_hidden_names_that_are_not_ours_stay(tmp_path):
     assert names(tmp_path) == [".ffm-partial-a.b.c.d.e", ".ffm-partial-notes", "one"]
 
 
-def test_paths_are_untouched_by_failure_to_make_a_folder():
+def test_paths_are_untouched_by_failure_to_make_a_folder(tmp_path):
+    place = tmp_path / "nothing"
+    place.write_text("a file")
     with pytest.raises(OutputError):
-        atomic_write(Path("/proc/nothing/here"), b"x")
+        atomic_write(place / "here", b"x")
+    assert place.read_text() == "a file"

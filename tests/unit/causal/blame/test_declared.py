@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import linecache
 import sys
 from pathlib import Path
@@ -19,6 +18,7 @@ from ffm_core.causal.blame.suspects import suspects
 from ffm_core.causal.process.access import Watch, roots_of
 from ffm_core.causal.subjects.base import FeatureSubject
 from ffm_core.testing import make_bars
+from helpers.loading import load_module
 
 BARS = make_bars("random", rows=60, seed=3)
 WRITTEN = """
@@ -125,11 +125,7 @@ def counts(bars):
 def mine(tmp_path_factory):
     path = tmp_path_factory.mktemp("plug-in") / "written_idea.py"
     path.write_text(WRITTEN)
-    spec = importlib.util.spec_from_file_location("written_idea", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["written_idea"] = module
-    spec.loader.exec_module(module)
-    yield module
+    yield load_module("written_idea", path)
     del sys.modules["written_idea"]
 
 

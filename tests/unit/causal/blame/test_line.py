@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from functools import partial
 from pathlib import Path
@@ -19,21 +18,14 @@ from ffm_core.causal.cutting.series import part, with_future
 from ffm_core.keyed import keyed
 from ffm_core.testing import make_bars, peeks
 from ffm_core.testing.specimens import CLEAN_LABELER
+from helpers.loading import load_module
 
 FILE = Path(__file__).with_name("leaky.py")
 LINES = FILE.read_text(encoding="utf-8").splitlines()
 BARS = make_bars("random", rows=900, seed=3)
 
 
-def _load(path: Path, name: str):
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-leaky = _load(FILE, "leaky_lines")
+leaky = load_module("leaky_lines", FILE)
 # Marks of faults that stand outside the function that is called.
 ELSEWHERE = {
     "calls_helper": "return np.roll(values",

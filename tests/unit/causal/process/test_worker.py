@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,18 +17,9 @@ from ffm_core.features.trivial8 import TRIVIAL8
 from ffm_core.records import Column, FeatureSet
 from ffm_core.testing import make_bars, peeks
 from ffm_core.testing.specimens import CLEAN_LABELER, SPECIMENS
+from helpers.loading import load_module
 
-
-def _twins():
-    path = Path(__file__).with_name("twins.py")
-    spec = importlib.util.spec_from_file_location("causal_twins", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["causal_twins"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-twins = _twins()
+twins = load_module("causal_twins", Path(__file__).with_name("twins.py"))
 BARS = make_bars("trend", rows=900, seed=7)
 
 
