@@ -21,7 +21,9 @@ import polars as pl
 
 from benchmarks.tools import peak_mb
 from ffm_core.bars import Bars, Instrument, Timeframe
-from ffm_core.labels.targets import context_values, target
+from ffm_core.host.loading import open_host
+from ffm_core.labels.targets import context_values
+from ffm_core.records import Target
 
 BARS = 1_000_000
 PANDAS_BARS = 50_000
@@ -148,9 +150,14 @@ def context(bars: Bars) -> list[dict]:
     return rows
 
 
+def offered(name: str) -> Target:
+    """Return a target of ours, or of an installed package."""
+    return open_host(naming=[(name, ("ffm_targets",))]).target(name).record
+
+
 def volatility_rank(bars: Bars) -> dict:
     """Rank each of a million windows, as the reference's volatility label asks."""
-    rule, short = target("legacy/volatility"), bars[:PANDAS_BARS]
+    rule, short = offered("legacy/volatility"), bars[:PANDAS_BARS]
     close = pd.Series(short.close.copy())
 
     def plain() -> pd.Series:
@@ -169,7 +176,7 @@ def volatility_rank(bars: Bars) -> dict:
 
 def alone(bars: Bars, name: str) -> dict:
     """One target by itself, without a reference."""
-    rule = target(name)
+    rule = offered(name)
     rule.compute(bars[:5_000])  # compiles
     return _row(name, _best(lambda: rule.compute(bars), 3) / len(bars), None, 0.0, True, 0.0)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ffm_core.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from ffm_core.records import Embedder, ExitPolicy, FeatureSet, VerdictCheck
+    from ffm_core.records import Embedder, ExitPolicy, FeatureSet, Target, VerdictCheck
 
 
 @hookimpl
@@ -34,6 +34,14 @@ def ffm_embedders() -> Iterable[Embedder]:
     from ffm_core.embed.catalogue import embedders
 
     return embedders()
+
+
+@hookimpl
+def ffm_targets() -> Iterable[Target]:
+    """Offer the targets of context, barrier and ladder."""
+    from ffm_core.labels.targets import TARGETS
+
+    return TARGETS
 
 
 @hookimpl

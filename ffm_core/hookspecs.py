@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         FeatureSet,
         Labeler,
         Learner,
+        Target,
         VerdictCheck,
     )
 
@@ -159,6 +160,32 @@ def ffm_exit_policies() -> Iterable[ExitPolicy]:
     Since
     -----
     0.1
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def ffm_targets() -> Iterable[Target]:
+    """Offer targets for tables of learning data; called once per command.
+
+    Returns
+    -------
+    iterable of Target
+        Named ``group/name``. ``compute(bars)`` gives float32 ``(T,)`` values and the last
+        bar that each of them looked at, -1 where there is no value.
+
+    Example
+    -------
+    ::
+
+        @hookimpl
+        def ffm_targets():
+            from .targets import NEXT_HOUR
+            return [NEXT_HOUR]
+
+    Since
+    -----
+    0.2
     """
     raise NotImplementedError
 

@@ -15,13 +15,17 @@ from ffm_core.host.registry import Offered
 from ffm_core.records import FeatureSet
 
 # Packages of the project that bring feature sets, and where their pages lie.
-PACKAGES = {"ffm-features-qe150": "plugins/ffm-features-qe150/docs"}
+PACKAGES = {
+    "ffm-features-qe150": "plugins/ffm-features-qe150/docs",
+    "ffm-legacy": "plugins/ffm-legacy/docs",
+}
 SYMBOL, TIMEFRAME, MONTHS = "SIMA7", "5m", 3
 SHOWN = 288  # bars in a plot: a day of trading and a little more
 
 _TITLE = """# Features
 
-Every column of the built-in feature sets. Other packages bring more: [`qe150`]({qe150}).
+Every column of the built-in feature sets. Other packages bring more: [`qe150`]({qe150}) and
+[`ffm68-legacy`]({legacy}).
 """
 _THEIRS = """# Features
 
@@ -83,8 +87,11 @@ def _path(facts: Mapping[str, Any], suffix: str) -> str:
 
 def _index(distribution: str) -> str:
     own = distribution == "ffm-core"
-    more = f"../../../{PACKAGES['ffm-features-qe150']}/features/index.md"
-    parts = [_TITLE.replace("{qe150}", more) if own else _THEIRS, _INTRO]
+    more = {
+        name.rpartition("-")[2]: f"../../../{place}/features/index.md"
+        for name, place in PACKAGES.items()
+    }
+    parts = [_TITLE.format(**more) if own else _THEIRS, _INTRO]
     for offer in _sets(distribution):
         facts = set_facts(offer)
         parts.append(f"## {md.code(facts['name'])}\n")

@@ -42,20 +42,22 @@ waves = "ffm_features_shapes.plugin"
 ```
 
 Each value is the module of the plug-in that offers the name, in `ffm.extensions` or in
-`ffm.strategies`. The groups are {groups}. What `ffm-core` or the strategy under judgement
-offers is never taken over by a package; two packages that list one name are a conflict for
-whoever types it. The run record names every package that was switched on, in
-`config.extensions`, and its code is part of the trial.
+`ffm.strategies`; targets are listed by their group. The groups are {groups}.
+
+What `ffm-core` or the strategy under judgement offers is never taken over by a package; two
+packages that list one name are a conflict for whoever types it. The run record names every
+package that was switched on, in `config.extensions`, and its code is part of the trial.
 
 """
 # Hooks whose names switch a package on.
-_LISTED = ("ffm_feature_sets", "ffm_embedders", "ffm_learners", "ffm_exit_policies")
+_LISTED = ("ffm_feature_sets", "ffm_embedders", "ffm_learners", "ffm_exit_policies", "ffm_targets")
 _USERS = {
     "ffm_labelers": "the strategies (`supertrend`, `cisd`)",
-    "ffm_feature_sets": "`ffm-core` (`ffm68` and others), `ffm-features-qe150`",
+    "ffm_feature_sets": "`ffm-core` (`ffm68` and others), `ffm-features-qe150`, `ffm-legacy`",
     "ffm_embedders": "`ffm-core` (`ffm-bolt-synth`, `stats`, what was added)",
     "ffm_learners": "`ffm-core[xgb]` (`xgb` and its heads)",
     "ffm_exit_policies": "`ffm-core` (`fixed_rr`, `dynamic_target`, `atr_trail`)",
+    "ffm_targets": "`ffm-core` (`context/…` and others), `ffm-legacy`",
     "ffm_controls": "extensions",
     "ffm_verdict_checks": "`ffm-core` (the checks of `strict`)",
 }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from _pages import markdown as md
 from ffm_core.testing.checks import CHECKS, Check
+from ffm_core.testing.embedder_checks import EMBEDDER_CHECKS
 from ffm_core.testing.feature_checks import FEATURE_CHECKS
+from ffm_core.testing.target_checks import TARGET_CHECKS
 
 _INTRO = """# Contract kit
 
@@ -21,7 +23,8 @@ print(check_feature_set(load_features("trivial8"), on_fail="report"))
 
 `check_strategy(labeler, bars=..., expected_failures=..., on_fail=...)` and
 `check_feature_set(feature_set, ...)` run every check and return a report, or raise
-`CheckFailed`. `parametrize_with_checks([LABELER])` makes one test of each, for
+`CheckFailed`. `check_embedder(embedder, ...)` and `check_target(target, ...)` do the same for
+embedders and targets. `parametrize_with_checks([LABELER])` makes one test of each, for
 `def test(strategy, check)`; given feature sets, for `def test(feature_set, check)`.
 
 ## Excuses
@@ -54,12 +57,15 @@ listed in [the leak zoo](leak-zoo.md).
 
 """
 _FEATURES = "\n## The checks of feature sets\n\n"
+_EMBEDDERS = "\n## The checks of embedders\n\n"
+_TARGETS = "\n## The checks of targets\n\n"
 
 
 def page() -> str:
     """Return the page."""
-    parts = [_INTRO, _table(CHECKS), _FEATURES, _table(FEATURE_CHECKS)]
-    return md.join(parts)
+    parts = [_INTRO, _table(CHECKS)]
+    parts += [_FEATURES, _table(FEATURE_CHECKS), _EMBEDDERS, _table(EMBEDDER_CHECKS)]
+    return md.join([*parts, _TARGETS, _table(TARGET_CHECKS)])
 
 
 def _table(checks: tuple[Check, ...]) -> str:

@@ -49,14 +49,16 @@ def write_tables(
     from ffm_core.bars.readers import Options
     from ffm_core.cli.data import column_pairs
     from ffm_core.evaluate.progress import Silent, live
-    from ffm_core.evaluate.tables import MANIFEST, Recipe, make_tables
+    from ffm_core.evaluate.tables import MANIFEST, Recipe, make_tables, target_names
     from ffm_core.host.loading import open_host
 
     named = [(name, ("ffm_feature_sets",)) for name in features]
+    named += [(name, ("ffm_targets",)) for name in targets]
+    host = open_host(None, extensions, naming=named)
     recipe = Recipe(
-        host=open_host(None, extensions, naming=named),
+        host=host,
         features=features,
-        targets=targets,
+        targets=target_names(targets, host),
         options=Options(columns=column_pairs(column_map), **reading),
         out=out,
     )

@@ -252,10 +252,7 @@ def prepare_command(
     it. The manifest says what each table was made of; running again leaves
     finished tables alone.
     """
-    from ffm_core.evaluate.tables import target_names
-
-    names = target_names(targets)
-    write_tables(sources, features, names, extensions, out=out, jobs=jobs, **rest)
+    write_tables(sources, features, targets, extensions, out=out, jobs=jobs, **rest)
 
 
 def column_pairs(texts: Sequence[str]) -> dict[str, str]:

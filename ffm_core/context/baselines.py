@@ -44,7 +44,7 @@ def persistence(bars: Bars) -> dict[str, Float64]:
         Scores by target, from bars up to and including each; NaN where there is none.
         Only their order counts.
     """
-    closes = Closes(bars, strict=True)
+    closes = Closes(bars)
     ratio = _ratio(closes.sd20, closes.usual)
     past = np.full(len(bars), np.nan)
     if len(bars) > HORIZON:

@@ -24,11 +24,11 @@ from ffm_core.bars.store import file_sha256, is_store, parquet_bytes
 from ffm_core.errors import DataError, FFMError, OutputError, UnknownNameError
 from ffm_core.evaluate.executor import Executor
 from ffm_core.evaluate.progress import Progress
+from ffm_core.host.absent import require_installed
 from ffm_core.host.boundary import call_plugin
-from ffm_core.host.discovery import suggest
+from ffm_core.host.discovery import listed, suggest
 from ffm_core.host.loading import Host
-from ffm_core.labels.targets import TARGETS
-from ffm_core.labels.targets import target as find_target
+from ffm_core.records import TargetValues
 from ffm_core.runs.atomic import atomic_write, output_error, partial_name, require_writable
 from ffm_core.runs.record import NUMERICS
 from ffm_core.types import Float32, Int64
@@ -44,7 +44,7 @@ class Recipe:
     Parameters
     ----------
     host : Host
-        Knows the feature sets.
+        Knows the feature sets and targets.
     features, targets : tuple of str
         Names, in the order of the columns.
     options : Options
@@ -75,7 +75,7 @@ class Recipe:
                 for offer in sets
             ],
             "targets": [
-                {"name": name, "horizon_bars": find_target(name).horizon_bars}
+                {"name": name, "horizon_bars": self.host.target(name).record.horizon_bars}
                 for name in self.targets
             ],
         }
@@ -109,24 +109,28 @@ class _Task:
     path: Path
 
 
-def target_names(asked: Sequence[str]) -> tuple[str, ...]:
+def target_names(asked: Sequence[str], host: Host) -> tuple[str, ...]:
     """Return the names of targets, each group replaced by its members.
 
     Raises
     ------
     UnknownNameError
         When something is neither a target nor a group.
+    UnavailableError
+        When a package of this project brings it and is not installed.
     """
+    hook = "ffm_targets"
     groups: dict[str, list[str]] = {}
-    for item in TARGETS:
+    for item in (offer.record for offer in host.targets()):
         groups.setdefault(item.group, []).append(item.name)
         groups[item.name] = [item.name]
     names: list[str] = []
     for name in asked:
         if name not in groups:
+            require_installed(name, hook, what="target")
             raise UnknownNameError(
                 f"there is no target or group of targets {name!r}",
-                fix=suggest(name, list(groups), noun="targets"),
+                fix=suggest(name, [*groups, *listed(hook)], noun="targets"),
             )
         names += groups[name]
     return tuple(dict.fromkeys(names))
@@ -262,7 +266,9 @@ def table_of(recipe: Recipe, bars: Bars) -> pl.DataFrame:
             for j, column in enumerate(offer.record.columns)
         ]
     for name in recipe.targets:
-        answer = find_target(name).compute(bars)
+        offered = recipe.host.target(name)
+        compute = offered.record.compute
+        answer: TargetValues = call_plugin(offered.origin, f"target {name!r}", compute, bars)
         columns.append(pl.Series(f"target/{name}", answer.value))
         columns.append(_ends(bars, answer.end_bar).alias(f"target/{name}/end"))
     return pl.DataFrame(columns)

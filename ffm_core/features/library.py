@@ -11,7 +11,6 @@ from ffm_core.records import FeatureSet
 # Imported when asked for: each brings its kernels along.
 _HOMES = {
     "ffm68": ("ffm_core.features.ffm68", "FFM68"),
-    "ffm68-legacy": ("ffm_core.features.ffm68_legacy", "FFM68_LEGACY"),
     "trivial8": ("ffm_core.features.trivial8", "TRIVIAL8"),
 }
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from ffm_core.errors import UnavailableError
+from ffm_core.host.discovery import base_of
 
 # What packages of this project offer by name: hook -> name -> distribution.
 _PACKAGES = {
-    "ffm_feature_sets": {"qe150": "ffm-features-qe150"},
+    "ffm_feature_sets": {"qe150": "ffm-features-qe150", "ffm68-legacy": "ffm-legacy"},
+    "ffm_targets": dict.fromkeys(("legacy", "context-legacy", "barrier-legacy"), "ffm-legacy"),
 }
 # Built-in feature sets that exist once something was fitted on this machine: what fits them.
 _FITTED = {"ctx7": "ffm context train --data ES=es_5m.csv"}
@@ -30,7 +32,8 @@ def require_installed(name: str, *hooks: str, what: str) -> None:
         With the command that installs the package.
     """
     for hook in hooks:
-        distribution = _PACKAGES.get(hook, {}).get(name)
+        known = _PACKAGES.get(hook, {})
+        distribution = known.get(name) or known.get(base_of(name))
         if distribution is not None:
             raise UnavailableError(
                 f"{what} {name!r} comes with {distribution}, which is not installed",

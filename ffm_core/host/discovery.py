@@ -69,6 +69,11 @@ class Found:
         return self.path is None and normalize(self.distribution) == CORE
 
 
+def base_of(name: str) -> str:
+    """Return what stands before the variant of a name, or the group of a target."""
+    return re.split("[:/]", name, maxsplit=1)[0]
+
+
 def normalize(name: str) -> str:
     """Return a distribution name in its normal form (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
@@ -142,8 +147,8 @@ def claimants(hook: str, name: str, *, everything: bool = False) -> list[Found]:
     hook : str
         For example ``ffm_feature_sets``.
     name : str
-        What the user typed. An entry point that bears the name, or the part before its
-        colon, counts as well as one that lists it.
+        What the user typed. An entry point that bears the name, or what stands before its
+        variant, counts as well as one that lists it.
     everything : bool
         Include entries that ``FFM_PLUGINS`` switches off.
 
@@ -152,7 +157,7 @@ def claimants(hook: str, name: str, *, everything: bool = False) -> list[Found]:
     list of Found
         Extensions first; ffm-core's own entries are left out, they are always on.
     """
-    base = name.partition(":")[0]
+    base = base_of(name)
     return [
         item
         for group in (EXTENSIONS, STRATEGIES)

@@ -12,7 +12,15 @@ from ffm_core.host.discovery import EXTENSIONS, GROUPS, STRATEGIES, Found, disco
 from ffm_core.host.loading import load_plugin, open_host
 from ffm_core.host.redact import HIDDEN, redact_labeler
 from ffm_core.host.registry import Host, Loaded, Offered
-from ffm_core.records import Control, ExitPolicy, FeatureSet, Learner, VerdictCheck
+from ffm_core.records import (
+    Control,
+    Embedder,
+    ExitPolicy,
+    FeatureSet,
+    Learner,
+    Target,
+    VerdictCheck,
+)
 
 OK, NOT_LOADED, BROKEN = "ok", "not loaded", "broken"
 
@@ -223,7 +231,12 @@ def _check(record: VerdictCheck) -> dict[str, Any]:
     }
 
 
-def _named(record: Learner | Control) -> dict[str, Any]:
+def _embedder(record: Embedder) -> dict[str, Any]:
+    summary = HIDDEN if record.private else record.summary
+    return {"name": record.name, "summary": summary}
+
+
+def _named(record: Learner | Control | Target) -> dict[str, Any]:
     return {"name": record.name, "summary": record.summary}
 
 
@@ -233,5 +246,7 @@ _DESCRIBE: Mapping[str, Callable[[Any], dict[str, Any]]] = {
     "ffm_learners": _named,
     "ffm_exit_policies": _exit_policy,
     "ffm_controls": _named,
+    "ffm_embedders": _embedder,
+    "ffm_targets": _named,
     "ffm_verdict_checks": _check,
 }

@@ -19,6 +19,7 @@ from ffm_core.records import (
     FeatureSet,
     Labeler,
     Learner,
+    Target,
     VerdictCheck,
 )
 
@@ -31,10 +32,12 @@ OFFERS: Mapping[str, tuple[str, type]] = {
     "ffm_embedders": ("embedder", Embedder),
     "ffm_learners": ("learner", Learner),
     "ffm_exit_policies": ("exit policy", ExitPolicy),
+    "ffm_targets": ("target", Target),
     "ffm_controls": ("control", Control),
     "ffm_verdict_checks": ("verdict check", VerdictCheck),
 }
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(:[A-Za-z0-9_.-]+)?")
+_TARGET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9_.-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,8 @@ class Host:
 
     def has(self, name: str, hooks: Iterable[str]) -> bool:
         """Return whether a loaded plug-in offers ``name`` through one of some hooks."""
-        return any(offer.record.name == name for hook in hooks for offer in self.offers(hook))
+        offers = (offer.record for hook in hooks for offer in self.offers(hook))
+        return any(name in (record.name, getattr(record, "group", None)) for record in offers)
 
     def labelers(self) -> list[Offered[Labeler]]:
         """Return every labeler; the strategy's are named ``name`` or ``name:variant``."""
@@ -134,6 +138,10 @@ class Host:
     def exit_policies(self) -> list[Offered[ExitPolicy]]:
         """Return every exit policy."""
         return self.offers("ffm_exit_policies")
+
+    def targets(self) -> list[Offered[Target]]:
+        """Return every target."""
+        return self.offers("ffm_targets")
 
     def controls(self) -> list[Offered[Control]]:
         """Return every extra control arm."""
@@ -179,6 +187,10 @@ class Host:
     def exit_policy(self, name: str) -> Offered[ExitPolicy]:
         """Return the exit policy called ``name``."""
         return self._one("ffm_exit_policies", name)
+
+    def target(self, name: str) -> Offered[Target]:
+        """Return the target called ``name``, for example ``context/trendiness``."""
+        return self._one("ffm_targets", name)
 
     def offers(self, hook: str) -> list[Offered[Any]]:
         """Return what every loaded plug-in offers through ``hook``.
@@ -270,10 +282,13 @@ def _checked(origin: Found, hook: str, record: object) -> object:
             fix=f"return ffm_core.{kind.__name__} records",
         )
     name = getattr(record, "name", None)
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    is_target = hook == "ffm_targets"
+    pattern = _TARGET_NAME if is_target else _NAME
+    if not isinstance(name, str) or not pattern.fullmatch(name):
+        then = "and '/' behind its group" if is_target else "and ':' before a variant"
         raise StrategyError(
             f"{origin.who}: hook {hook!r} offers a {what} named {name!r}",
-            fix="name it with letters, digits, '_', '-' or '.', and ':' before a variant",
+            fix=f"name it with letters, digits, '_', '-' or '.', {then}",
         )
     return record
 

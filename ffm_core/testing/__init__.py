@@ -18,12 +18,14 @@ if TYPE_CHECKING:
         check_embedder,
         check_feature_set,
         check_strategy,
+        check_target,
         load_features,
         load_installed,
         parametrize_with_checks,
     )
     from ffm_core.testing.market import bars_of, make_bars, walk_bars
     from ffm_core.testing.report import CheckFailed, Excuse, Outcome, Report
+    from ffm_core.testing.target_checks import TARGET_CHECKS
 
 _HOMES = {
     "CHECKS": "checks",
@@ -34,10 +36,12 @@ _HOMES = {
     "FEATURE_CHECKS": "feature_checks",
     "Outcome": "report",
     "Report": "report",
+    "TARGET_CHECKS": "target_checks",
     "bars_of": "market",
     "check_embedder": "kit",
     "check_feature_set": "kit",
     "check_strategy": "kit",
+    "check_target": "kit",
     "golden_bars": "golden",
     "load_features": "kit",
     "load_installed": "kit",
@@ -50,6 +54,7 @@ __all__ = [
     "CHECKS",
     "EMBEDDER_CHECKS",
     "FEATURE_CHECKS",
+    "TARGET_CHECKS",
     "Check",
     "CheckFailed",
     "Excuse",
@@ -59,6 +64,7 @@ __all__ = [
     "check_embedder",
     "check_feature_set",
     "check_strategy",
+    "check_target",
     "golden_bars",
     "load_features",
     "load_installed",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ffm_core.bars.table import Bars
 from ffm_core.errors import ConfigError
-from ffm_core.records import Embedder, FeatureSet, Labeler
+from ffm_core.records import Embedder, FeatureSet, Labeler, Target
 from ffm_core.testing.checks import CHECKS, Check
 from ffm_core.testing.embedder_checks import EMBEDDER_CHECKS, EmbedderSubject
 from ffm_core.testing.feature_checks import FEATURE_CHECKS
@@ -24,6 +24,7 @@ from ffm_core.testing.report import (
     Status,
 )
 from ffm_core.testing.subject import FeatureSubject, Subject, UnderTest
+from ffm_core.testing.target_checks import TARGET_CHECKS, TargetSubject
 
 if TYPE_CHECKING:
     import pytest
@@ -131,6 +132,35 @@ def check_embedder(
         As in :func:`check_strategy`.
     """
     return _check_all(EmbedderSubject(embedder, bars), EMBEDDER_CHECKS, expected_failures, on_fail)
+
+
+def check_target(
+    target: Target,
+    *,
+    bars: Bars | None = None,
+    expected_failures: Excuses | None = None,
+    on_fail: Literal["raise", "report"] = "raise",
+) -> Report:
+    """Run every check of the contract of targets.
+
+    Parameters
+    ----------
+    target : Target
+        The target.
+    bars, expected_failures, on_fail
+        As in :func:`check_strategy`.
+
+    Returns
+    -------
+    Report
+        As in :func:`check_strategy`.
+
+    Raises
+    ------
+    CheckFailed, ConfigError
+        As in :func:`check_strategy`.
+    """
+    return _check_all(TargetSubject(target, bars), TARGET_CHECKS, expected_failures, on_fail)
 
 
 def _check_all(

@@ -1,8 +1,7 @@
 """Targets: what a head may learn about the future of a bar.
 
-Groups: ``context`` (state of the market), ``context-legacy`` and ``legacy`` (the
-reference's own, for parity), ``barrier`` (direction), ``ladder`` (how far a trade
-goes). ``target("context/trendiness").compute(bars)`` gives a value and an end bar
+Groups: ``context`` (state of the market), ``barrier`` (direction), ``ladder`` (how far
+a trade goes). ``target("context/trendiness").compute(bars)`` gives a value and an end bar
 for every bar. Labels that overlap are weighted by :func:`uniqueness`.
 
 A target of fixed horizon is undefined in the last ``horizon_bars`` bars. One that
@@ -15,9 +14,8 @@ from __future__ import annotations
 from ffm_core.errors import UnknownNameError
 from ffm_core.host.discovery import suggest
 from ffm_core.labels.targets.barrier import BARRIER
-from ffm_core.labels.targets.context import CONTEXT, CONTEXT_LEGACY, context_values
+from ffm_core.labels.targets.context import CONTEXT, context_values
 from ffm_core.labels.targets.ladder import LADDER, RUNGS, Ladder, ladder
-from ffm_core.labels.targets.legacy import LEGACY
 from ffm_core.labels.targets.uniqueness import effective_count, uniqueness
 from ffm_core.records import Target
 
@@ -32,7 +30,7 @@ __all__ = [
     "uniqueness",
 ]
 
-TARGETS: tuple[Target, ...] = (*CONTEXT, *BARRIER, *LADDER, *LEGACY, *CONTEXT_LEGACY)
+TARGETS: tuple[Target, ...] = (*CONTEXT, *BARRIER, *LADDER)
 _BY_NAME = {one.name: one for one in TARGETS}
 
 

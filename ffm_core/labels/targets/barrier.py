@@ -6,13 +6,11 @@ is that of the one that reaches its target before its stop, which at most one ca
 
 ``barrier/direction`` enters where every trade of this project enters, at the next
 bar's open, fills gaps at the open, and closes at the session's end.
-``barrier-legacy/direction`` enters at the bar's close and knows no gaps.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 
@@ -25,7 +23,7 @@ from ffm_core.labels.outcomes import rolls
 from ffm_core.labels.step import DATA_END, TARGET, TARGET_GAP, TIES
 from ffm_core.labels.targets.breaks import broken, make, told, whole_behind
 from ffm_core.records import TargetValues
-from ffm_core.types import Float64, Int8, Int64
+from ffm_core.types import Bool, Float64, Int8, Int64
 
 ATR_BARS = 14
 CLASSES = ("short", "none", "long")
@@ -52,12 +50,10 @@ PARTS = (
     Part("midday", 660, 840, 1.25, 1.00, 40),
     Part("close", 840, 930, 1.50, 1.00, 30),
 )
-_LONGEST = max(part.minutes for part in PARTS)
-_LEGACY_SECONDS = (180, 300)
-_LEGACY_HORIZON = _LONGEST * 60 // min(_LEGACY_SECONDS)
+LONGEST = max(part.minutes for part in PARTS)
 
 
-def _part_of(bars: Bars) -> Int64:
+def part_of(bars: Bars) -> Int64:
     """Index into ``PARTS`` of each bar's open in New York, -1 outside; shape (T,)."""
     there = replace(bars.instrument, timezone=_ZONE)
     minute = wall_us(Bars(bars.frame, there, bars.timeframe)) // _MINUTE_US % 1440
@@ -73,26 +69,39 @@ def _bars_of(bars: Bars) -> Int64:
     return np.array([max(1, part.minutes // minutes) for part in PARTS], dtype=np.int64)
 
 
-def _check_timeframe(bars: Bars, *, strict: bool) -> None:
+def _check_timeframe(bars: Bars) -> None:
     seconds = bars.timeframe.seconds
-    if strict and (seconds % 60 or not 60 <= seconds <= 1800):
+    if seconds % 60 or not 60 <= seconds <= 1800:
         raise ConfigError(
             f"barrier/direction on {bars.timeframe.name} bars: its trades last 30 to 60 minutes",
             fix="use bars of 1 to 30 whole minutes",
         )
-    if not strict and seconds not in _LEGACY_SECONDS:
-        raise ConfigError(
-            f"barrier-legacy/direction is defined on 3m and 5m bars, not {bars.timeframe.name}",
-            fix="use barrier/direction",
-        )
 
 
-def _walk(
-    bars: Bars, rows: Int64, part: Int64, atr: Float64, flat_at: Int64, *, strict: bool
+def directions(
+    bars: Bars, rows: Int64, part: Int64, atr: Float64, opens: Float64, flat: Bool | None = None
 ) -> tuple[Float64, Int64]:
-    """Return the direction of ``rows`` and the bar that settled it; NaN when none did."""
-    # A walk from the close of a bar is one from the next open, had the bars no gaps.
-    opens = bars.open if strict else np.concatenate((bars.close[:1], bars.close[:-1]))
+    """Return the direction of some bars and the bar that settled it.
+
+    Parameters
+    ----------
+    bars : Bars
+        Length ``T``.
+    rows : int64 (N,)
+        Bars that have a next one.
+    part, atr : int64 and float64 (N,)
+        Index into :data:`PARTS`, and the unit of distances in points.
+    opens : float64 (T,)
+        Opens of the bars, as the walk is to see them.
+    flat : bool (T,), optional
+        Bars at whose close everything is closed.
+
+    Returns
+    -------
+    tuple of float64 (N,) and int64 (N,)
+        ``SHORT``, ``NONE`` or ``LONG``, NaN where the data end before; and the bar.
+    """
+    flat_at = next_flat(flat)
     stop = np.array([p.stop_atr for p in PARTS])[part] * atr
     reward = np.array([p.target_atr / p.stop_atr for p in PARTS])[part]
     length = _bars_of(bars)[part].astype(np.int32)
@@ -110,51 +119,38 @@ def _walk(
     return value, last
 
 
-def _compute(strict: bool, bars: Bars) -> TargetValues:
-    _check_timeframe(bars, strict=strict)
+def _compute(bars: Bars) -> TargetValues:
+    _check_timeframe(bars)
     count = len(bars)
-    part = _part_of(bars)
+    part = part_of(bars)
     atr = atr_simple(bars.high, bars.low, bars.close, ATR_BARS)
-    if strict:
-        atr[~whole_behind(rolls(bars), count, ATR_BARS + 1)] = np.nan
-    # The reference calls every bar outside these hours a bar without direction.
-    value = np.where(part < 0, np.nan if strict else NONE, np.nan)
+    atr[~whole_behind(rolls(bars), count, ATR_BARS + 1)] = np.nan
+    value = np.full(count, np.nan)
     end = np.arange(count, dtype=np.int64)
     rows = np.flatnonzero((part >= 0) & (atr > 0.0) & (end + 1 < count))
-    flat_at = next_flat(session_end_mask(bars) if strict else None)
-    value[rows], end[rows] = _walk(bars, rows, part[rows], atr[rows], flat_at, strict=strict)
-    if strict:
-        pieces = broken(bars)
-        value[pieces[end] != pieces] = np.nan
+    flat = session_end_mask(bars)
+    value[rows], end[rows] = directions(bars, rows, part[rows], atr[rows], bars.open, flat)
+    pieces = broken(bars)
+    value[pieces[end] != pieces] = np.nan
     return told(value, end)
 
 
-_FORMULA = (
+DISTANCES = (
     "a = mean of the last 14 true ranges; New York 09:30-11:00: target 2.00 a, stop 1.25 a, "
     "60 min; 11:00-14:00: 1.25 a, 1.00 a, 40 min; 14:00-15:30: 1.50 a, 1.00 a, 30 min; "
 )
-_SOURCE = "López de Prado (2018), chapter 3: triple barrier; distances of the reference, v2.1"
+SOURCE = "López de Prado (2018), chapter 3: triple barrier; distances of the reference, v2.1"
 
 BARRIER = (
     make(
         "barrier/direction",
-        partial(_compute, True),
+        _compute,
         kind="classes",
-        horizon_bars=_LONGEST,
+        horizon_bars=LONGEST,
         warmup_bars=ATR_BARS,
         classes=CLASSES,
-        formula=f"{_FORMULA}the side that from O[t+1] meets its target before its stop",
-        source=_SOURCE,
+        formula=f"{DISTANCES}the side that from O[t+1] meets its target before its stop",
+        source=SOURCE,
         summary="Direction of the next 30 to 60 minutes; undefined outside 09:30-15:30 New York.",
-    ),
-    make(
-        "barrier-legacy/direction",
-        partial(_compute, False),
-        kind="classes",
-        horizon_bars=_LEGACY_HORIZON,
-        classes=CLASSES,
-        formula=f"{_FORMULA}the side that from C[t] meets its target before its stop",
-        source=_SOURCE,
-        summary="The same from the bar's close; 'none' outside the hours.",
     ),
 )

@@ -1,9 +1,8 @@
 """Eight targets about the state of the market, from closes alone.
 
 Seven describe the next ten or twenty bars, the eighth which of two known swing
-levels breaks first. Each comes twice: ``context/…`` respects rolls and gaps (see
-:mod:`~ffm_core.labels.targets.breaks`), ``context-legacy/…`` takes bars as they
-come, as the reference heads were trained.
+levels breaks first. Rolls and gaps are respected; see
+:mod:`~ffm_core.labels.targets.breaks`.
 """
 
 from __future__ import annotations
@@ -42,14 +41,21 @@ _CLIP = 4.0
 
 
 class Closes:
-    """What the context targets share, computed at most once; values are (T,)."""
+    """What the context targets share, computed at most once; values are (T,).
 
-    def __init__(self, bars: Bars, *, strict: bool) -> None:
+    Parameters
+    ----------
+    bars : Bars
+        Length ``T``.
+    in_one_piece : bool
+        Take the bars for one piece: rolls and gaps are bars like any other.
+    """
+
+    def __init__(self, bars: Bars, *, in_one_piece: bool = False) -> None:
         self.close = frozen(bars.close)
-        self.strict = strict
         self.bars = len(bars)
-        self._pieces: Int64 | None = broken(bars) if strict else None
-        self.rolled: Int64 | None = rolls(bars) if strict else None
+        self._pieces: Int64 | None = None if in_one_piece else broken(bars)
+        self.rolled: Int64 | None = None if in_one_piece else rolls(bars)
 
     @cached_property
     def log(self) -> Float64:
@@ -58,7 +64,7 @@ class Closes:
 
     @cached_property
     def step(self) -> Float64:
-        """Log return of each bar; NaN at the first and, when strict, across a roll."""
+        """Log return of each bar; NaN at the first and across a roll."""
         out = np.full(self.bars, np.nan)
         out[1:] = np.diff(self.log)
         out[~self.behind(2)] = np.nan
@@ -162,22 +168,14 @@ def _range_bound(x: Closes) -> TargetValues:
 
 
 def _structure_break(x: Closes) -> TargetValues:
-    if x.strict:
-        highs, lows = swing_highs(x.close, PIVOT_ORDER), swing_lows(x.close, PIVOT_ORDER)
-    else:
-        # The reference counts every close that equals the extreme of its window.
-        highs, lows = (
-            np.equal(ahead(values, PIVOT_ORDER), x.close)
-            for values in rolling_extremes(x.close, x.close, 2 * PIVOT_ORDER + 1)
-        )
+    highs, lows = swing_highs(x.close, PIVOT_ORDER), swing_lows(x.close, PIVOT_ORDER)
     rolled = np.zeros(x.bars, dtype=np.int64) if x.rolled is None else x.rolled
-    value = first_break(x.close, highs, lows, rolled, PIVOT_ORDER, BREAK_HORIZON)
-    if not x.strict:
-        value[np.isnan(value)] = 0.0
-    return x.told(value, BREAK_HORIZON)
+    return x.told(
+        first_break(x.close, highs, lows, rolled, PIVOT_ORDER, BREAK_HORIZON), BREAK_HORIZON
+    )
 
 
-_RULES: dict[str, Callable[[Closes], TargetValues]] = {
+RULES: dict[str, Callable[[Closes], TargetValues]] = {
     "fwd_return": _fwd_return,
     "vol_expansion": _vol_expansion,
     "volatility": _volatility,
@@ -187,12 +185,10 @@ _RULES: dict[str, Callable[[Closes], TargetValues]] = {
     "range_bound": _range_bound,
     "structure_break": _structure_break,
 }
-NAMES = tuple(_RULES)
+NAMES = tuple(RULES)
 
 
-def context_values(
-    bars: Bars, names: Iterable[str] = NAMES, *, strict: bool = True
-) -> dict[str, TargetValues]:
+def context_values(bars: Bars, names: Iterable[str] = NAMES) -> dict[str, TargetValues]:
     """Compute several context targets at once, sharing what they have in common.
 
     Parameters
@@ -201,20 +197,18 @@ def context_values(
         Length ``T``.
     names : iterable of str
         Names without their group, for example ``"trendiness"``.
-    strict : bool
-        False: bars as they come, rolls and gaps included.
 
     Returns
     -------
     dict of str to TargetValues
         The values of the targets of the same names, bit for bit.
     """
-    shared = Closes(bars, strict=strict)
-    return {name: _RULES[name](shared) for name in names}
+    shared = Closes(bars)
+    return {name: RULES[name](shared) for name in names}
 
 
-def _compute(name: str, strict: bool, bars: Bars) -> TargetValues:
-    return _RULES[name](Closes(bars, strict=strict))
+def _compute(name: str, bars: Bars) -> TargetValues:
+    return RULES[name](Closes(bars))
 
 
 # name: kind, horizon, warm-up, classes, formula, summary
@@ -264,22 +258,20 @@ _ABOUT: dict[str, tuple[str, int, int, tuple[str, ...], str, str]] = {
 _SOURCES = {"trendiness": "Kaufman (1995), Smarter Trading: efficiency ratio"}
 
 
-def _target(name: str, *, strict: bool) -> Target:
+def describe(name: str, group: str, compute: Callable[[Bars], TargetValues]) -> Target:
+    """Return the target ``group/name``, described as the context target of that name."""
     kind, horizon, warmup, classes, formula, summary = _ABOUT[name]
-    if name == "structure_break" and not strict:
-        warmup = 0
     return make(
-        f"context/{name}" if strict else f"context-legacy/{name}",
-        partial(_compute, name, strict),
+        f"{group}/{name}",
+        compute,
         kind=kind,
         horizon_bars=horizon,
         warmup_bars=warmup,
         classes=classes,
         formula=formula,
         source=_SOURCES.get(name, "context heads of the reference, version 2.1"),
-        summary=summary if strict else f"{summary} Rolls and gaps are taken as bars like others.",
+        summary=summary,
     )
 
 
-CONTEXT = tuple(_target(name, strict=True) for name in NAMES)
-CONTEXT_LEGACY = tuple(_target(name, strict=False) for name in NAMES)
+CONTEXT = tuple(describe(name, "context", partial(_compute, name)) for name in NAMES)

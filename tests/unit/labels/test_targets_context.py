@@ -167,11 +167,10 @@ def test_strict_targets_equal_the_plain_definitions(case, name):
     assert (found.end_bar[~defined] == -1).all()
 
 
-@pytest.mark.parametrize("group", ["context", "context-legacy"])
 @pytest.mark.parametrize("name", NAMES)
-def test_the_tail_without_a_value_is_exactly_the_horizon(group, name):
+def test_the_tail_without_a_value_is_exactly_the_horizon(name):
     bars, horizon = golden_bars(), HORIZON[name]
-    rule = target(f"{group}/{name}")
+    rule = target(f"context/{name}")
     cut = 800  # followed by thirty bars with a value of every target
     value, longer = rule.compute(bars[:cut]).value, rule.compute(bars[: cut + horizon]).value
     assert np.isnan(value[-horizon:]).all()
@@ -180,12 +179,10 @@ def test_the_tail_without_a_value_is_exactly_the_horizon(group, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("strict", [True, False])
-def test_computing_together_changes_no_bit(torn, name, strict):
+def test_computing_together_changes_no_bit(torn, name):
     bars = torn(3, 400)
-    group = "context" if strict else "context-legacy"
-    alone = target(f"{group}/{name}").compute(bars)
-    together = context_values(bars, strict=strict)[name]
+    alone = target(f"context/{name}").compute(bars)
+    together = context_values(bars)[name]
     np.testing.assert_array_equal(alone.value, together.value)
     np.testing.assert_array_equal(alone.end_bar, together.end_bar)
     assert not alone.value.flags.writeable
@@ -211,9 +208,8 @@ def test_no_window_ahead_crosses_a_gap(make_bars, missing, is_gap):
     rng = np.random.default_rng(5)
     bars = shaped(make_bars, 100 + np.cumsum(rng.normal(0, 0.1, 300)),
                   ts_us=stamps(missing, 200, 300))  # fmt: skip
-    strict = target("context/trendiness").compute(bars).value
-    as_they_come = target("context-legacy/trendiness").compute(bars).value
-    lost = np.flatnonzero(np.isnan(strict) & ~np.isnan(as_they_come))
+    value = target("context/trendiness").compute(bars).value
+    lost = np.flatnonzero(np.isnan(value[:280]))
     # from bar 180, whose twentieth bar is the first behind the gap, to bar 199
     assert lost.tolist() == (list(range(180, 200)) if is_gap else [])
     assert broken(bars)[-1] == is_gap
@@ -259,11 +255,10 @@ def straight(rows=400, rate=0.001):
     return 100.0 * (1.0 + rate) ** np.arange(rows)
 
 
-@pytest.mark.parametrize("group", ["context", "context-legacy"])
 @pytest.mark.parametrize("rate", [0.001, -0.001])
-def test_a_straight_line(make_bars, group, rate):
+def test_a_straight_line(make_bars, rate):
     bars = shaped(make_bars, straight(rate=rate))
-    value = {name: target(f"{group}/{name}").compute(bars).value for name in NAMES}
+    value = {name: target(f"context/{name}").compute(bars).value for name in NAMES}
     assert (value["trendiness"][:-20] == 1.0).all()
     assert (value["structure"][11:-20] == (1.0 if rate > 0 else 0.0)).all()
     assert (value["range_bound"][19:-10] == 0.0).all()
@@ -272,8 +267,7 @@ def test_a_straight_line(make_bars, group, rate):
     assert (value["quiet_persist"][69:-20] == 1.0).all()
     assert (value["volatility"][109:-10] == 0.0).all()
     assert np.isnan(value["fwd_return"]).all()
-    states = value["structure_break"][:-30]
-    assert np.isnan(states).all() if group == "context" else (states == 0.0).all()
+    assert np.isnan(value["structure_break"]).all()
 
 
 def test_a_flat_market(make_bars):

@@ -7,7 +7,9 @@ close of its bar; a longer bar counts once a bar with a later label has come.
 from __future__ import annotations
 
 from ffm_core.features.clock import DAY_US, HOUR_US
-from ffm_core.features.ffm68_legacy.layout import (
+from ffm_core.jit import kernel
+from ffm_core.types import Float32, Float64, Int64
+from ffm_legacy.ffm68.layout import (
     CLOCK,
     CLOCK_SIZE,
     CLOSE_,
@@ -27,9 +29,7 @@ from ffm_core.features.ffm68_legacy.layout import (
     RANGES,
     TURN,
 )
-from ffm_core.features.ffm68_legacy.windows import clip, sign
-from ffm_core.jit import kernel
-from ffm_core.types import Float32, Float64, Int64
+from ffm_legacy.ffm68.windows import clip, sign
 
 _TINY = 1e-6  # stands in for a mean range that is missing or smaller
 

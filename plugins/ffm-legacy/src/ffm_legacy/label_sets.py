@@ -88,7 +88,7 @@ def _range(bars: Bars) -> TargetValues:
 
 _SOURCE = "label sets of the reference's first encoder"
 
-LEGACY = (
+LABEL_SETS = (
     make(
         "legacy/regime",
         _regime,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from ffm_core.features.clock import DAY_US, HOUR_US
-from ffm_core.features.ffm68_legacy.layout import (
+from ffm_core.jit import kernel
+from ffm_core.types import Float32, Float64, Int64
+from ffm_legacy.ffm68.layout import (
     DATE,
     HIGH,
     LOW,
@@ -14,9 +16,7 @@ from ffm_core.features.ffm68_legacy.layout import (
     SWING,
     VWAP,
 )
-from ffm_core.features.ffm68_legacy.windows import highest, lowest, sign
-from ffm_core.jit import kernel
-from ffm_core.types import Float32, Float64, Int64
+from ffm_legacy.ffm68.windows import highest, lowest, sign
 
 _REACH = 10  # bars on each side of a swing
 

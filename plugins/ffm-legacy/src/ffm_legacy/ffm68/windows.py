@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ffm_core.features.ffm68_legacy.layout import (
+from ffm_core.jit import kernel
+from ffm_core.types import Float32, Float64
+from ffm_legacy.ffm68.layout import (
     ATR,
     BOTTOM,
     CLOSE,
@@ -24,8 +26,6 @@ from ffm_core.features.ffm68_legacy.layout import (
     TRUE,
     VOLUME,
 )
-from ffm_core.jit import kernel
-from ffm_core.types import Float32, Float64
 
 
 @kernel

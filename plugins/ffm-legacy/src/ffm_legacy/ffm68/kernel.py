@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ffm_core.features.ffm68_legacy.htf import longer_bars, write_context, write_sweeps
-from ffm_core.features.ffm68_legacy.layout import ATR, RING, SEEN, SPAN
-from ffm_core.features.ffm68_legacy.levels import write_session, write_swings
-from ffm_core.features.ffm68_legacy.windows import (
+from ffm_core.jit import kernel
+from ffm_core.types import Float32, Float64, Int64
+from ffm_legacy.ffm68.htf import longer_bars, write_context, write_sweeps
+from ffm_legacy.ffm68.layout import ATR, RING, SEEN, SPAN
+from ffm_legacy.ffm68.levels import write_session, write_swings
+from ffm_legacy.ffm68.windows import (
     remember,
     write_anatomy,
     write_candles,
@@ -20,8 +22,6 @@ from ffm_core.features.ffm68_legacy.windows import (
     write_volatility,
     write_volume,
 )
-from ffm_core.jit import kernel
-from ffm_core.types import Float32, Float64, Int64
 
 _WIDTH = 68
 

@@ -3,12 +3,18 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from ffm_legacy.plugin import ffm_targets
 
-from ffm_core.labels.targets import target
+from ffm_core.labels.targets import target as ours
 from ffm_core.labels.targets.context import NAMES
 from ffm_core.records import TargetValues
 
 MASK = TargetValues.MASKED
+OFFERED = {one.name: one for one in ffm_targets()}
+
+
+def target(name):
+    return OFFERED[name]
 
 
 def ahead(values, bars):
@@ -117,8 +123,8 @@ def test_legacy_structure_breaks_count_tied_pivots(make_bars):
     close = np.interp(np.arange(160), [0, 20, 26, 28, 50, 80, 110, 159],
                       [100, 110, 105, 110, 98, 112, 103, 125])  # fmt: skip
     bars = make_bars(close, close, close, close)
-    strict, legacy = (target(f"{g}/structure_break").compute(bars) for g in
-                      ("context", "context-legacy"))  # fmt: skip
+    strict = ours("context/structure_break").compute(bars)
+    legacy = target("context-legacy/structure_break").compute(bars)
     assert np.isnan(strict.value[:-30]).any()
     assert not np.isnan(legacy.value[:-30]).any()
     assert np.isnan(legacy.value[-30:]).all()
@@ -159,3 +165,21 @@ def test_structure_knows_two_classes_and_only_two_sets_mask_rows(torn):
         "regime",
         "structure",
     }
+
+
+@pytest.mark.parametrize("rate", [0.001, -0.001])
+def test_context_targets_of_a_straight_line(make_bars, rate):
+    bars = shaped(make_bars, 100 * (1 + rate) ** np.arange(400))
+    value = {name: target(f"context-legacy/{name}").compute(bars).value for name in NAMES}
+    assert (value["trendiness"][:-20] == 1.0).all()
+    assert (value["structure"][11:-20] == (1.0 if rate > 0 else 0.0)).all()
+    assert (value["structure_break"][:-30] == 0.0).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rolls_and_gaps_are_bars_like_any_other(torn, name):
+    found = target(f"context-legacy/{name}")
+    value, horizon = found.compute(torn(16)).value, found.horizon_bars
+    assert np.isnan(value[-horizon:]).all()
+    if name not in ("structure", "quiet_persist"):  # undefined where there is nothing to say
+        assert np.isfinite(value[110:-horizon]).all()

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from ffm_legacy.ffm68.assembled import FFM68_LEGACY
 
 from ffm_core.bars import Bars, Timeframe
 from ffm_core.bars.instruments import lookup
-from ffm_core.features.ffm68_legacy import FFM68_LEGACY
 from ffm_core.testing import make_bars
 
 NAMES = [column.name for column in FFM68_LEGACY.columns]

@@ -7,10 +7,10 @@ import pandas as pd
 import polars as pl
 import pytest
 import talib
+from ffm_legacy.ffm68.assembled import FFM68_LEGACY
 
 from ffm_core.bars import Bars, Timeframe
 from ffm_core.bars.instruments import lookup
-from ffm_core.features.ffm68_legacy import FFM68_LEGACY
 from ffm_core.features.windowed import window_start
 from ffm_core.testing import make_bars
 from ffm_core.testing.golden import golden_bars

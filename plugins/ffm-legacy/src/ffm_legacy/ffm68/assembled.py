@@ -18,10 +18,10 @@ without volume, returns on a price of 0) this set has NaN.
 
 from __future__ import annotations
 
-from ffm_core.features.ffm68_legacy.catalogue import COLUMNS
-from ffm_core.features.ffm68_legacy.kernel import run, step
-from ffm_core.features.ffm68_legacy.layout import start
 from ffm_core.features.steps import Program, step_set
+from ffm_legacy.ffm68.catalogue import COLUMNS
+from ffm_legacy.ffm68.kernel import run, step
+from ffm_legacy.ffm68.layout import start
 
 __all__ = ["FFM68_LEGACY"]
 

@@ -1,0 +1,1 @@
+"""What the reference computed, as it computed it; to compare with earlier work."""

@@ -1,0 +1,1 @@
+"""The feature set ``ffm68-legacy``; :mod:`.assembled` holds it."""
