@@ -96,7 +96,7 @@ def _write(folder: Path, texts: Mapping[str, str], distribution: str) -> None:
     for name, text in {**texts, **drawn}.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        path.write_text(text, encoding="utf-8", newline="\n")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -26,6 +26,15 @@ def ffm_home() -> Path:
     return user_data_path("ffm", appauthor=False)
 
 
+def one_spelling(path: str | os.PathLike[str]) -> str:
+    """Return the spelling of a path by which two of them can be compared.
+
+    Links are followed, parts stand apart by ``/``, and where a system does not tell
+    capitals from small letters, all are small.
+    """
+    return os.path.normcase(os.path.realpath(path)).replace(os.sep, "/")
+
+
 def kind_of(path: Path) -> Kind:
     """Return what lies at a path, following links; "" when nothing can be seen there.
 

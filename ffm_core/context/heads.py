@@ -229,7 +229,7 @@ def save(folder: Path, name: str, about: About, heads: tuple[Head, ...], *, repl
             for file, data in files.items():
                 (fresh / file).write_bytes(data)
             text = json.dumps({**content, "version": version}, indent=1, sort_keys=True)
-            (fresh / MANIFEST).write_text(text + "\n", encoding="utf-8")
+            (fresh / MANIFEST).write_bytes(f"{text}\n".encode())
     except BaseException:
         if kind_of(old) and not kind_of(folder):
             old.rename(folder)

@@ -95,7 +95,7 @@ def _source(asked: str) -> str:
         return str(Path(asked).resolve())
     if asked in HUB:
         return HUB[asked]
-    if kind_of(Path(asked)) or os.sep in asked:
+    if kind_of(Path(asked)) or "/" in asked or os.sep in asked:
         raise ModelError(
             f"{asked} is no folder with a checkpoint: it holds no config.json",
             fix="give a folder with config.json and model.safetensors",
@@ -167,7 +167,7 @@ def _provenance(folder: Path) -> dict[str, Any]:
         if kind_of(path) != "file":
             continue
         try:
-            found = json.loads(path.read_text())
+            found = json.loads(path.read_text(encoding="utf-8"))
             if not isinstance(found, dict):
                 raise ValueError("it is no object")
             if found.get("fit_cutoff"):

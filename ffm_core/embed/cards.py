@@ -93,7 +93,7 @@ def read_card(folder: Path) -> Card:
     """
     path = folder / CARD
     try:
-        stored = json.loads(path.read_text())
+        stored = json.loads(path.read_text(encoding="utf-8"))
         if stored.pop("schema", None) != SCHEMA:
             raise ValueError(f"its schema is not {SCHEMA}")
         unknown = sorted(set(stored) - {item.name for item in fields(Card)})

@@ -306,7 +306,7 @@ def check_adapter(folder: Path, card: Card) -> str:
         When it is no adapter, or one of another base.
     """
     try:
-        told = json.loads((folder / PROVENANCE).read_text())
+        told = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
         base, name, cutoff = str(told["base"]), str(told["name"]), str(told["fit_cutoff"])
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ModelError(

@@ -199,7 +199,7 @@ def _claim(plan: Plan, folder: Path, threads: int) -> None:
     path = folder / _STORED
     if kind_of(path) == "file":
         try:
-            stored = json.loads(path.read_text())
+            stored = json.loads(path.read_text(encoding="utf-8"))
             same = stored["recipe_sha256"] == plan.sha256 and stored["threads"] == threads
         except (OSError, ValueError, TypeError, KeyError):
             same = False

@@ -16,8 +16,8 @@ from typing import Any, TypeAlias
 
 from ffm_core.embed.workers.protocol import Message, failed
 from ffm_core.errors import FFMError, OutputError, UsageError
-from ffm_core.orphans import end_with
 from ffm_core.paths import kind_of
+from ffm_core.processes import end_with
 from ffm_core.runs.atomic import atomic_write, output_error, sweep
 
 Hear: TypeAlias = Callable[[Message], None]
@@ -106,23 +106,24 @@ def locked(folder: Path) -> Iterator[None]:
     OutputError
         When the folder cannot be written.
     """
-    import fcntl
+    from filelock import FileLock, Timeout
 
+    lock = FileLock(folder / LOCK)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         sweep(folder)
-        file = (folder / LOCK).open("w")
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise UsageError(
+            f"another training is under way in {folder}",
+            fix="wait for it, end it, or choose another folder with --out",
+        ) from error
     except OSError as error:
         raise output_error(folder, error, moved_by="--out") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UsageError(
-                f"another training is under way in {folder}",
-                fix="wait for it, end it, or choose another folder with --out",
-            ) from error
+    try:
         yield
+    finally:
+        lock.release()
 
 
 # ---- in the worker
@@ -139,7 +140,7 @@ def serve(work: Callable[[dict[str, Any]], None]) -> None:
     An expected error becomes the last message and exit code 1; anything else is left to
     Python.
     """
-    job = json.loads(Path(sys.argv[1]).read_text())
+    job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     if "parent" in job:
         end_with(job["parent"])
     try:

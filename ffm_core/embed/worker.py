@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryDirectory, TemporaryFile
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -26,9 +24,10 @@ import ffm_core
 from ffm_core.embed.cards import Card
 from ffm_core.embed.session import BATCH_ROWS, Advance
 from ffm_core.embed.verification import checkpoint_sha256
-from ffm_core.embed.workers.protocol import PROTOCOL, Message, failure, receive, send
+from ffm_core.embed.workers.protocol import PROTOCOL, Message, failure, packed, unpacked
 from ffm_core.errors import ModelError, UnavailableError
 from ffm_core.paths import kind_of
+from ffm_core.processes import Worker, start_apart, stop
 from ffm_core.types import Float32
 
 LIBRARIES = ("torch", "transformers", "chronos", "onnx")
@@ -51,54 +50,23 @@ def require_torch(purpose: str, libraries: Sequence[str] = LIBRARIES) -> None:
             )
 
 
-def start(
-    module: str, *words: str, threads: int, said: Any, variables: Mapping[str, str] | None = None
-) -> subprocess.Popen[bytes]:
-    """Start a worker that hears on standard input and answers on standard output.
+def _module(name: str, *words: str) -> list[str]:
+    # -P: a file called torch.py in the working folder is not what is meant.
+    return ["-P", "-m", name, *words]
 
-    Parameters
-    ----------
-    module : str
-        Dotted name, run as ``python -m``.
-    *words : str
-        Its arguments.
-    threads : int
-        Threads of its arithmetic.
-    said : file
-        Where its standard error goes.
-    variables : mapping of str to str, optional
-        More of its environment.
-    """
+
+def _surroundings(threads: int, variables: Mapping[str, str] | None = None) -> dict[str, str]:
     root = str(Path(ffm_core.__file__).parent.parent)
     path = os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH", "")) if part)
-    return subprocess.Popen(
-        # -P: a file called torch.py in the working folder is not what is meant.
-        [sys.executable, "-P", "-m", module, *words],
-        env=os.environ
-        | {
-            "PYTHONPATH": path,
-            "OMP_NUM_THREADS": str(threads),
-            "TOKENIZERS_PARALLELISM": "false",
-            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-            "HF_HUB_DISABLE_TELEMETRY": "1",
-            **(variables or {}),
-        },
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=said,
-        start_new_session=True,  # Ctrl-C is for this process, which ends the worker
-    )
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a worker at once and leave nothing of it."""
-    with suppress(OSError):
-        process.kill()
-    process.wait()
-    for stream in (process.stdin, process.stdout):
-        if stream is not None:
-            with suppress(OSError):
-                stream.close()
+    return {
+        **os.environ,
+        "PYTHONPATH": path,
+        "OMP_NUM_THREADS": str(threads),
+        "TOKENIZERS_PARALLELISM": "false",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        **(variables or {}),
+    }
 
 
 def run_job(
@@ -131,7 +99,8 @@ def run_job(
         When it broke; ends with what it wrote to standard error.
     """
     with TemporaryFile() as said, _job_file(job) as path:
-        process = start(module, path, threads=job["threads"], said=said, variables=variables)
+        surroundings = _surroundings(job["threads"], variables)
+        process = start_apart(_module(module, path), surroundings, said=said)
         found = None
         try:
             assert process.stdout is not None
@@ -177,7 +146,7 @@ class TorchModel:
         self.hello: Message = {}
         self._threads = threads or os.cpu_count() or 1
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._worker: Worker | None = None
         self._said: Any = None
         self._owner = 0  # the process that started it
         self._stop: Callable[[], object] = lambda: None
@@ -199,7 +168,7 @@ class TorchModel:
     def close(self) -> None:
         """End the process; the next call starts another."""
         self._stop()
-        self._process = None
+        self._worker = None
 
     def tokens(self, values: Float32, advance: Advance | None = None) -> Float32:
         """Return the encoder's tokens; see :meth:`.OnnxModel.tokens`."""
@@ -226,59 +195,53 @@ class TorchModel:
         return out
 
     def _batch(self, ask: str, part: Float32) -> Float32:
-        mine = self._process if os.getpid() == self._owner else None
-        process = mine or self._begin()
+        mine = self._worker if os.getpid() == self._owner else None
+        worker = mine or self._begin()
         header = {"ask": ask, "rows": len(part), "context": part.shape[1]}
         body = np.ascontiguousarray(part, dtype="<f4").tobytes()
-        message, answer = self._exchange(process, header, body, self.batch_seconds)
+        message, answer = self._exchange(worker, header, body, self.batch_seconds)
         return np.frombuffer(answer, dtype="<f4").reshape(message["shape"])
 
-    def _begin(self) -> subprocess.Popen[bytes]:
+    def _begin(self) -> Worker:
         """Start the process and make sure that it loaded what the card speaks of."""
         checkpoint = _checkpoint(self.card)
         require_torch("the torch backend")
         self._said = TemporaryFile()  # noqa: SIM115  # it lives as long as the process
-        process = start(_SERVE, str(os.getpid()), threads=self._threads, said=self._said)
-        self._stop = weakref.finalize(self, _end, process, self._said, os.getpid())
+        command = _module(_SERVE, str(os.getpid()))
+        worker = Worker(command, _surroundings(self._threads), said=self._said)
+        self._stop = weakref.finalize(self, _end, worker, self._said, os.getpid())
         job = {
             "checkpoint": str(checkpoint), "threads": self._threads,
             "rounded": self.card.facts.get("stored") == "float16",
         }  # fmt: skip
-        self.hello, _ = self._exchange(process, job, b"", self.start_seconds)
+        self.hello, _ = self._exchange(worker, job, b"", self.start_seconds)
         expected = (PROTOCOL, self.card.facts["checkpoint_sha256"])
         if (self.hello["protocol"], self.hello["weights"]) != expected:
             self.close()
             raise _other_weights(self.card, checkpoint)
-        self._process, self._owner = process, os.getpid()
-        return process
+        self._worker, self._owner = worker, os.getpid()
+        return worker
 
     def _exchange(
-        self, process: subprocess.Popen[bytes], header: Message, body: bytes, seconds: float
+        self, worker: Worker, header: Message, body: bytes, seconds: float
     ) -> tuple[Message, bytes]:
-        """Send a frame and read the answer; a process that is silent too long is ended."""
-        assert process.stdin is not None
-        assert process.stdout is not None
-        late = threading.Event()
-        clock = threading.Timer(seconds, _end_late, (process, late))
-        clock.daemon = True
-        clock.start()
+        """Send a message and return the answer; a process that is silent too long is ended."""
         try:
-            message, answer = _ask(process.stdin, process.stdout, header, body)
-        except (EOFError, OSError) as error:
-            stop(process)
-            broken = _broken(_SERVE, process.returncode, self._said)
+            worker.send(packed(header, body))
+            message, answer = unpacked(worker.receive(seconds))
+        except TimeoutError as error:
             self.close()
-            if late.is_set():
-                raise UnavailableError(
-                    f"the torch process did not answer within {seconds:g} seconds",
-                    fix="use the onnx backend, or give it more memory and fewer neighbours",
-                ) from error
+            raise UnavailableError(
+                f"the torch process did not answer within {seconds:g} seconds",
+                fix="use the onnx backend, or give it more memory and fewer neighbours",
+            ) from error
+        except EOFError as error:
+            broken = _broken(_SERVE, worker.stop(), self._said)
+            self.close()
             raise broken from error
         except BaseException:  # Ctrl-C between question and answer: the wire is out of step
             self.close()
             raise
-        finally:
-            clock.cancel()
         if message["kind"] == "failed":
             if not self.hello:
                 self.close()
@@ -286,23 +249,10 @@ class TorchModel:
         return message, answer
 
 
-def _ask(
-    sink: BinaryIO | Any, source: BinaryIO | Any, header: Message, body: bytes
-) -> tuple[Message, bytes]:
-    send(sink, header, body)
-    return receive(source)
-
-
-def _end(process: subprocess.Popen[bytes], said: Any, owner: int) -> None:
+def _end(worker: Worker, said: Any, owner: int) -> None:
     if os.getpid() == owner:  # a fork holds the same process, which is not its own to end
-        stop(process)
+        worker.stop()
         said.close()
-
-
-def _end_late(process: subprocess.Popen[bytes], late: threading.Event) -> None:
-    late.set()
-    with suppress(OSError):
-        process.kill()
 
 
 def _checkpoint(card: Card) -> Path:
@@ -348,9 +298,8 @@ def _message(line: bytes) -> Message:
 @contextmanager
 def _job_file(job: Mapping[str, Any]) -> Iterator[str]:
     """Hold a job in a file that only the worker reads."""
-    from tempfile import NamedTemporaryFile
-
-    with NamedTemporaryFile("w", suffix=".json") as file:
-        json.dump({**job, "parent": os.getpid()}, file)
-        file.flush()
-        yield file.name
+    # A folder, because not every system lets a second process open a file held open here.
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "job.json"
+        path.write_bytes(json.dumps({**job, "parent": os.getpid()}).encode())
+        yield str(path)

@@ -18,22 +18,14 @@ Quantiles are float64 (..., Q), ascending along the last axis.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, TypeAlias
 
 import numpy as np
+from scipy import special
 
 from ffm_core.errors import ForecastError
-from ffm_core.forecast.special import (
-    normal_cdf,
-    normal_pdf,
-    normal_scores,
-    student_cdf,
-    student_pdf,
-    student_quantile,
-)
 from ffm_core.types import Float64
 
 Tail: TypeAlias = Literal["normal", "student_t"]
@@ -88,7 +80,7 @@ def weights(levels: Float64, wanted: Float64) -> Float64:
 
     Outside the outermost levels it follows the normal tail.
     """
-    z, at = normal_scores(levels), normal_scores(wanted)
+    z, at = special.ndtri(levels), special.ndtri(wanted)
     right = np.clip(np.searchsorted(z, at), 1, len(z) - 1)
     share = (at - z[right - 1]) / (z[right] - z[right - 1])
     out = np.zeros((len(z), len(at)))
@@ -123,7 +115,7 @@ def cdf_at(q: Float64, levels: Float64, x: Float64, tail: Tail | None) -> Float6
     NaN where ``x`` lies beyond the outermost quantiles and no tail was asked for.
     """
     x = np.broadcast_to(np.asarray(x, dtype=np.float64), q.shape[:-1])
-    z = normal_scores(levels)
+    z = special.ndtri(levels)
     below = np.sum(q <= x[..., None], axis=-1)
     right = np.clip(below, 1, len(z) - 1)
     x0 = np.take_along_axis(q, right[..., None] - 1, axis=-1)[..., 0]
@@ -131,7 +123,7 @@ def cdf_at(q: Float64, levels: Float64, x: Float64, tail: Tail | None) -> Float6
     rise = np.where(x1 > x0, x1 - x0, 1.0)
     score = z[right - 1] + (x - x0) / rise * (z[right] - z[right - 1])
     score = np.where(x1 > x0, score, np.where(x < x0, -np.inf, np.inf))
-    found = normal_cdf(score)
+    found = special.ndtr(score)
     low, high = below == 0, (below == len(z)) & (x > q[..., -1])
     found = np.where((below == len(z)) & ~high, levels[-1], found)
     if tail is None:
@@ -148,7 +140,7 @@ def moments(q: Float64, levels: Float64) -> tuple[Float64, Float64]:
 
     The parts beyond the outermost levels follow the normal tail.
     """
-    z = normal_scores(levels)
+    z = special.ndtri(levels)
     edges = np.concatenate([[-np.inf], z[1:-1], [np.inf]])
     slope = np.diff(q, axis=-1) / np.diff(z)
     base = q[..., :-1] - slope * z[:-1]
@@ -175,7 +167,7 @@ def mean_below(q: Float64, levels: Float64, level: float, tail: Tail | None) -> 
             fix="ask for a tail: student_t or normal",
         )
     require_native(levels, np.array([level]), tail)
-    z, stop = normal_scores(levels), float(normal_scores([level])[0])
+    z, stop = special.ndtri(levels), float(special.ndtri(level))
     start = -np.inf
     total = np.zeros(q.shape[:-1])
     if tail == "student_t":
@@ -196,7 +188,7 @@ def mean_below(q: Float64, levels: Float64, level: float, tail: Tail | None) -> 
 
 def _pieces(edges: Float64) -> tuple[Float64, Float64, Float64]:
     """Return ∫φ, ∫zφ and ∫z²φ between neighbouring scores."""
-    cdf, pdf = normal_cdf(edges), normal_pdf(edges)
+    cdf, pdf = special.ndtr(edges), np.exp(-0.5 * edges**2) / math.sqrt(2.0 * math.pi)
     product = np.where(np.isfinite(edges), edges, 0.0) * pdf
     return np.diff(cdf), -np.diff(pdf), np.diff(cdf) - np.diff(product)
 
@@ -227,24 +219,22 @@ class StudentTail:
 
     def quantile(self, level: float) -> Float64:
         """Return the quantile at one level."""
-        return self.centre + self.scale * _each(self.nu, lambda nu: student_quantile(level, nu))
+        return np.asarray(self.centre + self.scale * special.stdtrit(self.nu, level))
 
     def cdf(self, x: Float64) -> Float64:
         """Return the distribution function; a tail without spread is a step."""
         with np.errstate(divide="ignore", invalid="ignore"):
             t = np.where(self.scale > 0.0, (x - self.centre) / self.scale, np.inf)
         t = np.where((self.scale > 0.0) | (x >= self.centre), t, -np.inf)
-        pairs = zip(t.ravel().tolist(), self.nu.ravel().tolist(), strict=True)
-        return np.array([student_cdf(value, nu) for value, nu in pairs]).reshape(t.shape)
+        return np.asarray(special.stdtr(self.nu, t))
 
     def partial_mean(self, level: float) -> Float64:
         """Return the integral of the quantile function from 0 to ``level``."""
-
-        def first(nu: float) -> float:
-            t = student_quantile(level, nu)
-            return -student_pdf(t, nu) * (nu + t * t) / (nu - 1.0)
-
-        return self.centre * level + self.scale * _each(self.nu, first)
+        nu = self.nu
+        t = special.stdtrit(nu, level)
+        density = np.exp(-0.5 * (nu + 1.0) * np.log1p(t * t / nu) - special.betaln(0.5 * nu, 0.5))
+        first = -density / np.sqrt(nu) * (nu + t * t) / (nu - 1.0)
+        return np.asarray(self.centre * level + self.scale * first)
 
 
 def student_tail(q: Float64, levels: Float64, *, lower: bool) -> StudentTail:
@@ -269,20 +259,11 @@ def student_tail(q: Float64, levels: Float64, *, lower: bool) -> StudentTail:
         seen = np.where(near > 0.0, far / near, ratio[0])
     # Ratios fall as the degrees of freedom rise; np.interp wants them ascending.
     nu = np.exp(np.interp(seen, ratio[::-1], np.log(table_nu[::-1])))
-    unit = -_each(nu, lambda value: student_quantile(float(at[0]), value))
-    scale = far / unit
+    scale = -far / special.stdtrit(nu, at[0])
     return StudentTail(centre=median if lower else -median, scale=scale, nu=nu)
-
-
-def _each(nu: Float64, function: Callable[[float], float]) -> Float64:
-    """Apply a function of the degrees of freedom; equal ones are worked out once."""
-    values, back = np.unique(nu, return_inverse=True)
-    found = np.array([function(value) for value in values.tolist()])
-    return np.asarray(found[back].reshape(np.shape(nu)))
 
 
 @lru_cache(maxsize=64)
 def _ratios(far: float, near: float) -> tuple[Float64, Float64]:
     nu = np.exp(np.linspace(math.log(LEAST_NU), math.log(MOST_NU), 33))
-    ratio = [student_quantile(far, n) / student_quantile(near, n) for n in nu.tolist()]
-    return nu, np.array(ratio)
+    return nu, special.stdtrit(nu, far) / special.stdtrit(nu, near)

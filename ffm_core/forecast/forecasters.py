@@ -12,6 +12,7 @@ from functools import partial
 from typing import Literal, TypeAlias
 
 import numpy as np
+from scipy import special
 
 from ffm_core import __version__
 from ffm_core.bars.table import Bars
@@ -21,7 +22,6 @@ from ffm_core.errors import ConfigError, ForecastError, ModelError, UnknownNameE
 from ffm_core.forecast import controls
 from ffm_core.forecast.curve import Tail, checked_levels
 from ffm_core.forecast.distribution import Forecasts, Space, forecasts_of
-from ffm_core.forecast.special import normal_scores
 from ffm_core.host.discovery import suggest
 from ffm_core.types import Float32, Float64, Int64
 
@@ -216,7 +216,7 @@ def _from_rule(
     centre, spread = rule(values, horizon)
     if advance is not None:
         advance(len(values))
-    return np.asarray(centre[..., None] + spread[..., None] * normal_scores(levels))
+    return np.asarray(centre[..., None] + spread[..., None] * special.ndtri(levels))
 
 
 def control(name: str, *, season: int | None = None) -> Forecaster:

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
+from scipy import special
 
 from ffm_core.errors import ConfigError, SampleError
 from ffm_core.forecast import curve
 from ffm_core.forecast.curve import Tail
 from ffm_core.forecast.distribution import Forecast
-from ffm_core.forecast.special import chi2_survival
 from ffm_core.types import Bool, Float64
 
 Side: TypeAlias = Literal["long", "short"]
@@ -185,7 +185,7 @@ def backtest(returns: Float64, var: Float64, es: Float64 | None, level: float) -
         exceptions=int(beyond.sum()),
         kupiec=frequency,
         independence=alone,
-        coverage=LikelihoodRatio(statistic=both, p_value=_survival(both, 2)),
+        coverage=LikelihoodRatio(statistic=both, p_value=float(special.chdtrc(2, both))),
         z2=z2,
         z2_rejects=None if z2 is None else z2 < _SZEKELY_LIMIT,
     )
@@ -196,7 +196,7 @@ def kupiec(beyond: Bool, level: float) -> LikelihoodRatio:
     n, x = len(beyond), int(beyond.sum())
     null = _log_likelihood(n - x, x, level)
     statistic = max(-2.0 * (null - _log_likelihood(n - x, x, x / n)), 0.0)
-    return LikelihoodRatio(statistic=statistic, p_value=_survival(statistic, 1))
+    return LikelihoodRatio(statistic=statistic, p_value=float(special.chdtrc(1, statistic)))
 
 
 def christoffersen(beyond: Bool) -> LikelihoodRatio:
@@ -214,7 +214,7 @@ def christoffersen(beyond: Bool) -> LikelihoodRatio:
     full = _log_likelihood(n00, n01, n01 / (n00 + n01))
     full += _log_likelihood(n10, n11, n11 / (n10 + n11))
     statistic = max(-2.0 * (null - full), 0.0)
-    return LikelihoodRatio(statistic=statistic, p_value=_survival(statistic, 1))
+    return LikelihoodRatio(statistic=statistic, p_value=float(special.chdtrc(1, statistic)))
 
 
 def acerbi_szekely(returns: Float64, beyond: Bool, es: Float64, level: float) -> float:
@@ -229,7 +229,3 @@ def _log_likelihood(misses: int, hits: int, share: float) -> float:
     if hits:
         total += hits * math.log(share) if share > 0.0 else -math.inf
     return total
-
-
-def _survival(statistic: float, degrees: int) -> float:
-    return math.nan if math.isnan(statistic) else chi2_survival(statistic, degrees)

@@ -10,12 +10,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import special
 
-from ffm_core.forecast.special import NORMAL, student_two_sided
 from ffm_core.keyed import keyed
 from ffm_core.types import Float64
 
-Z95 = NORMAL.inv_cdf(0.975)
+Z95 = float(special.ndtri(0.975))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,9 +99,8 @@ def diebold_mariano(loss: Float64, other: Float64, *, lag: int = 0) -> Compariso
     h = lag + 1
     correction = math.sqrt((n + 1 - 2 * h + h * (h - 1) / n) / n)
     statistic = correction * mean / math.sqrt(variance / n)
-    return Comparison(
-        difference=mean, statistic=statistic, p_value=student_two_sided(statistic, n - 1)
-    )
+    p_value = 2.0 * float(special.stdtr(n - 1, -abs(statistic)))
+    return Comparison(difference=mean, statistic=statistic, p_value=p_value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +123,9 @@ def association(a: Float64, b: Float64, *, seed: int, shuffles: int = 999) -> As
     a, b : float64 (N,)
         Pairs; ties share their mean rank.
     """
-    x, y = _ranks(np.asarray(a)), _ranks(np.asarray(b))
+    from scipy.stats import rankdata  # a second to import
+
+    x, y = rankdata(a), rankdata(b)
     if len(x) < 3 or np.ptp(x) == 0.0 or np.ptp(y) == 0.0:
         return Association(correlation=math.nan, p_value=math.nan, shuffles=0)
     x, y = (x - x.mean()) / x.std(), (y - y.mean()) / y.std()
@@ -133,9 +134,3 @@ def association(a: Float64, b: Float64, *, seed: int, shuffles: int = 999) -> As
     drawn = np.array([float(x @ rng.permutation(y)) / len(x) for _ in range(shuffles)])
     p_value = (1 + int(np.sum(drawn >= seen))) / (shuffles + 1)
     return Association(correlation=seen, p_value=p_value, shuffles=shuffles)
-
-
-def _ranks(values: Float64) -> Float64:
-    _, back, count = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(count)
-    return np.asarray((last - 0.5 * (count - 1))[back], dtype=np.float64)

@@ -186,7 +186,7 @@ def load_plugin(found: Found) -> Loaded:
 
 def _ask(strategy: str) -> _Asked:
     name, colon, variant = strategy.partition(":")
-    if name.endswith(".py") or os.sep in name:
+    if name.endswith(".py") or "/" in name or os.sep in name:
         return _Asked(_file(Path(name)), variant or None)
     return _Asked(pick(name), strategy if colon else None)
 

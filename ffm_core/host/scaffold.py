@@ -168,7 +168,7 @@ def _write(target: Path, values: Mapping[str, str]) -> Written:
         for name, text in rendered.items():
             path = building / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text.rstrip("\n") + "\n" if text else "", encoding="utf-8")
+            path.write_bytes((text.rstrip("\n") + "\n" if text else "").encode())
         building.chmod(0o777 & ~_umask())
         backup = _move_aside(target)
         building.rename(target)

@@ -1,70 +1,71 @@
 """Who is writing: a process that can be told dead from alive after a crash.
 
 A process id alone is not enough: ids are reused, and machines restart. A lease
-therefore also holds the boot, the pid namespace and the start time of the process.
+therefore also holds the machine and the time at which the process started.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from functools import lru_cache
 
-_PROC = Path("/proc")
+from ffm_core.processes import machine
+
+_TOLERANCE_MS = 2000  # systems round start times to a second and correct their clocks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """One process on one boot of one machine.
+    """One process on one machine.
 
     Parameters
     ----------
     machine : str
         Hash of host name and pid namespace, 12 hex digits.
-    boot : str
-        Hash of the boot id; empty where the system has none.
     pid : int
         Process id inside the namespace.
-    start : str
-        Start time of the process in clock ticks since boot; empty where unknown.
+    started, boot : int
+        When the process and the machine started, milliseconds since 1970; 0 where
+        unknown.
     """
 
     machine: str
-    boot: str
     pid: int
-    start: str
+    started: int = 0
+    boot: int = 0
 
     def token(self) -> str:
         """Return the lease as one word that is safe in a file name."""
-        return f"{self.machine}.{self.boot or 'x'}.{self.pid}.{self.start or 'x'}"
+        return f"{self.machine}.{self.pid}.{self.started}.{self.boot}"
 
 
 def current_lease() -> Lease:
     """Return the lease of this process."""
-    pid = os.getpid()
-    return Lease(machine=_machine(), boot=_boot(), pid=pid, start=_start(pid) or "")
+    return _lease_of(os.getpid())
+
+
+@lru_cache(maxsize=1)
+def _lease_of(pid: int) -> Lease:
+    started = _started(pid) or 0
+    return Lease(machine=_machine(), pid=pid, started=started, boot=_booted())
 
 
 def lease_from(stored: Mapping[str, object]) -> Lease:
-    """Read a lease from an event of the ledger."""
-    return Lease(
-        machine=str(stored["machine"]),
-        boot=str(stored["boot"]),
-        pid=int(str(stored["pid"])),
-        start=str(stored["start"]),
-    )
+    """Read a lease from an event of the ledger, older versions' events included."""
+    known = {key: int(str(stored[key])) for key in ("started", "boot") if "started" in stored}
+    return Lease(machine=str(stored["machine"]), pid=int(str(stored["pid"])), **known)
 
 
 def lease_from_token(token: str) -> Lease | None:
     """Read what :meth:`Lease.token` wrote; None when it is something else."""
-    parts = token.split(".")
-    if len(parts) != 4 or not parts[2].isdigit():
+    machine, *numbers = token.split(".")
+    if len(numbers) != 3 or not all(number.isdecimal() for number in numbers):
         return None
-    boot, start = ("" if part == "x" else part for part in (parts[1], parts[3]))
-    return Lease(machine=parts[0], boot=boot, pid=int(parts[2]), start=start)
+    pid, started, boot = (int(number) for number in numbers)
+    return Lease(machine=machine, pid=pid, started=started, boot=boot)
 
 
 def is_dead(lease: Lease) -> bool:
@@ -75,50 +76,37 @@ def is_dead(lease: Lease) -> bool:
     """
     if lease.machine != _machine():
         return False
-    if lease.boot != _boot():
+    started = _started(lease.pid)
+    if started is None:
         return True
-    start = _start(lease.pid)
-    if start is None:
-        return True
-    return bool(lease.start) and bool(start) and start != lease.start
+    if not lease.started or not started:
+        return False
+    # Where a clock correction moves both times, their difference stays; elsewhere the
+    # start itself does.
+    moved = started - lease.started
+    return min(abs(moved), abs(moved - (_booted() - lease.boot))) > _TOLERANCE_MS
 
 
 def _machine() -> str:
+    return hashlib.sha256(machine().encode("utf-8", "backslashreplace")).hexdigest()[:12]
+
+
+def _started(pid: int) -> int | None:
+    """Start of a process in milliseconds, 0 where unknown, None when it does not run."""
+    import psutil
+
     try:
-        namespace = str((_PROC / "self/ns/pid").readlink())
-    except OSError:
-        namespace = ""
-    return _short(f"{platform.node()} {namespace}")
-
-
-def _boot() -> str:
-    try:
-        return _short((_PROC / "sys/kernel/random/boot_id").read_text())
-    except OSError:
-        return ""
-
-
-def _start(pid: int) -> str | None:
-    """Start time of a process, "" where unknown, None when it does not run."""
-    try:
-        # The name of the command may hold spaces and brackets; fields follow the last one.
-        fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
-        return None if fields[0] in "ZX" else fields[19]
-    except (OSError, IndexError):
-        return _signalled(pid)
-
-
-def _signalled(pid: int) -> str | None:
-    if (_PROC / "self/stat").exists():
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        return int(process.create_time() * 1000)
+    except psutil.NoSuchProcess:
         return None
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return None
-    except PermissionError:
-        return ""
-    return ""
+    except psutil.AccessDenied:
+        return 0
 
 
-def _short(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:12]
+def _booted() -> int:
+    import psutil
+
+    return int(psutil.boot_time() * 1000)

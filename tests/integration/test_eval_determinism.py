@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -35,12 +37,16 @@ def other_plugins(tmp_path_factory):
     return str(site)
 
 
-def test_workers_hash_seed_folder_and_unnamed_plugins_change_no_byte(
+OTHER_SYSTEM = Path(__file__).parent.parent / "other_system"  # without what only Linux has
+
+
+def test_workers_hash_seed_folder_system_and_unnamed_plugins_change_no_byte(
     new_desk, quiet_market, undisturbed, other_plugins
 ):
     other = new_desk(PYTHONHASHSEED="20")
     words = evaluation(quiet_market, "--jobs", "2", "--out", str(other.folder / "elsewhere"))
-    record = other.record(*words, PYTHONPATH=other_plugins)
+    path = os.pathsep.join([other_plugins, str(OTHER_SYSTEM)])
+    record = other.record(*words, PYTHONPATH=path)
     assert record["envelope"]["jobs"] == 2
     assert record["envelope"]["cache"]["hits"] == 0  # computed, not remembered
     assert other.timeless(record) == other.timeless(undisturbed[1])

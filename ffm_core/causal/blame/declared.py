@@ -20,8 +20,9 @@ from ffm_core.causal.blame.line import Blame, line_at
 from ffm_core.causal.blame.sources import Source
 from ffm_core.causal.blame.suspects import KINDS, SHARED, suspects
 from ffm_core.causal.process.pickling import installed_roots
+from ffm_core.paths import one_spelling
 
-_CORE = str(Path(ffm_core.__file__).resolve().parent) + "/"
+_CORE = one_spelling(Path(ffm_core.__file__).parent) + "/"
 _SPECIMENS = _CORE + "testing/"
 _FOLLOWED = 5  # names from a column to its expression
 
@@ -59,12 +60,13 @@ def _homes(record: object) -> Iterator[str]:
     plain = {name: f for name, f in files.items() if f.endswith(".py") and _foreign(f)}
     holds = [m.__name__ for m in modules if m.__name__ in plain and _holds(m, record)]
     installed = tuple(root + "/" for root in installed_roots())
-    loose = [name for name, f in plain.items() if not f.startswith(installed)]
+    loose = [name for name, f in plain.items() if not one_spelling(f).startswith(installed)]
     yield from dict.fromkeys(plain[name] for name in (*holds, *loose))
 
 
 def _foreign(file: str) -> bool:
-    return not file.startswith(_CORE) or file.startswith(_SPECIMENS)
+    whole = one_spelling(file)
+    return not whole.startswith(_CORE) or whole.startswith(_SPECIMENS)
 
 
 def _holds(module: ModuleType, record: object) -> bool:

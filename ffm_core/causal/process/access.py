@@ -21,6 +21,7 @@ from types import FrameType
 from typing import Any
 
 from ffm_core.causal.process.pickling import installed_roots
+from ffm_core.paths import one_spelling
 
 _NETWORK = {
     "socket.connect": "connects to",
@@ -80,9 +81,9 @@ def roots_of(functions: Iterable[Callable[..., Any]]) -> tuple[str, ...]:
             continue
         package = getattr(sys.modules.get(top), "__path__", None) if rest else None
         if top == "ffm_core" or package is None:
-            found.add(os.path.realpath(file))
+            found.add(one_spelling(file))
         else:
-            found.update(os.path.realpath(folder) + "/" for folder in package)
+            found.update(one_spelling(folder) + "/" for folder in package)
     return tuple(sorted(found))
 
 
@@ -108,12 +109,12 @@ def own_line(stack: Iterable[traceback.FrameSummary], roots: Collection[str]) ->
     roots : collection of str
         As :func:`roots_of` gives them.
     """
-    own = [frame for frame in stack if is_own(os.path.realpath(frame.filename), roots)]
+    own = [frame for frame in stack if is_own(one_spelling(frame.filename), roots)]
     return _said(own[-1]) if own else ""
 
 
 def is_own(path: str, roots: Collection[str]) -> bool:
-    """Whether a file belongs to one of the roots."""
+    """Whether a file, spelt as :func:`.one_spelling` does, belongs to one of the roots."""
     return any(path == root or (root.endswith("/") and path.startswith(root)) for root in roots)
 
 
@@ -132,7 +133,7 @@ class Watch:
 
     def __init__(self, allowed: Iterable[str] = ()) -> None:
         self._installed = tuple(root + "/" for root in installed_roots())
-        self._allowed = (*_HARMLESS, *(os.path.realpath(path) for path in allowed if path))
+        self._allowed = (*_HARMLESS, *(one_spelling(path) for path in allowed if path))
         self._roots: tuple[str, ...] = ()
         self._found: dict[Access, None] = {}
         self._on = False
@@ -203,7 +204,7 @@ class Watch:
         writes = any(sign in mode for sign in "wax+") if isinstance(mode, str) else (
             isinstance(flags, int) and bool(flags & _WRITING)
         )  # fmt: skip
-        whole = os.path.realpath(name)
+        whole = one_spelling(name)
         if whole.startswith(self._allowed) or "/zoneinfo/" in whole or "/tzdata/" in whole:
             return
         if not writes and whole.startswith(self._installed) and not is_own(whole, self._roots):
@@ -228,7 +229,7 @@ class Watch:
             file = frame.f_code.co_filename
             if file.startswith("<frozen importlib"):
                 return None
-            whole = os.path.realpath(file)
+            whole = one_spelling(file)
             if is_own(whole, self._roots):
                 return frame
             if "/numba/" in whole or "/llvmlite/" in whole:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import resource
-import signal
-import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,9 +9,8 @@ from dataclasses import dataclass
 from types import FrameType
 
 from ffm_core.errors import StrategyError
+from ffm_core.processes import alarm, memory_limit
 
-_STATM = "/proc/self/statm"  # sixth field: pages of data and stack
-_PAGE = resource.getpagesize()
 Placed = Callable[[list[traceback.FrameSummary]], str]
 
 
@@ -34,8 +29,9 @@ class Budget:
         Of all calls that prove one plug-in on one stream; ``seconds_per_bar`` times a
         hundred is added for every bar.
     memory_bytes : int
-        What a call may take on top of what its process holds already. Enforced
-        where the system counts a process's own memory under ``/proc``.
+        What a call may take on top of what its process holds already. Where the
+        system cannot hold a process to it, the worker of the falsifier is stopped by
+        the process that asked it.
     """
 
     seconds: float = 180.0
@@ -91,18 +87,10 @@ def limited(seconds: float, memory_bytes: int, placed: Placed | None = None) -> 
 
     def ring(_: int, frame: FrameType | None) -> None:
         stack = traceback.extract_stack(frame)
-        raise OverBudget(f"it ran longer than {seconds:g} s", placed(stack) if placed else "")
+        raise OverBudget(ran_longer_than(seconds), placed(stack) if placed else "")
 
-    alarm = (
-        threading.current_thread() is threading.main_thread()
-        and signal.getitimer(signal.ITIMER_REAL)[0] == 0.0  # somebody else's alarm stays
-    )
-    before = signal.signal(signal.SIGALRM, ring) if alarm else None
     try:
-        if alarm:
-            # Rung again and again, in case the first ring is swallowed.
-            signal.setitimer(signal.ITIMER_REAL, seconds, max(seconds, 1.0))
-        with _memory(memory_bytes):
+        with alarm(seconds, ring), memory_limit(memory_bytes):
             yield
     except Exception as error:
         if not _ran_out(error):
@@ -112,14 +100,18 @@ def limited(seconds: float, memory_bytes: int, placed: Placed | None = None) -> 
         while cause.__cause__ is not None and isinstance(cause.__cause__, Exception):
             cause = cause.__cause__
             stack += traceback.extract_tb(cause.__traceback__)
-        size = f"{memory_bytes / 2**30:.3g} GiB"
-        raise OverBudget(
-            f"it needed more than {size} of memory", placed(stack) if placed else ""
-        ) from error
-    finally:
-        if alarm:
-            signal.setitimer(signal.ITIMER_REAL, 0.0)
-            signal.signal(signal.SIGALRM, before)
+        where = placed(stack) if placed else ""
+        raise OverBudget(needed_more_than(memory_bytes), where) from error
+
+
+def ran_longer_than(seconds: float) -> str:
+    """Return what is said of a call that took longer."""
+    return f"it ran longer than {seconds:g} s"
+
+
+def needed_more_than(memory_bytes: int) -> str:
+    """Return what is said of a call that took more memory."""
+    return f"it needed more than {memory_bytes / 2**30:.3g} GiB of memory"
 
 
 def over_budget(name: str, over: OverBudget) -> StrategyError:
@@ -133,40 +125,9 @@ def over_budget(name: str, over: OverBudget) -> StrategyError:
 BUDGET_FIX = "wait for nothing, work in bounded memory, and in time proportional to the bars"
 
 
-@contextmanager
-def _memory(room: int) -> Iterator[None]:
-    try:
-        held = _held()
-        soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    except (OSError, ValueError, IndexError):  # no such count on this system
-        yield
-        return
-    limit = held + room
-    if hard != resource.RLIM_INFINITY:
-        limit = min(limit, hard)
-    if soft != resource.RLIM_INFINITY:
-        limit = min(limit, soft)
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
-
-
-def _held() -> int:
-    place = os.open(_STATM, os.O_RDONLY)
-    try:
-        return int(os.read(place, 200).split()[5]) * _PAGE
-    finally:
-        os.close(place)
-
-
 def _ran_out(error: BaseException | None) -> bool:
     while error is not None:
         if isinstance(error, MemoryError):
             return True
         error = error.__cause__
     return False
-
-
-__all__ = ["BUDGET_FIX", "Budget", "OverBudget", "limited", "over_budget"]

@@ -10,16 +10,15 @@ from __future__ import annotations
 import os
 import pickle
 import signal
-import subprocess
 import sys
-from multiprocessing.connection import Pipe
+import time
 from types import TracebackType
 from typing import Any
 
 from ffm_core import errors
 from ffm_core.bars.table import Bars
 from ffm_core.causal.process.access import Access
-from ffm_core.causal.process.budget import Budget
+from ffm_core.causal.process.budget import Budget, needed_more_than, ran_longer_than
 from ffm_core.causal.process.pickling import Opener, loose_modules, ship
 from ffm_core.causal.process.received import Chunk, chunk_of
 from ffm_core.causal.process.worker import Exceeded, Raised, Reply, Setup
@@ -27,15 +26,17 @@ from ffm_core.causal.subjects.base import Call
 from ffm_core.causal.trial.rows import Rows
 from ffm_core.causal.trial.streaming import Stretch
 from ffm_core.errors import FFMError, StrategyError, UnavailableError
+from ffm_core.processes import Worker, limits_memory, memory_held
 from ffm_core.types import Float32
 
 _GRACE_SECONDS = 5.0  # given to a worker that should have noticed by itself
 _OPEN_SECONDS = 120.0  # to import the plug-ins
+_LOOK_SECONDS = 0.2  # how often its memory is looked at where the system sets no limit
 _CHILD = """
 import sys
 sys.path[:] = {path!r}
 from ffm_core.causal.process.worker import main
-main({descriptor}, {parent})
+main({parent})
 """
 _THREADS = ("POLARS_MAX_THREADS", "NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS",
             "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "RAYON_NUM_THREADS",
@@ -87,19 +88,12 @@ class Link:
             payload=ship(opener), loose=loose_modules(), instrument=bars.instrument,
             timeframe=bars.timeframe, total=len(bars), budget=budget, seed=seed,
         )  # fmt: skip
-        self._wire, theirs = Pipe()
-        code = _CHILD.format(path=list(sys.path), descriptor=theirs.fileno(), parent=os.getpid())
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", code],
-            env=_surroundings(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,  # what plug-ins print was printed here once already
-            stderr=subprocess.DEVNULL,
-            pass_fds=(theirs.fileno(),),
-            start_new_session=True,  # Ctrl-C is for this process, which stops the worker
-        )
-        theirs.close()
-        self._wire.send_bytes(pickle.dumps(setup, pickle.HIGHEST_PROTOCOL))
+        self._room = budget.memory_bytes
+        self._pid = self._held = 0
+        code = _CHILD.format(path=list(sys.path), parent=os.getpid())
+        # Plug-ins print nothing: what they print was printed here once already.
+        self._worker = Worker(["-c", code], _surroundings())
+        self._worker.send(pickle.dumps(setup, pickle.HIGHEST_PROTOCOL))
         self._news: list[Chunk] = []
         self._send("open")
 
@@ -117,10 +111,7 @@ class Link:
     def close(self) -> None:
         """Stop the worker, whatever it is doing."""
         self.alive = False
-        self._wire.close()
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.wait()
+        self._worker.stop()
 
     def extend_to(self, stop: int) -> None:
         """Let the worker know the bars before ``stop``, with the next question."""
@@ -167,26 +158,25 @@ class Link:
         return self._ask(index, "blame", index, question)
 
     def _send(self, name: str, *args: Any) -> None:
+        news, self._news = self._news, []
         try:
-            news, self._news = self._news, []
-            self._wire.send_bytes(pickle.dumps((news, name, args), pickle.HIGHEST_PROTOCOL))
-        except (BrokenPipeError, ConnectionResetError) as error:
+            self._worker.send(pickle.dumps((news, name, args), pickle.HIGHEST_PROTOCOL))
+        except EOFError as error:
             raise self._died(None) from error
 
     def _ask(self, index: int | None, name: str, *args: Any) -> Any:
         if not self._opened:
             self._opened = True
-            self._take(index, _OPEN_SECONDS)
+            self._pid = self._take(index, _OPEN_SECONDS)
+        if not limits_memory():
+            self._held = memory_held(self._pid)
         self._send(name, *args)
         return self._take(index, self._seconds)
 
     def _take(self, index: int | None, seconds: float) -> Any:
         try:
-            if not self._wire.poll(seconds + _GRACE_SECONDS):
-                self.close()
-                raise Halted(index or 0, f"it ran longer than {seconds:g} s", "")
-            reply = pickle.loads(self._wire.recv_bytes())
-        except (EOFError, ConnectionResetError) as error:
+            reply = pickle.loads(self._heard(index or 0, seconds))
+        except EOFError as error:
             raise self._died(index) from error
         if isinstance(reply, Raised):
             problem = _as_raised(reply)
@@ -200,9 +190,23 @@ class Link:
         assert isinstance(reply, Reply)
         return reply.value
 
+    def _heard(self, index: int, seconds: float) -> bytes:
+        latest = time.monotonic() + seconds + _GRACE_SECONDS
+        while True:
+            left = max(latest - time.monotonic(), 0.0)
+            try:
+                return self._worker.receive(left if limits_memory() else min(left, _LOOK_SECONDS))
+            except TimeoutError:
+                if self._pid and memory_held(self._pid) > self._held + self._room:
+                    self.close()
+                    raise Halted(index, needed_more_than(self._room), "") from None
+                if time.monotonic() >= latest:
+                    self.close()
+                    raise Halted(index, ran_longer_than(seconds), "") from None
+
     def _died(self, index: int | None) -> Exception:
         self.alive = False
-        code = self._process.wait()
+        code = self._worker.stop()
         if index is None:
             return UnavailableError(
                 f"the process that was to prove the plug-ins ended by itself ({_how(code)})",

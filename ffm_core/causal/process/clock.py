@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime
-import os
 import sys
 import time
 from collections.abc import Collection
 from types import ModuleType
 
 from ffm_core.causal.process.access import is_own
+from ffm_core.paths import one_spelling
 
 _SHIFT = datetime.timedelta(days=403, hours=7, minutes=13, seconds=41)
 
@@ -54,14 +54,14 @@ def shift_dates(roots: Collection[str]) -> None:
     Parameters
     ----------
     roots : collection of str
-        Files and folders of the plug-in; see :func:`.watch.roots_of`.
+        Files and folders of the plug-in; see :func:`.access.roots_of`.
     """
     later = ModuleType("datetime")
     vars(later).update(vars(datetime), datetime=_Datetime, date=_Date)
     instead = {id(datetime): later, id(datetime.datetime): _Datetime, id(datetime.date): _Date}
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
-        if not isinstance(file, str) or not is_own(os.path.realpath(file), roots):
+        if not isinstance(file, str) or not is_own(one_spelling(file), roots):
             continue
         for name, value in list(vars(module).items()):
             if id(value) in instead:

@@ -19,7 +19,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
+import ffm_core
 from ffm_core.errors import StrategyError
+from ffm_core.paths import one_spelling
 from ffm_core.records import Embedder, FeatureSet, Labeler
 
 if TYPE_CHECKING:
@@ -112,13 +114,13 @@ def cloudpickle_module() -> Any:
 
 
 def installed_roots() -> tuple[str, ...]:
-    """Return the folders that hold the interpreter, the libraries and this package."""
+    """Return the folders of interpreter, libraries and this package; see :func:`.one_spelling`."""
     paths = sysconfig.get_paths()
     folders = {paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")}
-    folders |= {sys.prefix, sys.base_prefix, str(Path(__file__).resolve().parents[1])}
+    folders |= {sys.prefix, sys.base_prefix, str(Path(ffm_core.__file__).parent)}
     # Libraries of the system, of the user, and those another environment lends.
     folders |= {place for place in sys.path if Path(place).name in _LIBRARIES}
-    return tuple(sorted({*folders, *(str(Path(folder).resolve()) for folder in folders)}))
+    return tuple(sorted({one_spelling(folder) for folder in folders}))
 
 
 def loose_modules() -> dict[str, str]:
@@ -127,7 +129,11 @@ def loose_modules() -> dict[str, str]:
     found = {}
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if name != "__main__" and isinstance(file, str) and not file.startswith(roots):
+        if (
+            name != "__main__"
+            and isinstance(file, str)
+            and not one_spelling(file).startswith(roots)
+        ):
             found[name] = file
     return found
 

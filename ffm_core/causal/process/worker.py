@@ -15,9 +15,8 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
@@ -35,7 +34,7 @@ from ffm_core.causal.subjects.base import Subject
 from ffm_core.causal.trial.rows import Rows
 from ffm_core.causal.trial.streaming import Proof, Stretch
 from ffm_core.errors import FFMError
-from ffm_core.orphans import end_with
+from ffm_core.processes import end_with, messages, read_message, write_message
 from ffm_core.types import Float32
 
 _SWITCH_SECONDS = 1e-5  # threads take turns this often, so that races show
@@ -99,14 +98,14 @@ class Desk:
         self._spent: dict[int, float] = {}
 
     def open(self) -> int:
-        """Open the plug-ins; return how many there are."""
+        """Open the plug-ins; return the id of this process."""
         sys.meta_path.append(LooseFinder(self._setup.loose))
         opener = pickle.loads(self._setup.payload)
         self._subjects = list(opener.open())
         self._roots = [subject.roots() for subject in self._subjects]
         for roots in self._roots:
             shift_dates(roots)
-        return len(self._subjects)
+        return os.getpid()
 
     def extend(self, chunk: Chunk) -> None:
         """Learn the bars that follow."""
@@ -209,28 +208,25 @@ class _Guard:
             self._watching.__exit__(None, None, None)
 
 
-def main(descriptor: int, parent: int) -> None:
-    """Serve requests from the other end of a socket until it closes."""
+def main(parent: int) -> None:
+    """Serve requests that come on standard input until it closes."""
     end_with(parent)
-    wire = Connection(descriptor)
     warnings.simplefilter("ignore")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     np.seterr(all="warn")
     shift_clock()
     sys.setswitchinterval(_SWITCH_SECONDS)
     watch = Watch(allowed=(os.environ.get("NUMBA_CACHE_DIR", ""),))
-    try:
-        setup: Setup = pickle.loads(wire.recv_bytes())
+    with messages() as (source, sink), suppress(EOFError, OSError):
+        setup: Setup = pickle.loads(read_message(source))
         desk = Desk(setup, watch)
         watch.start()
         while True:
-            news, name, args = pickle.loads(wire.recv_bytes())
+            news, name, args = pickle.loads(read_message(source))
             for chunk in news:
                 desk.extend(chunk)
             reply = _serve(getattr(desk, name), args, watch)
-            wire.send_bytes(pickle.dumps(reply, pickle.HIGHEST_PROTOCOL))
-    except (EOFError, OSError):
-        pass
+            write_message(sink, pickle.dumps(reply, pickle.HIGHEST_PROTOCOL))
     os._exit(0)  # threads of plug-ins must not keep it
 
 

@@ -18,7 +18,7 @@ from ffm_core.embed.recipe import CONTEXT_BARS
 from ffm_core.embed.verification import ROWS, battery, differences, require_close
 from ffm_core.embed.workers.protocol import failed
 from ffm_core.errors import FFMError
-from ffm_core.orphans import end_with
+from ffm_core.processes import end_with
 from ffm_core.runs.atomic import output_error
 
 LONGEST = 2_048  # bars of a window that is verified
@@ -76,7 +76,7 @@ def say(stage: str, what: str) -> None:
 
 def main() -> None:
     """Do the job in the file that is named; an expected error is the last line, and code 1."""
-    job = json.loads(Path(sys.argv[1]).read_text())
+    job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     if "parent" in job:
         end_with(job["parent"])
     try:

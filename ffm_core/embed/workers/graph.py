@@ -129,7 +129,7 @@ def read_checkpoint(folder: Path) -> tuple[dict[str, Any], dict[str, Float32]]:
         When a file is missing or cannot be read.
     """
     try:
-        config = json.loads((folder / "config.json").read_text())
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         stored = load_file(folder / "model.safetensors")
     except Exception as error:  # safetensors has an error class of its own making
         raise ModelError(

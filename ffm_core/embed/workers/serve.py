@@ -1,23 +1,22 @@
 """Serve a checkpoint through torch; run as a process of its own, for as long as it is asked.
 
 ``python -m ffm_core.embed.workers.serve PARENT`` ends with the process of that number.
-Frames come on standard input and go out on standard output. The first names the
-checkpoint; the answer says what was loaded. After that each frame carries at most one
+Messages come on standard input and go out on standard output. The first names the
+checkpoint; the answer says what was loaded. After that each message carries at most one
 batch of windows, and tokens or quantiles come back. The end of input ends the process.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from ffm_core.embed.session import BATCH_ROWS
-from ffm_core.embed.workers.protocol import PROTOCOL, Message, failed, receive, send
+from ffm_core.embed.workers.protocol import PROTOCOL, Message, failed, packed, unpacked
 from ffm_core.errors import FFMError, ModelError
-from ffm_core.orphans import end_with
+from ffm_core.processes import end_with, messages, read_message, write_message
 from ffm_core.types import Float32
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ def hello(reference: Reference) -> Message:
 
 def serve(source: BinaryIO, sink: BinaryIO) -> None:
     """Answer until the input ends."""
-    job, _ = receive(source)
+    job, _ = unpacked(read_message(source))
     # Seconds, in which the host may already have gone.
     import torch
 
@@ -66,29 +65,29 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
     torch.set_num_threads(job["threads"])
     try:
         reference = Reference(job["checkpoint"], rounded=job["rounded"])
-        send(sink, hello(reference))
+        write_message(sink, packed(hello(reference)))
     except FFMError as error:
-        send(sink, failed(error))
+        write_message(sink, packed(failed(error)))
         return
     while True:
         try:
-            request, body = receive(source)
+            request, body = unpacked(read_message(source))
         except EOFError:
             return
         try:
             found = answer(reference, request, body)
         except FFMError as error:
-            send(sink, failed(error))
+            write_message(sink, packed(failed(error)))
             continue
         header: dict[str, Any] = {"kind": "rows", "shape": list(found.shape)}
-        send(sink, header, np.ascontiguousarray(found, dtype="<f4").tobytes())
+        rows = np.ascontiguousarray(found, dtype="<f4").tobytes()
+        write_message(sink, packed(header, rows))
 
 
 def main() -> None:
-    """Keep the wire to frames: whatever a library prints goes to standard error."""
+    """Keep standard output to messages: whatever a library prints goes to standard error."""
     end_with(int(sys.argv[1]))
-    with os.fdopen(os.dup(0), "rb") as source, os.fdopen(os.dup(1), "wb") as sink:
-        os.dup2(2, 1)
+    with messages() as (source, sink):
         sys.stdout = sys.stderr
         serve(source, sink)
 

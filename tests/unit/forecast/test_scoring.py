@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
+from scipy.special import ndtri
 
 from ffm_core.bars import Bars
 from ffm_core.bars.simulate import market
@@ -12,7 +13,6 @@ from ffm_core.errors import ConfigError, SampleError
 from ffm_core.forecast.forecasters import DECILES, backbone, control, log_closes
 from ffm_core.forecast.origins import rolling_origins, season_of, synthetic_origins
 from ffm_core.forecast.scoring import score
-from ffm_core.forecast.special import normal_scores
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_every_figure_of_a_score(bars, model):
     assert found.mase == pytest.approx(1.0, abs=1e-6)
     assert found.skill == pytest.approx(0.0, abs=1e-6)
     spread = 0.1 * np.sqrt(np.arange(1, 13)) * scale
-    q = last[..., None] + spread[..., None] * normal_scores(DECILES)
+    q = last[..., None] + spread[..., None] * ndtri(DECILES)
     off = actual[..., None] - q
     levels = np.array(DECILES)
     loss = 2 * np.maximum(levels * off, (levels - 1) * off)
@@ -193,7 +193,7 @@ def test_losses_beyond_var_are_backtested_where_that_means_something(bars, model
     naive, fan = score([control("naive_last"), model], origins, context=128)
     assert naive.risk.n == len(origins)
     last = origins.contexts(1)[:, -1]
-    low = last + 0.1 * origins.contexts(128).std(axis=1) * normal_scores([0.1])[0]
+    low = last + 0.1 * origins.contexts(128).std(axis=1) * ndtri([0.1])[0]
     assert fan.risk.exceptions == int(np.sum(origins.actual[:, 0] < low - 1e-12))
     assert naive.risk.kupiec.p_value > fan.risk.kupiec.p_value
     assert fan.risk.z2_rejects is True  # a fan that is far too narrow

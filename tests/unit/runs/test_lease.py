@@ -22,10 +22,10 @@ def test_a_lease_survives_storage():
     lease = current_lease()
     assert lease_from(dataclasses.asdict(lease)) == lease
     assert lease_from_token(lease.token()) == lease
-    assert lease_from_token(dataclasses.replace(lease, boot="", start="").token()).boot == ""
+    assert lease_from_token(dataclasses.replace(lease, started=0, boot=0).token()).started == 0
 
 
-@pytest.mark.parametrize("text", ["", "notes", "a.b.c.d", "a.b.1"])
+@pytest.mark.parametrize("text", ["", "notes", "a.b.c.d", "a.1.2", "a.1.²3.4"])
 def test_other_words_are_no_lease(text):
     assert lease_from_token(text) is None
 
@@ -44,12 +44,34 @@ def test_a_finished_process_is_dead_and_a_running_one_is_not():
 
 
 def test_a_reused_process_id_is_dead():
-    assert is_dead(dataclasses.replace(current_lease(), start="1"))
+    lease = current_lease()
+    assert is_dead(dataclasses.replace(lease, started=lease.started - 5000))
 
 
 def test_another_boot_is_dead():
-    assert is_dead(dataclasses.replace(current_lease(), boot="0123456789ab"))
+    lease = current_lease()
+    hour = 3_600_000
+    before = dataclasses.replace(lease, started=lease.started - 2 * hour, boot=lease.boot - hour)
+    assert is_dead(before)
+
+
+def test_a_corrected_clock_kills_nobody():
+    lease = current_lease()
+    hour = 3_600_000
+    start_and_boot_moved = dataclasses.replace(
+        lease, started=lease.started - hour, boot=lease.boot - hour
+    )
+    boot_moved = dataclasses.replace(lease, boot=lease.boot - hour)
+    assert not is_dead(start_and_boot_moved)
+    assert not is_dead(boot_moved)
+
+
+def test_a_lease_of_an_older_version_lives_as_long_as_its_process_id():
+    stored = {"machine": current_lease().machine, "boot": "0123456789ab", "start": "77"}
+    assert not is_dead(lease_from({**stored, "pid": os.getpid()}))
+    assert is_dead(lease_from({**stored, "pid": 2**22 + 1}))
 
 
 def test_another_machine_cannot_be_judged():
-    assert not is_dead(dataclasses.replace(current_lease(), machine="elsewhere", boot="other"))
+    elsewhere = dataclasses.replace(current_lease(), machine="elsewhere", started=1, boot=1)
+    assert not is_dead(elsewhere)
