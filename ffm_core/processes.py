@@ -26,6 +26,7 @@ from typing import Any, BinaryIO, TypeAlias
 Ring: TypeAlias = Callable[[int, FrameType | None], None]
 
 _LOOK_SECONDS = 1.0
+_GRACE_SECONDS = 5.0
 _LENGTH = struct.Struct("<Q")
 _LONGEST = 1 << 34  # bytes of a message; more means that something else is on the wire
 
@@ -164,6 +165,12 @@ class Worker:
     def stop(self) -> int:
         """End the process, whatever it is doing; return its exit code, negative for a signal."""
         return stop(self.process)
+
+    def ended(self) -> int:
+        """Return the exit code of a process that is ending by itself; give it a moment."""
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(_GRACE_SECONDS)
+        return self.stop()
 
 
 def start_apart(

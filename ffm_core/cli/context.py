@@ -89,16 +89,17 @@ def probe_command(
       ffm context probe --demo --embedder stats
       ffm context probe --data ES=es_5m.csv --tz America/New_York
     """  # noqa: D301 -- click wants the control character itself
-    from ffm_core.context.probe import Settings, probe
+    from ffm_core.context.probe import probe
+    from ffm_core.context.probe_report import probe_record
     from ffm_core.context.rows import HEADS
-    from ffm_core.context.tell import probe_record
+    from ffm_core.context.settings import ContextSettings
     from ffm_core.paths import ffm_home
 
     host, streams = open_data(flags, *(name for name in (embedder, random) if name))
     chosen = _targets(targets, HEADS)
     begin = None if from_test is None else utc_day(from_test, "--from-test")
-    settings = Settings(
-        stride=stride, test_from_us=begin,
+    settings = ContextSettings(
+        stride=stride, from_us=begin,
         resamples=resamples, seed=flags["seed"] or 0, rounds=trees, shuffles=shuffles,
         targets=chosen, jobs=flags["jobs"] or os.cpu_count() or 1,
     )  # fmt: skip
@@ -116,7 +117,7 @@ def probe_command(
 
 def _probe_page(found: Any) -> list[str]:
     from ffm_core.context.probe import POOLED
-    from ffm_core.context.tell import difference_rows, score_rows, sentences
+    from ffm_core.context.probe_report import difference_rows, score_rows, sentences
 
     lines = [f"{found.embedder} on {', '.join(found.streams)}; test rows from {found.test_from}"]
     lines += [f"warning: {text}" for text in found.warnings]
@@ -282,7 +283,8 @@ def train_command(
     """  # noqa: D301 -- click wants the control character itself
     from ffm_core.context.heads import save
     from ffm_core.context.serving import bundle_folder
-    from ffm_core.context.training import Settings, fit
+    from ffm_core.context.settings import ContextSettings
+    from ffm_core.context.training import fit
     from ffm_core.paths import ffm_home, kind_of
     from ffm_core.runs.atomic import require_writable
 
@@ -294,7 +296,7 @@ def train_command(
         )
     require_writable(folder.parent, moved_by="FFM_HOME")
     host, streams = open_data(flags, embedder)
-    settings = Settings(
+    settings = ContextSettings(
         stride=stride, keep=keep, features=features, rounds=trees, seed=flags["seed"] or 0,
         until_us=None if until is None else utc_day(until, "--until"),
     )  # fmt: skip
@@ -362,15 +364,16 @@ def certify_command(
     Example:
       ffm context certify --data ES=es_5m.csv
     """  # noqa: D301 -- click wants the control character itself
-    from ffm_core.context.certify import Settings, certificate_lines, certify
+    from ffm_core.context.certify import certificate_lines, certify
     from ffm_core.context.heads import read_manifest
     from ffm_core.context.serving import ContextHeads, folder_of
+    from ffm_core.context.settings import ContextSettings
     from ffm_core.paths import ffm_home
     from ffm_core.runs.atomic import atomic_write
 
     wanted = read_manifest(folder_of(name)).about.embedder  # absent heads say so before data
     host, streams = open_data(flags, wanted)
-    settings = Settings(
+    settings = ContextSettings(
         stride=stride, resamples=resamples, seed=flags["seed"] or 0,
         from_us=None if from_test is None else utc_day(from_test, "--from-test"),
     )  # fmt: skip

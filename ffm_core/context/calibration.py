@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ffm_core.statistics import logistic_line, ols_line
 from ffm_core.types import Float64
 
 BAND_SHARE = 0.8
@@ -25,7 +26,6 @@ _BAND_BINS = 5
 _CLIP = 1e-6
 _MIN_STAIRS = 1_000  # rows below which a staircase fits noise
 _MIN_ROWS = 50  # below this a map is the base rate or the identity, not a fit
-_STEPS = 60
 
 
 def logit(p: Float64) -> Float64:
@@ -141,17 +141,15 @@ def fit_platt(said: Float64, label: Float64) -> Map:
 
 def fit_isotonic(said: Float64, label: Float64) -> Map:
     """Fit the best rising staircase (pool adjacent violators), straight between its steps."""
-    order = np.argsort(said, kind="stable")
-    blocks: list[list[float]] = []  # sum of x, sum of y, count
-    for x, y in zip(said[order].tolist(), label[order].tolist(), strict=True):
-        blocks.append([x, y, 1.0])
-        while len(blocks) > 1 and blocks[-2][1] * blocks[-1][2] >= blocks[-1][1] * blocks[-2][2]:
-            last = blocks.pop()
-            blocks[-1] = [a + b for a, b in zip(blocks[-1], last, strict=True)]
+    from scipy.optimize import isotonic_regression  # half a second to import
+
+    order, n = np.argsort(said, kind="stable"), len(label)
+    steps = isotonic_regression(label[order]).x
+    starts = np.flatnonzero(np.diff(steps, prepend=-1.0) > 0.0)
+    middle = np.add.reduceat(said[order], starts) / np.diff(starts, append=n)
     # One case on each side that nobody saw keeps the ends from saying never and always.
-    n = len(label)
-    ys = [min(max(b[1] / b[2], 1.0 / (n + 2.0)), (n + 1.0) / (n + 2.0)) for b in blocks]
-    return Map(kind="isotonic", x=tuple(b[0] / b[2] for b in blocks), y=tuple(ys))
+    height = np.clip(steps[starts], 1.0 / (n + 2.0), (n + 1.0) / (n + 2.0))
+    return Map(kind="isotonic", x=tuple(middle.tolist()), y=tuple(height.tolist()))
 
 
 def fit_line(said: Float64, value: Float64) -> Map:
@@ -175,49 +173,3 @@ def fit_band(mapped: Float64, value: Float64) -> Band:
         low.append(float(ends[0]))
         high.append(float(ends[1]))
     return Band(edges=tuple(edges.tolist()), low=tuple(low), high=tuple(high))
-
-
-def ols_line(x: Float64, y: Float64) -> tuple[float, float]:
-    """Return slope and intercept of the least-squares line; NaN when ``x`` does not vary."""
-    if len(x) < 3 or np.ptp(x) < 1e-12:
-        return math.nan, math.nan
-    off = x - x.mean()
-    slope = float(off @ (y - y.mean())) / float(off @ off)
-    return slope, float(y.mean() - slope * x.mean())
-
-
-def logistic_line(x: Float64, y: Float64) -> tuple[float, float]:
-    """Fit ``P(y = 1) = σ(intercept + slope · x)`` by Newton's method.
-
-    Returns
-    -------
-    slope, intercept : float
-        NaN when the labels or ``x`` do not vary, or no finite maximum exists.
-    """
-    nan = (math.nan, math.nan)
-    if len(x) < 3 or np.ptp(y) == 0.0 or np.ptp(x) < 1e-12:
-        return nan
-    centre, scale = float(x.mean()), float(x.std())
-    design = np.column_stack((np.ones(len(x)), (x - centre) / scale))
-    beta = np.zeros(2)
-    likelihood = _likelihood(design, y, beta)
-    for _ in range(_STEPS):
-        fitted = 1.0 / (1.0 + np.exp(-np.clip(design @ beta, -500.0, 500.0)))
-        curve = (design * (fitted * (1.0 - fitted))[:, None]).T @ design
-        if not np.linalg.det(curve) > 1e-12:
-            return nan
-        step = np.linalg.solve(curve, design.T @ (y - fitted))
-        share = 1.0
-        while _likelihood(design, y, beta + share * step) < likelihood and share > 1e-8:
-            share /= 2.0  # halve a step that overshoots
-        beta = beta + share * step
-        likelihood = _likelihood(design, y, beta)
-        if float(np.max(np.abs(share * step))) < 1e-10:
-            slope = float(beta[1]) / scale
-            return slope, float(beta[0]) - slope * centre
-    return nan
-
-
-def _likelihood(design: Float64, y: Float64, beta: Float64) -> float:
-    eta = design @ beta
-    return float(np.sum(y * eta - np.logaddexp(0.0, eta)))

@@ -19,10 +19,8 @@ import numpy as np
 from ffm_core.bars.sessions import to_stamp
 from ffm_core.bars.table import Bars
 from ffm_core.context.rows import (
-    HEADS,
     KINDS,
-    STRIDE,
-    Rows,
+    ContextRows,
     before,
     between,
     rows_of,
@@ -30,15 +28,15 @@ from ffm_core.context.rows import (
     share_date,
 )
 from ffm_core.context.scoring import (
-    BLOCK_DAYS,
     MEASURE,
-    RESAMPLES,
-    Score,
-    day_counts,
+    ScoreEstimate,
+    days_of,
     interval,
+    or_usual,
     samples_of,
     score_of,
 )
+from ffm_core.context.settings import ContextSettings
 from ffm_core.embed.stats import STATS
 from ffm_core.errors import SampleError
 from ffm_core.features.library import built_in
@@ -47,8 +45,6 @@ from ffm_core.records import Embedder, TargetLearner
 from ffm_core.types import Float32, Float64, Int64
 
 TEST_SHARE = 0.3
-SHUFFLES = 5
-MIN_TRAIN, MIN_TEST = 500, 100
 POOLED = "all"
 _BARE, _FULL, _RANDOM, _STATS = "embedding", "embedding+extras", "random weights", "stats"
 # What is compared with what; the reader asks what the first adds to the second.
@@ -63,44 +59,7 @@ PAIRS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """How a probe is made.
-
-    Parameters
-    ----------
-    stride : int
-        Bars between two decision bars.
-    test_from_us : int, optional
-        Begin of the test rows, microseconds UTC; default the last 30 % of every span.
-    resamples, block_days, seed
-        Of the intervals, and of everything random.
-    rounds : int, optional
-        Trees of a head; default the learner's own.
-    shuffles : int
-        Draws of shuffled labels.
-    targets : tuple of str
-        Which to probe.
-    jobs : int
-        Fits at once; the answer does not depend on it.
-    min_train, min_test : int
-        A target with fewer rows is skipped.
-    """
-
-    stride: int = STRIDE
-    test_from_us: int | None = None
-    resamples: int = RESAMPLES
-    block_days: float = BLOCK_DAYS
-    seed: int = 0
-    rounds: int | None = None
-    shuffles: int = SHUFFLES
-    targets: tuple[str, ...] = HEADS
-    jobs: int = 1
-    min_train: int = MIN_TRAIN
-    min_test: int = MIN_TEST
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class ProbeResult:
     """One target on one scope: all streams together, or one of them.
 
     ``effective`` is the number of test labels less what they share with others.
@@ -114,8 +73,8 @@ class Result:
     n_days: int
     effective: float
     mean: float  # of the test values; the share of class 1
-    scores: Mapping[str, Score]
-    differences: Mapping[tuple[str, str], Score]
+    scores: Mapping[str, ScoreEstimate]
+    differences: Mapping[tuple[str, str], ScoreEstimate]
     shuffle_sd: float = 0.0  # from one draw of shuffled labels to another
 
 
@@ -128,14 +87,14 @@ class Probe:
     streams: tuple[str, ...]
     test_from: str
     arms: tuple[str, ...]
-    results: tuple[Result, ...]
+    results: tuple[ProbeResult, ...]
     skipped: Mapping[str, str]
     left_out: Mapping[str, int]
-    settings: Settings
+    settings: ContextSettings
     warnings: tuple[str, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
 
-    def of(self, name: str, scope: str = POOLED) -> Result:
+    def of(self, name: str, scope: str = POOLED) -> ProbeResult:
         """Return the result of a target."""
         return next(r for r in self.results if (r.target, r.scope) == (name, scope))
 
@@ -146,7 +105,7 @@ def probe(
     learner: TargetLearner,
     *,
     random: Embedder | None = None,
-    settings: Settings | None = None,
+    settings: ContextSettings | None = None,
     home: Path | None = None,
     stage: Callable[[str, int], Callable[[int], None]] | None = None,
 ) -> Probe:
@@ -162,7 +121,7 @@ def probe(
         Fits every arm.
     random : Embedder, optional
         The same architecture with random weights, another arm.
-    settings : Settings, optional
+    settings : ContextSettings, optional
         How.
     home : pathlib.Path, optional
         ``FFM_HOME``, whose cache of vectors is used.
@@ -174,7 +133,7 @@ def probe(
     SampleError
         When no target has enough rows.
     """
-    how = settings or Settings()
+    how = settings or ContextSettings()
     watch = stage or (lambda name, total: lambda steps: None)
     embedders = {_FULL: embedder}
     if embedder.name != STATS.name:
@@ -185,18 +144,18 @@ def probe(
         streams, embedders, [built_in("trivial8"), built_in("ffm68")], stride=how.stride,
         home=home, advance=watch("rows", len(streams)),
     )  # fmt: skip
-    start = share_date(streams, 1.0 - TEST_SHARE) if how.test_from_us is None else how.test_from_us
+    start = share_date(streams, 1.0 - TEST_SHARE) if how.from_us is None else how.from_us
     arms = _designs(rows, embedder, how.seed)
     names = (*arms, "persistence", "shuffle")
     advance = watch("heads", len(how.targets) * (len(arms) + how.shuffles))
-    results: list[Result] = []
+    results: list[ProbeResult] = []
     skipped: dict[str, str] = {}
     for name in how.targets:
         train, test = before(rows, name, start), between(rows, name, start)
-        if len(train) < how.min_train or len(test) < how.min_test:
+        if len(train) < how.min_train or len(test) < how.min_later:
             skipped[name] = (
                 f"{len(train)} training and {len(test)} test rows; needs {how.min_train} and "
-                f"{how.min_test}"
+                f"{how.min_later}"
             )
             advance(len(arms) + how.shuffles)
             continue
@@ -216,7 +175,7 @@ def probe(
     )  # fmt: skip
 
 
-def _designs(rows: Rows, embedder: Embedder, seed: int) -> dict[str, Float32]:
+def _designs(rows: ContextRows, embedder: Embedder, seed: int) -> dict[str, Float32]:
     """Return the columns of every arm that is fitted to the true labels."""
     trivial, rich, full = rows.blocks["trivial8"], rows.blocks["ffm68"], rows.blocks[_FULL]
     plain = np.ascontiguousarray(full[:, : embedder.dim])
@@ -236,13 +195,13 @@ def _designs(rows: Rows, embedder: Embedder, seed: int) -> dict[str, Float32]:
 
 
 def _predictions(
-    rows: Rows,
+    rows: ContextRows,
     name: str,
     train: Int64,
     test: Int64,
     arms: Mapping[str, Float32],
     learner: TargetLearner,
-    how: Settings,
+    how: ContextSettings,
     advance: Callable[[int], None],
 ) -> dict[str, tuple[Float64, ...]]:
     """Fit every arm on ``train``; return what it says of ``test``, once a draw."""
@@ -266,29 +225,25 @@ def _predictions(
         for (arm, _, _), answer in zip(tasks, pool.map(fit, tasks), strict=True):
             found[arm] = (*found.get(arm, ()), answer)
     last = rows.persistence[name]
-    usual = float(np.nanmean(last[train])) if np.isfinite(last[train]).any() else 0.0
-    return found | {"persistence": (np.where(np.isfinite(last[test]), last[test], usual),)}
+    return found | {"persistence": (or_usual(last[test], last[train]),)}
 
 
 def _results(
-    rows: Rows,
+    rows: ContextRows,
     name: str,
     train: Int64,
     test: Int64,
     predictions: Mapping[str, tuple[Float64, ...]],
-    how: Settings,
-) -> list[Result]:
+    how: ContextSettings,
+) -> list[ProbeResult]:
     """Score the arms on all test rows and on those of each stream."""
-    days, place = np.unique(rows.day[test], return_inverse=True)
-    counts = day_counts(
-        len(days), resamples=how.resamples, block_days=how.block_days, seed=how.seed
+    place, counts = days_of(
+        rows.day[test], resamples=how.resamples, block_days=how.block_days, seed=how.seed
     )
-    scopes = {POOLED: np.ones(len(test), dtype=np.bool_)}
-    if len(rows.streams) > 1:
-        scopes |= {s: rows.stream[test] == k for k, s in enumerate(rows.streams)}
+    scopes = {POOLED: np.ones(len(test), dtype=np.bool_)} | rows.by_stream(test)
     out = []
     for scope, mine in scopes.items():
-        if mine.sum() < how.min_test:
+        if mine.sum() < how.min_later:
             continue
         value, at = rows.value[name][test][mine], place[mine]
         kind = KINDS[name]
@@ -302,7 +257,7 @@ def _results(
             for arm, draws in predictions.items()
         }
         fitted = rows.stream[train] == rows.streams.index(scope) if scope != POOLED else train >= 0
-        out.append(Result(
+        out.append(ProbeResult(
             target=name, measure=MEASURE[kind], scope=scope, n_train=int(fitted.sum()),
             n_test=len(value), n_days=len(np.unique(at)),
             effective=rows.effective(name, test[mine]), mean=float(value.mean()),

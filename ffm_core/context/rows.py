@@ -1,4 +1,4 @@
-"""Rows that context heads learn from: decision bars, their columns, their targets.
+"""ContextRows that context heads learn from: decision bars, their columns, their targets.
 
 A bar is used when enough of the past stands before it and its window can be embedded;
 every ``stride``-th of them is taken. Each target keeps the time from which its value
@@ -42,7 +42,7 @@ Advance = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rows:
+class ContextRows:
     """Decision bars of all streams, ordered by time within a stream; ``N`` rows.
 
     Parameters
@@ -87,6 +87,12 @@ class Rows:
     def __len__(self) -> int:
         return len(self.bar)
 
+    def by_stream(self, rows: Int64) -> dict[str, Bool]:
+        """Mark, of some rows, those of each stream; nothing where there is only one."""
+        if len(self.streams) == 1:
+            return {}
+        return {name: self.stream[rows] == k for k, name in enumerate(self.streams)}
+
     def known(self, name: str) -> Bool:
         """Mark rows that have a value of a target."""
         return np.isfinite(self.value[name])
@@ -118,7 +124,7 @@ def rows_of(
     stride: int = STRIDE,
     home: Path | None = None,
     advance: Advance | None = None,
-) -> Rows:
+) -> ContextRows:
     """Compute the rows of some streams.
 
     Parameters
@@ -163,7 +169,7 @@ def _one_stream(
     sets: Sequence[FeatureSet],
     stride: int,
     home: Path | None,
-) -> Rows:
+) -> ContextRows:
     found = context_values(bars, HEADS)
     at = admissible(bars, stride)
     usable = np.ones(len(at), dtype=np.bool_)
@@ -182,7 +188,7 @@ def _one_stream(
         columns[one.name] = tuple(c.name for c in one.columns)
     closes = bars.ts_us + bars.timeframe.us
     end_bar = {name: found[name].end_bar[at] for name in HEADS}
-    return Rows(
+    return ContextRows(
         streams=(bars.stream,),
         stream=np.full(len(at), number, dtype=np.int16),
         bar=at,
@@ -198,7 +204,7 @@ def _one_stream(
     )
 
 
-def _joined(names: tuple[str, ...], parts: Sequence[Rows]) -> Rows:
+def _joined(names: tuple[str, ...], parts: Sequence[ContextRows]) -> ContextRows:
     def all_of(field_name: str, name: str) -> np.ndarray:
         return np.concatenate([getattr(part, field_name)[name] for part in parts])
 
@@ -207,7 +213,7 @@ def _joined(names: tuple[str, ...], parts: Sequence[Rows]) -> Rows:
     for part in parts:
         for why, count in part.left_out.items():
             left_out[why] = left_out.get(why, 0) + count
-    return Rows(
+    return ContextRows(
         streams=names,
         stream=np.concatenate([part.stream for part in parts]),
         bar=np.concatenate([part.bar for part in parts]),
@@ -240,13 +246,15 @@ def share_date(streams: Sequence[Bars], share: float) -> int:
     return int(-(-max(points) // DAY_US) * DAY_US)
 
 
-def before(rows: Rows, name: str, stop_us: int, *, embargo_days: int = EMBARGO_DAYS) -> Int64:
+def before(
+    rows: ContextRows, name: str, stop_us: int, *, embargo_days: int = EMBARGO_DAYS
+) -> Int64:
     """Return rows whose value of ``name`` was known an embargo before ``stop_us``."""
     limit = stop_us - embargo_days * DAY_US
     return np.flatnonzero(rows.known(name) & (rows.t_end[name] <= limit))
 
 
-def between(rows: Rows, name: str, start_us: int, stop_us: int | None = None) -> Int64:
+def between(rows: ContextRows, name: str, start_us: int, stop_us: int | None = None) -> Int64:
     """Return rows decided from ``start_us`` on whose value was known by ``stop_us``."""
     chosen = rows.known(name) & (rows.t_us >= start_us)
     if stop_us is not None:

@@ -17,6 +17,7 @@ import numpy as np
 
 from ffm_core.jit import kernel
 from ffm_core.keyed import keyed
+from ffm_core.statistics import next_day
 from ffm_core.types import Float64, Int32, Int64
 
 RESAMPLES = 1000
@@ -26,7 +27,7 @@ MEASURE = {"regression": "r", "binary": "AUC"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
+class ScoreEstimate:
     """A score or a difference of scores with its 95 % interval."""
 
     value: float
@@ -65,10 +66,7 @@ def _count_days(draws: Float64, chance: float, out: Int32) -> None:
         place = 0
         for i in range(n_days):
             draw = draws[b, i] if i == 0 else draws[b, i] / chance
-            if draw < 1.0:
-                place = min(int(draw * n_days), n_days - 1)
-            else:
-                place = place + 1 if place + 1 < n_days else 0
+            place = next_day(place, draw, n_days)
             out[b, place] += 1
 
 
@@ -143,6 +141,19 @@ def _auc(score: Float64, positive: np.ndarray, day: Int64, counts: Int32) -> Flo
     return out
 
 
+def days_of(day: Int32, *, resamples: int, block_days: float, seed: int) -> tuple[Int64, Int32]:
+    """Return each row's place among the days of some rows, (N,), and :func:`day_counts`."""
+    days, place = np.unique(day, return_inverse=True)
+    counts = day_counts(len(days), resamples=resamples, block_days=block_days, seed=seed)
+    return place, counts
+
+
+def or_usual(values: Float64, known: Float64) -> Float64:
+    """Return values with the mean of those known before in place of NaN; 0 without one."""
+    usual = float(np.nanmean(known)) if np.isfinite(known).any() else 0.0
+    return np.where(np.isfinite(values), values, usual)
+
+
 def score_of(kind: str, prediction: Float64, value: Float64) -> float:
     """Return r of a regression, AUC of a class."""
     return pearson(prediction, value) if kind == "regression" else auc(prediction, value)
@@ -156,10 +167,10 @@ def samples_of(
     return draw(prediction, value, day, counts)
 
 
-def interval(value: float, samples: Float64) -> Score:
+def interval(value: float, samples: Float64) -> ScoreEstimate:
     """Return a value with the central 95 % of its resamples."""
     usable = samples[np.isfinite(samples)]
     if len(usable) < 2:
-        return Score(value=value, low=math.nan, high=math.nan)
+        return ScoreEstimate(value=value, low=math.nan, high=math.nan)
     low, high = np.quantile(usable, (0.025, 0.975))
-    return Score(value=value, low=float(low), high=float(high))
+    return ScoreEstimate(value=value, low=float(low), high=float(high))

@@ -16,7 +16,7 @@ from ffm_core.bars.sessions import to_stamp
 from ffm_core.bars.table import Bars
 from ffm_core.bars.timeframe import Timeframe
 from ffm_core.context.heads import MANIFEST, PREFIX, Head, Manifest, read_manifest, read_model
-from ffm_core.context.reading import vectors_at
+from ffm_core.context.stored_vectors import vectors_at
 from ffm_core.embed.blocks import find_embedder
 from ffm_core.embed.catalogue import embedder_of
 from ffm_core.embed.embedding import columns_of

@@ -9,7 +9,7 @@ at, so that a certificate can be written on it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,15 +24,14 @@ from ffm_core.context.heads import About, Head
 from ffm_core.context.rows import (
     DAY_US,
     EMBARGO_DAYS,
-    HEADS,
     KINDS,
-    STRIDE,
-    Rows,
+    ContextRows,
     between,
     rows_of,
     share_date,
 )
 from ffm_core.context.scoring import MEASURE, score_of
+from ffm_core.context.settings import ContextSettings
 from ffm_core.embed.cutoff import cut_offs
 from ffm_core.embed.embedding import columns_of
 from ffm_core.errors import ConfigError, SampleError
@@ -41,8 +40,6 @@ from ffm_core.records import Column, Embedder, FeatureSet, TargetLearner
 from ffm_core.runs.cache import Cache
 from ffm_core.types import Float32, Int64
 
-KEEP = 0.3
-MIN_TRAIN, MIN_LATER = 500, 100
 # Columns that need more history are left out: a row of heads must be reproducible from
 # about a trading date, or it could be neither streamed nor falsified in useful time.
 HISTORY_BARS, HISTORY_DAYS = 512, 1
@@ -51,42 +48,7 @@ _RANGE = {"volatility": (0.0, 1.0), "trendiness": (0.0, 1.0), "fwd_return": (-4.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """How heads are fitted.
-
-    Parameters
-    ----------
-    stride : int
-        Bars between two decision bars.
-    keep : float
-        Share of every stream's span, the newest, that is left untouched.
-    until_us : int, optional
-        End of the data used, microseconds UTC, instead of ``keep``.
-    features : tuple of str
-        Feature sets beside the vector.
-    rounds : int, optional
-        Most trees of a head; default the learner's own.
-    seed : int
-        Of the learner.
-    targets : tuple of str
-        Which heads.
-    min_train, min_later : int
-        A head with fewer rows in a slice is left out.
-    """
-
-    stride: int = STRIDE
-    keep: float = KEEP
-    until_us: int | None = None
-    features: tuple[str, ...] = ("ffm68",)
-    rounds: int | None = None
-    seed: int = 0
-    targets: tuple[str, ...] = HEADS
-    min_train: int = MIN_TRAIN
-    min_later: int = MIN_LATER
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fitted:
+class FittedHeads:
     """Heads as they were fitted, those without rows enough by reason."""
 
     about: About
@@ -94,22 +56,15 @@ class Fitted:
     skipped: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Slices:
-    train: Int64
-    validation: Int64
-    calibration: Int64
-
-
 def fit(
     streams: Sequence[Bars],
     embedder: Embedder,
     learner: TargetLearner,
     *,
-    settings: Settings | None = None,
+    settings: ContextSettings | None = None,
     home: Path | None = None,
     stage: Callable[[str, int], Callable[[int], None]] | None = None,
-) -> Fitted:
+) -> FittedHeads:
     """Fit context heads on some streams.
 
     Parameters
@@ -120,7 +75,7 @@ def fit(
         Whose vectors, extras included, come first in the design.
     learner : TargetLearner
         Fits every head.
-    settings : Settings, optional
+    settings : ContextSettings, optional
         How.
     home : pathlib.Path, optional
         ``FFM_HOME``: vectors and finished heads are kept there, so that an interrupted
@@ -135,7 +90,7 @@ def fit(
     ConfigError
         When a feature set has no column that a day of history reproduces.
     """
-    how = settings or Settings()
+    how = settings or ContextSettings()
     watch = stage or (lambda name, total: lambda steps: None)
     sets = [find_set(name) for name in how.features]
     kept = {one.name: _short(one) for one in sets}
@@ -158,7 +113,7 @@ def fit(
     cutoff = 0
     for name in how.targets:
         parts = _slices(rows, name, starts, end)
-        sizes = [len(parts.train), len(parts.validation), len(parts.calibration)]
+        sizes = [len(part) for part in parts]
         if sizes[0] < how.min_train or min(sizes[1:]) < how.min_later:
             skipped[name] = (
                 f"{sizes[0]}, {sizes[1]} and {sizes[2]} rows to train, validate and calibrate "
@@ -166,8 +121,7 @@ def fit(
             )
         else:
             heads.append(_head(rows, x, name, parts, learner, how, home))
-            chosen = np.concatenate([parts.train, parts.validation, parts.calibration])
-            cutoff = max(cutoff, int(rows.t_end[name][chosen].max()))
+            cutoff = max(cutoff, int(rows.t_end[name][np.concatenate(parts)].max()))
         advance(1)
     if not heads:
         name, why = next(iter(skipped.items()))
@@ -176,7 +130,7 @@ def fit(
             fix="give a longer series, a smaller --stride, or --keep 0",
         )
     about = _about(rows, embedder, learner, sets, kept, cutoff, starts, end, how)
-    return Fitted(about=about, heads=tuple(heads), skipped=skipped)
+    return FittedHeads(about=about, heads=tuple(heads), skipped=skipped)
 
 
 def _until(bars: Bars, end: int) -> Bars:
@@ -184,39 +138,41 @@ def _until(bars: Bars, end: int) -> Bars:
     return bars[: int(np.searchsorted(bars.ts_us, end - bars.timeframe.us, side="right"))]
 
 
-def _slices(rows: Rows, name: str, starts: tuple[int, ...], end: int) -> _Slices:
+def _slices(rows: ContextRows, name: str, starts: tuple[int, ...], end: int) -> list[Int64]:
+    """Return the rows to train, to validate and to calibrate on, each in order of time."""
     gap = EMBARGO_DAYS * DAY_US
     edges = (0, *starts, end + gap)
     parts = [between(rows, name, start, stop - gap) for start, stop in pairwise(edges)]
-    return _Slices(*(part[np.argsort(rows.t_us[part], kind="stable")] for part in parts))
+    return [part[np.argsort(rows.t_us[part], kind="stable")] for part in parts]
 
 
 def _head(
-    rows: Rows,
+    rows: ContextRows,
     x: Float32,
     name: str,
-    parts: _Slices,
+    parts: Sequence[Int64],
     learner: TargetLearner,
-    how: Settings,
+    how: ContextSettings,
     home: Path | None,
 ) -> Head:
     kind, y = KINDS[name], rows.value[name]
-    weight = rows.weight(name, parts.train)
-    x_train, x_validation = x[parts.train], x[parts.validation]
+    train, validation, calibration = parts
+    weight = rows.weight(name, train)
+    x_train, x_validation = x[train], x[validation]
 
     def fit_anew() -> bytes:
         model = learner.fit_target(
-            x_train, y[parts.train], kind=kind, x_validation=x_validation,
-            y_validation=y[parts.validation], weight=weight, seed=how.seed, rounds=how.rounds,
+            x_train, y[train], kind=kind, x_validation=x_validation,
+            y_validation=y[validation], weight=weight, seed=how.seed, rounds=how.rounds,
         )  # fmt: skip
         return model.to_bytes()
 
     data = _kept(
-        home, fit_anew, learner.name, kind, x_train, y[parts.train], x_validation,
-        y[parts.validation], weight, how.seed, how.rounds or 0,
+        home, fit_anew, learner.name, kind, x_train, y[train], x_validation,
+        y[validation], weight, how.seed, how.rounds or 0,
     )  # fmt: skip
     model = learner.load_target(data)
-    said, value = model.predict(x[parts.calibration]), y[parts.calibration]
+    said, value = model.predict(x[calibration]), y[calibration]
     mapped = fit_probability(said, value) if kind == "binary" else fit_line(said, value)
     low, high = _RANGE.get(name, (0.0, 1.0))
     meant = np.clip(mapped.apply(said), low, high)
@@ -225,9 +181,9 @@ def _head(
         band=None if kind == "binary" else fit_band(meant, value),
         score=score_of(kind, said, value), low=low, high=high,
         facts={
-            "measure": MEASURE[kind], "n_train": len(parts.train),
-            "n_validation": len(parts.validation), "n_calibration": len(parts.calibration),
-            "effective_n": round(rows.effective(name, parts.train), 1),
+            "measure": MEASURE[kind], "n_train": len(train),
+            "n_validation": len(validation), "n_calibration": len(calibration),
+            "effective_n": round(rows.effective(name, train), 1),
         },
     )  # fmt: skip
 
@@ -267,7 +223,7 @@ def _short(feature_set: FeatureSet) -> Int64:
 
 
 def _about(
-    rows: Rows,
+    rows: ContextRows,
     embedder: Embedder,
     learner: TargetLearner,
     sets: Sequence[FeatureSet],
@@ -275,7 +231,7 @@ def _about(
     cutoff: int,
     starts: tuple[int, ...],
     end: int,
-    how: Settings,
+    how: ContextSettings,
 ) -> About:
     blocks = {embedder.name: tuple(column.name for column in columns_of(embedder))}
     days = 0
@@ -295,7 +251,8 @@ def _about(
         "calibrate_until": to_stamp(end), "cutoff": to_stamp(cutoff), "left_out": left_out,
         # Newest day its weights may have seen: "" for none, None for unknown.
         "embedder_cutoff": seen if seen is None else str(seen),
-        "settings": {k: v for k, v in asdict(how).items() if k not in ("targets", "features")},
+        "settings": how.record("stride", "keep", "until_us", "rounds", "seed", "min_train",
+                               "min_later"),
     }  # fmt: skip
     return About(
         embedder=embedder.name, identity=embedder.identity, blocks=blocks,

@@ -236,7 +236,7 @@ class TorchModel:
                 fix="use the onnx backend, or give it more memory and fewer neighbours",
             ) from error
         except EOFError as error:
-            broken = _broken(_SERVE, worker.stop(), self._said)
+            broken = _broken(_SERVE, worker.ended(), self._said)
             self.close()
             raise broken from error
         except BaseException:  # Ctrl-C between question and answer: the wire is out of step

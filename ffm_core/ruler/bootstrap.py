@@ -18,6 +18,7 @@ import numpy as np
 from ffm_core.jit import kernel
 from ffm_core.keyed import keyed
 from ffm_core.records import Trades
+from ffm_core.statistics import next_day
 from ffm_core.types import Float64, Int32
 
 _CHUNK = 256  # resamples drawn at once, to bound memory; draws do not depend on it
@@ -94,12 +95,7 @@ def _resample(
         place = 0
         for i in range(n_days):
             draw = draws[b, i] if i == 0 else draws[b, i] / chance
-            if draw < 1.0:
-                place = min(int(draw * n_days), n_days - 1)
-            else:
-                place += 1
-                if place == n_days:
-                    place = 0
+            place = next_day(place, draw, n_days)
             for k in range(width):
                 sums[k] += table[place, k]
         for a in range(n_arms):

@@ -82,7 +82,7 @@ def test_a_worker_that_ends_is_told_from_one_that_is_silent(echo):
     for _ in range(2):
         with pytest.raises(EOFError):
             echo.receive(30.0)
-    assert echo.stop() == 3
+    assert echo.ended() == 3
     with pytest.raises(EOFError):
         echo.send(b"x" * 1_000_000)
 

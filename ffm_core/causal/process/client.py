@@ -206,7 +206,7 @@ class Link:
 
     def _died(self, index: int | None) -> Exception:
         self.alive = False
-        code = self._worker.stop()
+        code = self._worker.ended()
         if index is None:
             return UnavailableError(
                 f"the process that was to prove the plug-ins ended by itself ({_how(code)})",

@@ -9,11 +9,12 @@ from ffm_core.bars import Bars
 from ffm_core.bars.simulate import market
 from ffm_core.context.heads import save
 from ffm_core.context.serving import ContextHeads, bundle_folder
-from ffm_core.context.training import Settings, fit
+from ffm_core.context.settings import ContextSettings
+from ffm_core.context.training import fit
 from ffm_core.embed.stats import STATS
 from ffm_xgb.learner import LEARNERS
 
-QUICK = Settings(
+QUICK = ContextSettings(
     stride=4, rounds=30, min_train=200, min_later=80,
     targets=("fwd_return", "volatility", "vol_expansion", "range_bound"),
 )  # fmt: skip
@@ -31,7 +32,7 @@ def learner():
 
 
 @pytest.fixture(scope="session")
-def quick() -> Settings:
+def quick() -> ContextSettings:
     return QUICK
 
 

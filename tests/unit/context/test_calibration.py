@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.isotonic import IsotonicRegression
-from sklearn.linear_model import LogisticRegression
 
 from ffm_core.context.calibration import (
     Band,
@@ -14,10 +13,9 @@ from ffm_core.context.calibration import (
     fit_platt,
     fit_probability,
     log_loss,
-    logistic_line,
     logit,
-    ols_line,
 )
+from ffm_core.statistics import logistic_line
 
 
 def overconfident(n: int = 4000, seed: int = 0):
@@ -26,16 +24,6 @@ def overconfident(n: int = 4000, seed: int = 0):
     true = rng.normal(size=n)
     label = (rng.random(n) < 1 / (1 + np.exp(-true))).astype(float)
     return 1 / (1 + np.exp(-3 * true)), label
-
-
-def test_lines_equal_the_textbook():
-    rng = np.random.default_rng(0)
-    x = rng.normal(2.0, 3.0, size=500)
-    y = (rng.random(500) < 1 / (1 + np.exp(-(0.7 * x - 1)))).astype(float)
-    model = LogisticRegression(C=1e9, tol=1e-10, max_iter=1000).fit(x[:, None], y)
-    expected = (model.coef_[0, 0], model.intercept_[0])
-    np.testing.assert_allclose(logistic_line(x, y), expected, rtol=1e-4)
-    np.testing.assert_allclose(ols_line(x, 3 * x - 2), (3, -2), atol=1e-12)
 
 
 def test_the_staircase_equals_isotonic_regression_at_its_steps():

@@ -8,12 +8,14 @@ import pytest
 
 from ffm_core.context import certify as room
 from ffm_core.context.calibration import Map
-from ffm_core.context.certify import Settings, certificate_lines, certify, deciles
+from ffm_core.context.certify import BINS, certificate_lines, certify
 from ffm_core.context.rows import DAY_US
+from ffm_core.context.settings import ContextSettings
 from ffm_core.errors import ConfigError, SampleError
 from ffm_core.report.context import page
+from ffm_core.statistics import bins_of_equal_mass, calibration_error
 
-QUICK = Settings(stride=4, resamples=200, min_rows=60)
+QUICK = ContextSettings(stride=4, resamples=200, min_later=60)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +38,12 @@ def test_what_was_said_is_what_the_heads_say(certificate, heads, streams):
     rows = heads.context_at(streams[0], np.arange(len(streams[0])), policy="mask")
     said = rows["ctx_volatility"]
     first = certificate.of("volatility", streams[0].stream)
-    assert np.nanmin(said) <= first.deciles[0].said <= first.deciles[-1].said <= np.nanmax(said)
+    assert (
+        np.nanmin(said)
+        <= first.deciles[0].predicted
+        <= first.deciles[-1].predicted
+        <= np.nanmax(said)
+    )
     assert certificate.of("volatility").score.low > 0.2
     assert certificate.of("volatility").monotone > 0.8
     assert certificate.of("volatility").coverage == pytest.approx(0.8, abs=0.12)
@@ -74,22 +81,12 @@ def test_the_word_needs_both_the_error_and_the_slope(certificate):
     assert replace(good, slope=math.nan).verdict.endswith("slope undefined outside 0.8…1.25")
 
 
-def test_deciles_by_hand():
-    said = np.array([0.9, 0.1, 0.5, 0.3])
-    found = deciles(said, np.array([1.0, 0.0, 1.0, 0.0]))
-    assert [(one.said, one.seen, one.n) for one in found] == [
-        (0.1, 0.0, 1), (0.3, 0.0, 1), (0.5, 1.0, 1), (0.9, 1.0, 1),
-    ]  # fmt: skip
-    many = deciles(np.arange(100.0), np.arange(100.0))
-    assert [one.n for one in many] == [room.MIN_ROWS // 10] * 10
-
-
 def test_a_perfect_head_shows_the_error_that_chance_gives():
     rng, found = np.random.default_rng(0), []
     for _ in range(40):
         said = rng.random(600)
         value = (rng.random(600) < said).astype(float)
-        ece = sum(one.n * abs(one.said - one.seen) for one in deciles(said, value)) / 600
+        ece = calibration_error(bins_of_equal_mass(said, value, BINS))
         found.append((ece, room._by_chance(said, value, 600.0)))
     seen, expected = np.mean(found, axis=0)
     assert seen == pytest.approx(expected, rel=0.1)

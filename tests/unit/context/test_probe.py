@@ -6,16 +6,17 @@ import numpy as np
 import pytest
 
 from ffm_core.context.baselines import persistence
-from ffm_core.context.probe import POOLED, Settings, bare, probe
+from ffm_core.context.probe import POOLED, bare, probe
+from ffm_core.context.probe_report import probe_record, sentences
 from ffm_core.context.rows import DAY_US, HEADS, before, between, rows_of, share_date
-from ffm_core.context.tell import probe_record, sentences
+from ffm_core.context.settings import ContextSettings
 from ffm_core.embed.stats import STATS
 from ffm_core.errors import SampleError
 from ffm_core.features.library import built_in
 from ffm_core.labels.targets import context_values
 
-QUICK = Settings(
-    stride=4, rounds=20, resamples=200, shuffles=3, min_train=200, min_test=80,
+QUICK = ContextSettings(
+    stride=4, rounds=20, resamples=200, shuffles=3, min_train=200, min_later=80,
     targets=("fwd_return", "volatility", "vol_expansion"),
 )  # fmt: skip
 # Numbers that hang on the window and say nothing of it.

@@ -8,9 +8,9 @@ import pytest
 
 from ffm_core.bars import Timeframe
 from ffm_core.context.heads import save
-from ffm_core.context.reading import VectorReader, _reader
 from ffm_core.context.serving import ContextHeads, coarser, feature_set
 from ffm_core.context.serving import fitted as fitted_sets
+from ffm_core.context.stored_vectors import VectorReader, _reader
 from ffm_core.embed.embedding import embed_at
 from ffm_core.embed.stats import STATS
 from ffm_core.errors import ConfigError, ModelError, UnavailableError

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from ffm_core.context.baselines import MEANING
-from ffm_core.context.probe import POOLED, Probe, Result
-from ffm_core.context.scoring import Score
+from ffm_core.context.probe import POOLED, Probe, ProbeResult
+from ffm_core.context.scoring import ScoreEstimate
 
 _SHORT = {
     "embedding": "emb", "embedding+extras": "emb+extras", "random weights": "random",
     "persistence": "persist", "embedding+ffm68": "emb+ffm68",
 }  # fmt: skip
+_SETTINGS = ("stride", "from_us", "resamples", "block_days", "seed", "rounds", "shuffles",
+             "targets", "jobs", "min_train", "min_later")  # fmt: skip
 # The questions a reader has, each a pair of arms.
 _ASKED = (
     (("embedding", "trivial8"), "The embedding alone against trivial8"),
@@ -35,7 +36,7 @@ def probe_record(found: Probe) -> dict[str, Any]:
         "test_from": found.test_from,
         "arms": found.arms,
         "persistence": MEANING,
-        "settings": asdict(found.settings),
+        "settings": found.settings.record(*_SETTINGS),
         "skipped": dict(found.skipped),
         "left_out": dict(found.left_out),
         "warnings": found.warnings,
@@ -43,7 +44,7 @@ def probe_record(found: Probe) -> dict[str, Any]:
     }
 
 
-def _result_record(result: Result) -> dict[str, Any]:
+def _result_record(result: ProbeResult) -> dict[str, Any]:
     return {
         "target": result.target, "scope": result.scope, "measure": result.measure,
         "n_train": result.n_train, "n_test": result.n_test, "n_days": result.n_days,
@@ -80,7 +81,7 @@ def difference_rows(found: Probe, scope: str) -> list[tuple[str, ...]]:
     return rows
 
 
-def difference(score: Score) -> str:
+def difference(score: ScoreEstimate) -> str:
     """Write a difference with its interval; a star where that is clear of zero."""
     clear = "*" if score.low > 0.0 or score.high < 0.0 else " "
     return f"{score.value:+.3f} ({score.low:+.3f}…{score.high:+.3f}){clear}"
