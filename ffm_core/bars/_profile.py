@@ -19,7 +19,7 @@ _RUN_LEAST = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Profile:
+class SeriesProfile:
     """Measurements of one series.
 
     Parameters
@@ -65,7 +65,7 @@ class Profile:
     weekend: Bool
 
 
-def profile(bars: Bars) -> Profile:
+def profile(bars: Bars) -> SeriesProfile:
     """Measure ``bars``, at least two."""
     days = trading_days(bars)
     grid, opens = day_grid(bars)
@@ -76,7 +76,7 @@ def profile(bars: Bars) -> Profile:
     present[place] = True
     missing, holes = _holes(bars, new_day, first_row)
     outside, weekend = _closed(bars)
-    return Profile(
+    return SeriesProfile(
         sigma=_sigma(bars, first_row),
         gap=np.abs(np.log(bars.open[1:] / bars.close[:-1])),
         new_day=new_day,

@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from ffm_core.bars._profile import Profile, profile
+from ffm_core.bars._profile import SeriesProfile, profile
 from ffm_core.bars.sessions import to_stamp
 from ffm_core.bars.table import Bars
 from ffm_core.types import Bool, Float64, Int64
@@ -38,7 +38,7 @@ _YEAR_US = 365.25 * 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class QualityFinding:
     """One thing the audit noticed.
 
     Parameters
@@ -67,7 +67,7 @@ class Audit:
     """What the audit found; ``level`` is the worst of its findings."""
 
     level: Level
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[QualityFinding, ...] = ()
 
     @property
     def refusal(self) -> str:
@@ -97,7 +97,7 @@ def audit(bars: Bars, *, now_us: int | None = None) -> Audit:
     """
     now = time.time_ns() // 1000 if now_us is None else now_us
     facts = profile(bars)
-    found: list[Finding] = []
+    found: list[QualityFinding] = []
     for check in (_grid, _steps, _rolls, _volume, _dead, _absent, _holes, _outside, _stamps):
         found += check(bars, facts)
     found += _future(bars, now)
@@ -107,19 +107,19 @@ def audit(bars: Bars, *, now_us: int | None = None) -> Audit:
 
 def _finding(
     bars: Bars, level: Level, code: str, message: str, rows: Int64 | Bool | None = None
-) -> Finding:
+) -> QualityFinding:
     if rows is None:
-        return Finding(level=level, code=code, message=message)
+        return QualityFinding(level=level, code=code, message=message)
     where = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
     first = to_stamp(int(bars.ts_us[where[0]])) if len(where) else ""
-    return Finding(level=level, code=code, message=message, count=len(where), first=first)
+    return QualityFinding(level=level, code=code, message=message, count=len(where), first=first)
 
 
 def _percent(share: float) -> str:
     return f"{100 * share:.2g} %" if share < 0.995 else "100 %"
 
 
-def _grid(bars: Bars, facts: Profile) -> list[Finding]:
+def _grid(bars: Bars, facts: SeriesProfile) -> list[QualityFinding]:
     tick = bars.instrument.tick_size
     distance = _off_grid(bars, tick)
     off = distance > GRID_TOLERANCE
@@ -172,7 +172,7 @@ def _finest_step(bars: Bars, tick: float) -> float:
     return float(np.quantile(steps, 0.05)) / tick if len(steps) else 1.0
 
 
-def _steps(bars: Bars, facts: Profile) -> list[Finding]:
+def _steps(bars: Bars, facts: SeriesProfile) -> list[QualityFinding]:
     found = []
     size = facts.gap
     # A step across n missing days may be √n times as large.
@@ -215,7 +215,7 @@ def _spikes(bars: Bars, least: float) -> Int64:
     return np.asarray(wide[back], dtype=np.int64)
 
 
-def _rolls(bars: Bars, facts: Profile) -> list[Finding]:
+def _rolls(bars: Bars, facts: SeriesProfile) -> list[QualityFinding]:
     if not bars.instrument.months:
         return []
     codes = bars.contract_codes
@@ -238,7 +238,7 @@ def _rolls(bars: Bars, facts: Profile) -> list[Finding]:
     return [_unknown_rolls(bars)]
 
 
-def _unknown_rolls(bars: Bars) -> Finding:
+def _unknown_rolls(bars: Bars) -> QualityFinding:
     # Longer than one contract can be held, the series must have rolled.
     held = _YEAR_US * 1.2 / len(bars.instrument.months)
     if int(bars.ts_us[-1]) - int(bars.ts_us[0]) > held:
@@ -251,7 +251,7 @@ def _unknown_rolls(bars: Bars) -> Finding:
     return _finding(bars, "info", "no_contract", "no contract column")
 
 
-def _known_rolls(bars: Bars, codes: np.ndarray) -> list[Finding]:
+def _known_rolls(bars: Bars, codes: np.ndarray) -> list[QualityFinding]:
     changes = np.flatnonzero(np.diff(codes)) + 1
     found = []
     if len(changes):
@@ -283,7 +283,7 @@ def _known_rolls(bars: Bars, codes: np.ndarray) -> list[Finding]:
     return found
 
 
-def _volume(bars: Bars, facts: Profile) -> list[Finding]:
+def _volume(bars: Bars, facts: SeriesProfile) -> list[QualityFinding]:
     empty = bars.volume <= 0
     share = float(empty.mean())
     if share == 1.0:
@@ -307,7 +307,7 @@ def _volume(bars: Bars, facts: Profile) -> list[Finding]:
     return []
 
 
-def _dead(bars: Bars, facts: Profile) -> list[Finding]:
+def _dead(bars: Bars, facts: SeriesProfile) -> list[QualityFinding]:
     if not len(facts.dead_run):
         return []
     level: Level = "refuse" if len(facts.dead_run) >= DEAD_SESSIONS else "warn"
@@ -324,14 +324,14 @@ def _dead(bars: Bars, facts: Profile) -> list[Finding]:
     ]
 
 
-def _absent(bars: Bars, facts: Profile) -> list[Finding]:
+def _absent(bars: Bars, facts: SeriesProfile) -> list[QualityFinding]:
     if not len(facts.absent_us):
         return []
     share = len(facts.absent_us) / facts.n_expected
     level: Level = "refuse" if share > ABSENT_SHARE else "warn" if share > 0.01 else "info"
     message = f"{len(facts.absent_us)} of {facts.n_expected} sessions have no bar"
     return [
-        Finding(
+        QualityFinding(
             level=level,
             code="missing_sessions",
             message=message,
@@ -341,7 +341,7 @@ def _absent(bars: Bars, facts: Profile) -> list[Finding]:
     ]
 
 
-def _holes(bars: Bars, facts: Profile) -> list[Finding]:
+def _holes(bars: Bars, facts: SeriesProfile) -> list[QualityFinding]:
     found = []
     if facts.n_missing_bars:
         share = facts.n_missing_bars / (facts.n_missing_bars + len(bars))
@@ -362,7 +362,7 @@ def _holes(bars: Bars, facts: Profile) -> list[Finding]:
     return found
 
 
-def _outside(bars: Bars, facts: Profile) -> list[Finding]:
+def _outside(bars: Bars, facts: SeriesProfile) -> list[QualityFinding]:
     found = []
     soft = bars.instrument.kind == "proxy"  # each venue of a proxy keeps its own hours
     for code, rows, what in (
@@ -381,7 +381,7 @@ def _outside(bars: Bars, facts: Profile) -> list[Finding]:
     return found
 
 
-def _stamps(bars: Bars, facts: Profile) -> list[Finding]:
+def _stamps(bars: Bars, facts: SeriesProfile) -> list[QualityFinding]:
     found = []
     step = np.diff(bars.ts_us)
     short = np.flatnonzero(step < bars.timeframe.us) + 1
@@ -412,7 +412,7 @@ def _stamps(bars: Bars, facts: Profile) -> list[Finding]:
     return found
 
 
-def _future(bars: Bars, now_us: int) -> list[Finding]:
+def _future(bars: Bars, now_us: int) -> list[QualityFinding]:
     late = bars.ts_us > now_us + CLOCK_SLACK_US
     if bars.instrument.kind == "simulated" or not late.any():
         return []

@@ -40,7 +40,7 @@ _VOLUME = (0.5, 0.15, 0.15, 0.5, 0.5, 4.0, 3.6, 1.6, 1.4, 3.0, 3.6, 0.6, 0.2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Profile:
+class MarketProfile:
     """Character of one simulated market.
 
     ``sigma_ticks`` is the typical 5-minute standard deviation at the first price,
@@ -171,15 +171,15 @@ def layout_of(months: int, timeframe: str | Timeframe) -> tuple[Grid, Timeframe]
     return grid(months, step.seconds), step
 
 
-def profile_of(symbol: str) -> Profile:
+def profile_of(symbol: str) -> MarketProfile:
     """Return the character that belongs to the letters of ``symbol``."""
     found = _SYMBOL.fullmatch(symbol)
     if found is not None and found[1] == "B":
-        return Profile(start_price=9_000.0, sigma_ticks=16.0, slow=0.42, jumps_per_day=0.25)
-    return Profile()
+        return MarketProfile(start_price=9_000.0, sigma_ticks=16.0, slow=0.42, jumps_per_day=0.25)
+    return MarketProfile()
 
 
-def draw_pace(layout: Grid, step: Timeframe, profile: Profile, key: str) -> Pace:
+def draw_pace(layout: Grid, step: Timeframe, profile: MarketProfile, key: str) -> Pace:
     """Draw volatility, gaps, jumps, rolls and volume; nothing here knows a direction."""
     rng = keyed(0, _VERSION, key, "pace")
     size, scale = len(layout), step.seconds / _FIVE_MINUTES
@@ -221,7 +221,9 @@ def random_state(key: str, purpose: str) -> UInt64:
     return keyed(0, _VERSION, key, purpose).integers(0, 2**64, 1, dtype=np.uint64)
 
 
-def _sigma(layout: Grid, step: Timeframe, profile: Profile, rng: np.random.Generator) -> Float64:
+def _sigma(
+    layout: Grid, step: Timeframe, profile: MarketProfile, rng: np.random.Generator
+) -> Float64:
     """Draw the standard deviation of five minutes, in ticks at the first price level."""
     session = np.cumsum(layout.first) - 1
     slow = autoregression(rng.standard_normal(int(session[-1]) + 1), 0.95)

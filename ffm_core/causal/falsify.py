@@ -30,7 +30,7 @@ from ffm_core.causal.cutting.cuts import Cuts, detection_bound, sample_cuts
 from ffm_core.causal.process.access import own_line
 from ffm_core.causal.process.budget import Budget, OverBudget, limited
 from ffm_core.causal.process.client import Halted, Link
-from ffm_core.causal.process.pickling import Given, Opener
+from ffm_core.causal.process.pickling import Opener
 from ffm_core.causal.subjects.base import Call, FeatureSubject, LabelerSubject, Subject
 from ffm_core.causal.trial import stages
 from ffm_core.causal.trial.session import DETECTORS, Series, Session
@@ -103,12 +103,12 @@ def falsify(
             f"no detector is called {', '.join(sorted(wanted - DETECTORS))}",
             fix=f"the detectors are {', '.join(sorted(DETECTORS))}",
         )
-    source = Given(tuple(opener)) if isinstance(opener, Sequence) else opener
+    source = partial(tuple, opener) if isinstance(opener, Sequence) else opener
     limits = budget or Budget()
     series = Series(bars)
     with Link(source, series.bars, seed=seed, budget=limits) as link:
         sessions = []
-        for index, subject in enumerate(source.open()):
+        for index, subject in enumerate(source()):
             if only is None or index in only:
                 if subject.call is not None:
                     link.calls[index] = subject.call

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ffm_core.cli._files import reading_options
 from ffm_core.cli._output import columns, emit_json, output_options, say
-from ffm_core.cli.data import reading_options
 from ffm_core.cli.forecast import load_bars, watched
 
 if TYPE_CHECKING:
     from ffm_core.forecast.forecasters import Forecaster
     from ffm_core.forecast.origins import Origins
-    from ffm_core.forecast.scoring import Score
+    from ffm_core.forecast.scoring import ForecastScore
     from ffm_core.forecast.significance import Share
 
 _SURE = 0.05
@@ -92,7 +92,7 @@ def command(
                 horizon, context=max(contexts), rows=synthetic or 1, price_like=price_like
             )
             tasks.append((held, _several(names, None)))
-    found: list[tuple[Origins, list[Score]]] = []
+    found: list[tuple[Origins, list[ForecastScore]]] = []
     total = sum(len(origins) * len(several) for origins, several in tasks)
     with watched("forecasts", total, quiet=quiet or as_json) as advance:
         for origins, several in tasks:
@@ -122,7 +122,7 @@ def _several(names: Sequence[str], season: int | None) -> list[Forecaster]:
 
 
 def _document(
-    asked: Sequence[Forecaster], found: Sequence[tuple[Origins, Sequence[Score]]]
+    asked: Sequence[Forecaster], found: Sequence[tuple[Origins, Sequence[ForecastScore]]]
 ) -> dict[str, Any]:
     from dataclasses import asdict
 
@@ -140,7 +140,7 @@ def _document(
     return {"models": models, "streams": streams, "scores": scores}
 
 
-def _table(origins: Origins, scores: Sequence[Score], names: Sequence[str]) -> str:
+def _table(origins: Origins, scores: Sequence[ForecastScore], names: Sequence[str]) -> str:
     rows: list[tuple[str, ...]] = [_HEAD]
     rows += [_row(item) for item in scores]
     head = f"{origins.name}, {origins.horizon} ahead, {len(origins)} origins"
@@ -160,7 +160,7 @@ def _table(origins: Origins, scores: Sequence[Score], names: Sequence[str]) -> s
     return "\n".join(lines)
 
 
-def _row(item: Score) -> tuple[str, ...]:
+def _row(item: ForecastScore) -> tuple[str, ...]:
     return (
         item.forecaster,
         *(f"{ratio:.3f}" for ratio in (item.mase, item.quantile_ratio, item.crps_ratio)),
@@ -170,7 +170,7 @@ def _row(item: Score) -> tuple[str, ...]:
     )
 
 
-def _words(item: Score) -> str:
+def _words(item: ForecastScore) -> str:
     """Say in words where a model wins and where it loses against the last value."""
 
     def said(ratio: float, p: float) -> str:

@@ -5,29 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from ffm_core.cli._files import (
+    column_pairs,
+    leave_failed,
+    reading_options,
+    sources_argument,
+    table_options,
+    write_tables,
+)
 from ffm_core.cli._output import (
     columns,
     console,
     emit_json,
-    note,
     output_options,
     say,
     split_names,
 )
-from ffm_core.cli._tables import table_command, write_tables
-from ffm_core.errors import DataError
 
 if TYPE_CHECKING:
     from ffm_core.bars.importing import Imported
     from ffm_core.bars.readers import LoadedBars
 
-C = TypeVar("C", bound=Callable[..., Any])
-# Spelled out, because importing the readers would make --help slow.
-LAYOUTS = ("plain", "histdata", "databento", "ib", "charting")
 _REFUSED_FIX = (
     "check --tz, --stamps and the file; --accept-quality of 'ffm eval' goes on all the same"
 )
@@ -38,53 +40,8 @@ def group() -> None:
     """Import, check and describe market data."""
 
 
-def reading_options(command: C) -> C:
-    """Add the options that say how a file is to be read."""
-    for option in reversed(
-        (
-            click.option("--tz", help="Time zone of stamps without one, such as America/New_York."),
-            click.option(
-                "--stamps",
-                type=click.Choice(["start", "end"]),
-                default="start",
-                show_default=True,
-                help="Whether stamps mark the open or the close of a bar.",
-            ),
-            click.option("--timeframe", help="Bar length; default the modal step."),
-            click.option(
-                "--layout", type=click.Choice(LAYOUTS), help="Layout, instead of recognising it."
-            ),
-            click.option(
-                "--format", "formats", multiple=True, help="strptime format of stamps; repeatable."
-            ),
-            click.option(
-                "--column",
-                "column_map",
-                multiple=True,
-                metavar="OURS=THEIRS",
-                help="Column map, such as low=Llow or volume=none; repeatable.",
-            ),
-            click.option("--contract", help="Contract month to choose where a file holds several."),
-            click.option(
-                "--policy",
-                type=click.Choice(["error", "drop"]),
-                default="error",
-                show_default=True,
-                help="Stop at rows that break the schema, or drop and count them.",
-            ),
-            click.option(
-                "--instruments",
-                type=click.Path(path_type=Path, dir_okay=False),
-                help="TOML file of declared instruments.",
-            ),
-        )
-    ):
-        command = option(command)
-    return command
-
-
 @group.command("import")
-@click.argument("sources", nargs=-1, required=True, metavar="[SYMBOL=]PATH...")
+@sources_argument
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -124,11 +81,11 @@ def import_command(
             for n, e in sorted(store.streams.items())
         ]
         say(columns(rows))
-    _end(len(report), [(entry.name, entry.problem, entry.fix) for entry in failed])
+    leave_failed(len(report), [(entry.name, entry.problem, entry.fix) for entry in failed])
 
 
 @group.command("check")
-@click.argument("sources", nargs=-1, required=True, metavar="[SYMBOL=]PATH...")
+@sources_argument
 @reading_options
 @output_options
 def check_command(
@@ -149,11 +106,11 @@ def check_command(
         for i in loaded
         if i.audit.refusal
     ]
-    _end(len(loaded) + len(failed), [*_problems(failed), *refused])
+    leave_failed(len(loaded) + len(failed), [*_problems(failed), *refused])
 
 
 @group.command("describe")
-@click.argument("sources", nargs=-1, required=True, metavar="[SYMBOL=]PATH...")
+@sources_argument
 @reading_options
 @output_options
 def describe_command(
@@ -165,7 +122,7 @@ def describe_command(
         emit_json("ffm-data-describe/1", {"streams": [_facts(i) for i in loaded], "failed": failed})
     elif loaded:
         say("\n\n".join(columns(_describe(_facts(item))) for item in loaded))
-    _end(len(loaded) + len(failed), _problems(failed))
+    leave_failed(len(loaded) + len(failed), _problems(failed))
 
 
 @group.command("simulate")
@@ -214,15 +171,7 @@ def simulate_command(
 
 
 @group.command("prepare")
-@click.argument("sources", nargs=-1, required=True, metavar="[SYMBOL=]PATH...")
-@click.option(
-    "--features",
-    default="ffm68",
-    show_default=True,
-    callback=split_names,
-    metavar="A,B",
-    help="Feature sets, in order of columns.",
-)
+@sources_argument
 @click.option(
     "--targets",
     default="context",
@@ -231,11 +180,7 @@ def simulate_command(
     metavar="A,B",
     help="Targets or groups of targets, in order of columns.",
 )
-@click.option(
-    "--with", "extensions", multiple=True, metavar="EXTENSION", help="Extension to switch on."
-)
-@table_command
-@reading_options
+@table_options
 @output_options
 def prepare_command(
     sources: Sequence[str],
@@ -253,17 +198,6 @@ def prepare_command(
     finished tables alone.
     """
     write_tables(sources, features, targets, extensions, out=out, jobs=jobs, **rest)
-
-
-def column_pairs(texts: Sequence[str]) -> dict[str, str]:
-    """Read ``--column OURS=THEIRS`` pairs."""
-    found = {}
-    for text in texts:
-        ours, sign, theirs = text.partition("=")
-        if not (sign and ours and theirs):
-            raise click.BadParameter(f"{text!r} is not OURS=THEIRS", param_hint="--column")
-        found[ours.strip()] = theirs
-    return found
 
 
 @contextmanager
@@ -348,19 +282,3 @@ def _describe(facts: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _problems(failed: Sequence[dict[str, str]]) -> list[tuple[str, str, str]]:
     return [(fault["name"], fault["problem"], fault["fix"]) for fault in failed]
-
-
-def _end(total: int, problems: Sequence[tuple[str, str, str]]) -> None:
-    """Say which files failed, by (name, problem, fix), and leave with the code of bad data."""
-    if not problems:
-        return
-    faults = [
-        DataError(problem if name in problem else f"{name}: {problem}", fix=fix)
-        for name, problem, fix in problems
-    ]
-    if total == 1:
-        raise faults[0]
-    note(f"{len(faults)} of {total} failed:")
-    for fault in faults:
-        note(f"  {fault.problem}" + (f"\n    fix: {fault.fix}" if fault.fix else ""))
-    click.get_current_context().exit(DataError.exit_code)

@@ -8,19 +8,13 @@ from typing import Any
 
 import click
 
-from ffm_core.cli._output import columns, emit_json, note, output_options, say, split_names
-from ffm_core.cli._tables import table_command, write_tables
-from ffm_core.cli.data import reading_options
+from ffm_core.cli._files import extension_option, sources_argument, table_options, write_tables
+from ffm_core.cli._output import columns, emit_json, note, output_options, say
 
 
 @click.group()
 def group() -> None:
     """List, show and compute feature sets."""
-
-
-extension_option = click.option(
-    "--with", "extensions", multiple=True, metavar="EXTENSION", help="Extension to switch on."
-)
 
 
 @group.command("list")
@@ -95,18 +89,8 @@ def _column_page(facts: Mapping[str, Any]) -> str:
 
 
 @group.command("compute")
-@click.argument("sources", nargs=-1, required=True, metavar="[SYMBOL=]PATH...")
-@click.option(
-    "--features",
-    default="ffm68",
-    show_default=True,
-    callback=split_names,
-    metavar="A,B",
-    help="Feature sets, in order of columns.",
-)
-@extension_option
-@table_command
-@reading_options
+@sources_argument
+@table_options
 @output_options
 def compute_command(
     sources: Sequence[str],

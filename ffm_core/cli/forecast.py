@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ffm_core.cli._files import column_pairs, reading_options
 from ffm_core.cli._output import columns, emit_json, note, output_options, say
-from ffm_core.cli.data import column_pairs, reading_options
 
 if TYPE_CHECKING:
     from ffm_core.bars import Bars

@@ -12,7 +12,7 @@ import click
 from ffm_core.cli._output import columns, emit_json, note, output_options, say
 from ffm_core.errors import CausalityError, LedgerError, RecordError, UsageError
 from ffm_core.paths import ffm_home
-from ffm_core.runs.compare import Comparison, Pair, compare_runs
+from ffm_core.runs.compare import Pair, RunComparison, compare_runs
 from ffm_core.runs.explain import decision_rows, explain_decision, stored_decision
 from ffm_core.runs.find import find_run, list_runs, read_run, run_folders
 from ffm_core.runs.ledger import Ledger, LedgerReport
@@ -222,7 +222,7 @@ def _show_verification(checked: list[RunReport], report: LedgerReport, path: Pat
         say(f"BROKEN  ledger: row {report.broken_row}: {report.reason}")
 
 
-def _show_comparison(found: Comparison) -> None:
+def _show_comparison(found: RunComparison) -> None:
     say(columns([["", *found.runs], ["verdict", *found.decision]]))
     say("results: the same bytes" if found.same_result else "results: different")
     parts = {"settings": found.config, "data": found.data, "code": found.code,

@@ -48,7 +48,7 @@ _RANGE = {"volatility": (0.0, 1.0), "trendiness": (0.0, 1.0), "fwd_return": (-4.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FittedHeads:
+class TrainedHeads:
     """Heads as they were fitted, those without rows enough by reason."""
 
     about: About
@@ -64,7 +64,7 @@ def fit(
     settings: ContextSettings | None = None,
     home: Path | None = None,
     stage: Callable[[str, int], Callable[[int], None]] | None = None,
-) -> FittedHeads:
+) -> TrainedHeads:
     """Fit context heads on some streams.
 
     Parameters
@@ -130,7 +130,7 @@ def fit(
             fix="give a longer series, a smaller --stride, or --keep 0",
         )
     about = _about(rows, embedder, learner, sets, kept, cutoff, starts, end, how)
-    return FittedHeads(about=about, heads=tuple(heads), skipped=skipped)
+    return TrainedHeads(about=about, heads=tuple(heads), skipped=skipped)
 
 
 def _until(bars: Bars, end: int) -> Bars:

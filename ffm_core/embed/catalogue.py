@@ -13,7 +13,7 @@ from typing import Protocol
 from ffm_core.embed.cards import Card, read_card
 from ffm_core.embed.chronos2 import opened
 from ffm_core.embed.openvino_session import OpenvinoModel
-from ffm_core.embed.recipe import BACKENDS, POOLS, Backend, Recipe, parse_variant
+from ffm_core.embed.recipe import BACKENDS, POOLS, Backend, EmbeddingRecipe, parse_variant
 from ffm_core.embed.session import Advance, OnnxModel, pooled
 from ffm_core.embed.worker import TorchModel
 from ffm_core.errors import FFMWarning, ModelError, UnavailableError, UnknownNameError
@@ -73,7 +73,7 @@ def folder_of(name: str) -> Path:
     )
 
 
-class Model(Protocol):
+class Backbone(Protocol):
     """What every backend gives: tokens and forecasts for normalised windows."""
 
     card: Card
@@ -88,7 +88,7 @@ class Model(Protocol):
 
 
 @lru_cache(maxsize=8)
-def _model(folder: Path, weights: str, backend: Backend) -> Model:
+def _model(folder: Path, weights: str, backend: Backend) -> Backbone:
     card = read_card(folder)
     if card.weights_sha256 != weights:
         raise ModelError(f"{folder} was replaced while it was in use", fix="start again")
@@ -104,7 +104,7 @@ def _model(folder: Path, weights: str, backend: Backend) -> Model:
     return OpenvinoModel(folder, card)
 
 
-def model_of(name: str) -> Model:
+def model_of(name: str) -> Backbone:
     """Return the model of ``name`` or ``name:backend``; read on first use, once a process.
 
     Raises
@@ -157,7 +157,7 @@ def embedders() -> Iterator[Embedder]:
             yield _embedder(full, folder, card, parse_variant(variant))
 
 
-def _embedder(name: str, folder: Path, card: Card, recipe: Recipe) -> Embedder:
+def _embedder(name: str, folder: Path, card: Card, recipe: EmbeddingRecipe) -> Embedder:
     width = recipe.width(card.d_model)
     return Embedder(
         name=name,
@@ -182,7 +182,7 @@ def _columns(width: int) -> tuple[Column, ...]:
     )
 
 
-def _embed(folder: Path, weights: str, recipe: Recipe, windows: Float32) -> Float32:
+def _embed(folder: Path, weights: str, recipe: EmbeddingRecipe, windows: Float32) -> Float32:
     model = _model(folder, weights, recipe.backend)
     if isinstance(model, OnnxModel):
         return model.vectors(windows, recipe.pool)

@@ -9,7 +9,7 @@ from typing import Any
 from ffm_core.embed.adding import RELEASED
 from ffm_core.embed.cards import Card, read_card
 from ffm_core.embed.catalogue import BOX, HUB, folder_of, folders
-from ffm_core.embed.recipe import Recipe
+from ffm_core.embed.recipe import EmbeddingRecipe
 from ffm_core.errors import ModelError
 
 _NOTHING = {
@@ -87,7 +87,7 @@ def _cards() -> dict[str, Card]:
 
 
 def _identity(card: Card) -> str:
-    return Recipe().identity(card.weights_sha256)
+    return EmbeddingRecipe().identity(card.weights_sha256)
 
 
 def _named(base: str, cards: dict[str, Card]) -> str:

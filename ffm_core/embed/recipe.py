@@ -20,7 +20,7 @@ CENTRING = "last-close-float64-1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
+class EmbeddingRecipe:
     """The fixed choices behind a vector.
 
     Parameters
@@ -52,7 +52,7 @@ class Recipe:
         return d_model * (2 if self.pool in ("meanreg", "last2") else 1)
 
 
-def parse_variant(text: str) -> Recipe:
+def parse_variant(text: str) -> EmbeddingRecipe:
     """Return the recipe of what follows a backbone's name and ``:``.
 
     Its parts, each optional and in this order, with ``-`` between them: a pool, ``bare``
@@ -76,4 +76,4 @@ def parse_variant(text: str) -> Recipe:
             f"and one of -{', -'.join(BACKENDS[1:])} computes it another way",
         )
     chosen: Pool = next((known for known in POOLS if known == pool), "mean")
-    return Recipe(pool=chosen, extras=() if rest == "bare" else EXTRAS, backend=backend)
+    return EmbeddingRecipe(pool=chosen, extras=() if rest == "bare" else EXTRAS, backend=backend)

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from ffm_core.embed.recipe import CONTEXT_BARS, EXTRAS, Recipe
+from ffm_core.embed.recipe import CONTEXT_BARS, EXTRAS, EmbeddingRecipe
 from ffm_core.jit import kernel
 from ffm_core.records import Column, Embedder
 from ffm_core.runs.cache import key
@@ -100,7 +100,7 @@ STATS = Embedder(
     name="stats",
     context_bars=CONTEXT_BARS,
     columns=COLUMNS,
-    identity=Recipe(backend="onnx").identity(key(_VERSION)),
+    identity=EmbeddingRecipe(backend="onnx").identity(key(_VERSION)),
     embed=embed,
     extras=EXTRAS,
     fit_cutoff="",

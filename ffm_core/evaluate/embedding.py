@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -52,14 +53,8 @@ class EmbeddedBlock:
     flaws: dict[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    """Opens the embedders of an evaluation in a fresh process."""
-
-    source: Source
-
-    def open(self) -> tuple[EmbedderSubject, ...]:
-        return tuple(EmbedderSubject(embedder) for embedder in self.source.open().embedders)
+def _subjects(source: Source) -> tuple[EmbedderSubject, ...]:
+    return tuple(EmbedderSubject(embedder) for embedder in source.open().embedders)
 
 
 def certify_embedders(task: StreamTask, parts: Parts, decisions: Decisions) -> list[Certificate]:
@@ -77,8 +72,8 @@ def certify_embedders(task: StreamTask, parts: Parts, decisions: Decisions) -> l
         certificate = load_certificate(cache, key)
         if certificate is None:
             certificate = falsify_embedder(
-                embedder, windows, task.bars, seed=task.seed, opener=_Opened(task.source),
-                index=index,
+                embedder, windows, task.bars, seed=task.seed, index=index,
+                opener=partial(_subjects, task.source),
             )  # fmt: skip
             if embedder.private or parts.labeler.private:  # one package may hold both
                 certificate = without_lines(certificate)

@@ -28,7 +28,7 @@ from ffm_core.records import (
     VerdictCheck,
 )
 from ffm_core.ruler.classic import CLASSIC
-from ffm_core.ruler.registry import prereg
+from ffm_core.ruler.preregistration import prereg
 from ffm_core.ruler.sharpe import effective_trials
 from ffm_core.ruler.verdict import decide
 from ffm_core.runs.cache import Cache

@@ -198,19 +198,15 @@ def _features(parts: Parts, bars: Bars, decisions: Decisions) -> dict[str, Float
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    """Opens what is computed from a stream, here and in the falsifier's worker."""
+def _subjects(source: Source, params: Params) -> tuple[Subject, ...]:
+    """Return what the falsifier opens here and in its worker.
 
-    source: Source
-    params: Params
-
-    def open(self) -> tuple[Subject, ...]:
-        """Return the labeler, then the feature sets and the windows of embedders."""
-        parts = self.source.open()
-        labeler = LabelerSubject(parts.labeler, self.params, parts.call)
-        sets = (FeatureSubject(chosen, None) for chosen in parts.feature_sets)
-        return (labeler, *sets, *(WindowSubject(chosen) for chosen in parts.windows))
+    The labeler, then the feature sets and the windows of embedders.
+    """
+    parts = source.open()
+    labeler = LabelerSubject(parts.labeler, params, parts.call)
+    sets = (FeatureSubject(chosen, None) for chosen in parts.feature_sets)
+    return (labeler, *sets, *(WindowSubject(chosen) for chosen in parts.windows))
 
 
 def certify_stream(task: StreamTask, parts: Parts, decisions: Decisions) -> Certificate:
@@ -227,7 +223,7 @@ def certify_stream(task: StreamTask, parts: Parts, decisions: Decisions) -> Cert
     missing = [i for i, certificate in enumerate(found) if certificate is None]
     if missing:
         proven = falsify(
-            _Opened(task.source, task.params),
+            partial(_subjects, task.source, task.params),
             task.bars,
             seed=task.seed,
             decision_bars=decisions.bar,

@@ -27,7 +27,7 @@ from ffm_core.forecast.forecasters import (
 )
 from ffm_core.forecast.origins import Origins
 from ffm_core.forecast.risk import LEAST_FORECASTS, Backtest, backtest
-from ffm_core.forecast.significance import Comparison, Share, binomial, diebold_mariano, wilson
+from ffm_core.forecast.significance import MeanDifference, Share, binomial, diebold_mariano, wilson
 from ffm_core.types import Float64
 
 ENOUGH_WINDOWS = 200
@@ -37,7 +37,7 @@ _DAY_US = 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
+class ForecastScore:
     """One forecaster on one set of origins.
 
     Parameters
@@ -63,7 +63,7 @@ class Score:
         one trial: steps of one origin move together.
     width_80 : float
         Mean width of the 80 % interval.
-    dm, dm_quantile : Comparison
+    dm, dm_quantile : MeanDifference
         Against naive_last, by absolute error and by quantile loss.
     risk : Backtest or None
         VaR and ES (normal tail) of a long position at 10 % against the return by the last
@@ -93,8 +93,8 @@ class Score:
     coverage_50: Share
     coverage_80: Share
     width_80: float
-    dm: Comparison
-    dm_quantile: Comparison
+    dm: MeanDifference
+    dm_quantile: MeanDifference
     risk: Backtest | None
     crossings: int
     low_power: bool
@@ -133,7 +133,7 @@ def score(
     *,
     context: int | None = None,
     advance: Advance | None = None,
-) -> list[Score]:
+) -> list[ForecastScore]:
     """Score forecasters on the same origins.
 
     Parameters
@@ -187,13 +187,15 @@ def _in_price(origins: Origins, values: Float64) -> Float64:
     return np.exp(values) if origins.space == "log_price" else values
 
 
-def _score(forecaster: Forecaster, origins: Origins, found: _Losses, naive: _Losses) -> Score:
+def _score(
+    forecaster: Forecaster, origins: Origins, found: _Losses, naive: _Losses
+) -> ForecastScore:
     forecasts, actual = found.forecasts, origins.actual
     mae, rmse = float(found.absolute.mean()), math.sqrt(float(found.square.mean()))
     quantile = float(found.quantile.mean())
     direction, zeros = _direction(forecasts, actual)
     lag = origins.overlap
-    return Score(
+    return ForecastScore(
         forecaster=forecaster.name,
         stream=origins.name,
         horizon=origins.horizon,

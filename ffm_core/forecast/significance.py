@@ -56,7 +56,7 @@ def binomial(hits: int, n: int) -> Share:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class MeanDifference:
     """Whether losses differ: below zero the first forecaster is better.
 
     NaN when the losses are the same everywhere or too few.
@@ -67,7 +67,7 @@ class Comparison:
     p_value: float
 
 
-def diebold_mariano(loss: Float64, other: Float64, *, lag: int = 0) -> Comparison:
+def diebold_mariano(loss: Float64, other: Float64, *, lag: int = 0) -> MeanDifference:
     """Test whether two series of losses have the same mean.
 
     Parameters
@@ -80,7 +80,7 @@ def diebold_mariano(loss: Float64, other: Float64, *, lag: int = 0) -> Compariso
 
     Returns
     -------
-    Comparison
+    MeanDifference
         Two-sided p-value of Student's t with N − 1 degrees. The variance counts
         autocovariances up to the lag with equal weights, or with falling ones
         (Bartlett) where equal ones leave no variance.
@@ -88,7 +88,7 @@ def diebold_mariano(loss: Float64, other: Float64, *, lag: int = 0) -> Compariso
     gap = np.asarray(loss) - np.asarray(other)
     n, mean = len(gap), float(gap.mean()) if len(gap) else math.nan
     if n <= lag + 2 or np.ptp(gap) == 0.0:
-        return Comparison(difference=mean, statistic=math.nan, p_value=math.nan)
+        return MeanDifference(difference=mean, statistic=math.nan, p_value=math.nan)
     off = gap - mean
     covariances = np.array([float(off[k:] @ off[: n - k]) / n for k in range(lag + 1)])
     flat = np.full(lag, 2.0)
@@ -100,7 +100,7 @@ def diebold_mariano(loss: Float64, other: Float64, *, lag: int = 0) -> Compariso
     correction = math.sqrt((n + 1 - 2 * h + h * (h - 1) / n) / n)
     statistic = correction * mean / math.sqrt(variance / n)
     p_value = 2.0 * float(special.stdtr(n - 1, -abs(statistic)))
-    return Comparison(difference=mean, statistic=statistic, p_value=p_value)
+    return MeanDifference(difference=mean, statistic=statistic, p_value=p_value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,7 @@ class CheckPair:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class RunComparison:
     """Differences of two runs; the mappings hold what differs, and nothing else.
 
     Parameters
@@ -56,10 +56,10 @@ class Comparison:
     arms: Mapping[str, Pair]
 
 
-def compare_runs(first: Run, second: Run) -> Comparison:
+def compare_runs(first: Run, second: Run) -> RunComparison:
     """Return what differs between two runs."""
     one, two = first.result, second.result
-    return Comparison(
+    return RunComparison(
         runs=(first.run_id, second.run_id),
         same_result=first.result_hash == second.result_hash,
         decision=(first.decision, second.decision),

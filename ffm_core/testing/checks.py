@@ -24,7 +24,7 @@ from ffm_core.testing.fresh import fresh_process
 from ffm_core.testing.market import Kind
 from ffm_core.testing.report import CheckFailed, CheckSkipped
 from ffm_core.testing.require import require_equal, require_finite, require_in_range, require_risk
-from ffm_core.testing.subject import Subject, UnderTest
+from ffm_core.testing.subject import StrategyUnderTest, UnderTest
 
 _SCALE = 2.0  # a power of two scales prices without rounding
 
@@ -54,7 +54,7 @@ class Check:
 # --- form ---------------------------------------------------------------------------------
 
 
-def record_is_sound(subject: Subject) -> None:
+def record_is_sound(subject: StrategyUnderTest) -> None:
     """Declare unique names, units, and a sensible warm-up, history and horizon."""
     labeler = subject.labeler
     if labeler.horizon_bars < 1 or labeler.warmup_bars < 0:
@@ -74,7 +74,7 @@ def record_is_sound(subject: Subject) -> None:
         raise CheckFailed(f"columns without a unit: {', '.join(bare)}", fix="say 'ATR' or 'ratio'")
 
 
-def defaults_are_valid(subject: Subject) -> None:
+def defaults_are_valid(subject: StrategyUnderTest) -> None:
     """Keep every parameter's default in its own range and choices."""
     for param in subject.labeler.params:
         problem = _bad_default(param)
@@ -97,7 +97,7 @@ def _bad_default(param: Param) -> str:
     return ""
 
 
-def returns_decisions(subject: Subject) -> None:
+def returns_decisions(subject: StrategyUnderTest) -> None:
     """Return ``Decisions`` for ordinary bars."""
     answer = subject.raw(subject.bars)
     if not isinstance(answer, Decisions):
@@ -107,7 +107,7 @@ def returns_decisions(subject: Subject) -> None:
         )
 
 
-def decides_somewhere(subject: Subject) -> None:
+def decides_somewhere(subject: StrategyUnderTest) -> None:
     """Decide somewhere on the standard bars; without that, nothing else is tested."""
     if len(subject.full) == 0:
         raise CheckFailed(
@@ -116,7 +116,7 @@ def decides_somewhere(subject: Subject) -> None:
         )
 
 
-def columns_as_declared(subject: Subject) -> None:
+def columns_as_declared(subject: StrategyUnderTest) -> None:
     """Return the columns that are declared, and no others."""
     declared = {column.name for column in subject.labeler.columns}
     odd = sorted(declared ^ set(subject.full.columns))
@@ -127,17 +127,17 @@ def columns_as_declared(subject: Subject) -> None:
         )
 
 
-def columns_are_finite(subject: Subject) -> None:
+def columns_are_finite(subject: StrategyUnderTest) -> None:
     """Keep columns finite once the warm-up is over."""
     require_finite(subject.full, subject.labeler.warmup_bars)
 
 
-def bars_in_range(subject: Subject) -> None:
+def bars_in_range(subject: StrategyUnderTest) -> None:
     """Decide only at bars that were given."""
     require_in_range(subject.full, len(subject.bars))
 
 
-def warmup_is_kept(subject: Subject) -> None:
+def warmup_is_kept(subject: StrategyUnderTest) -> None:
     """Make no decision before the declared warm-up is over."""
     bar = subject.full.bar
     early = bar < subject.labeler.warmup_bars
@@ -149,12 +149,12 @@ def warmup_is_kept(subject: Subject) -> None:
         )
 
 
-def risk_is_positive(subject: Subject) -> None:
+def risk_is_positive(subject: StrategyUnderTest) -> None:
     """Give a finite positive risk, or a stop price on the losing side."""
     require_risk(subject.full, subject.bars)
 
 
-def targets_and_horizons_are_sound(subject: Subject) -> None:
+def targets_and_horizons_are_sound(subject: StrategyUnderTest) -> None:
     """Give positive targets, and let no trade outlive the declared horizon."""
     full, longest = subject.full, subject.labeler.horizon_bars
     if full.target_r is not None and not (full.target_r > 0).all():
@@ -172,7 +172,7 @@ def targets_and_horizons_are_sound(subject: Subject) -> None:
 # --- repeatable ---------------------------------------------------------------------------
 
 
-def input_is_not_edited(subject: Subject) -> None:
+def input_is_not_edited(subject: StrategyUnderTest) -> None:
     """Leave bars and parameters as they were given."""
     given = part(subject.bars, 0, len(subject.bars))
     before = fingerprint(given)
@@ -185,7 +185,7 @@ def input_is_not_edited(subject: Subject) -> None:
         raise CheckFailed("it edits the parameters it is given", fix="work on a copy")
 
 
-def calls_agree(subject: Subject) -> None:
+def calls_agree(subject: StrategyUnderTest) -> None:
     """Answer the same bars twice in the same way."""
     require_equal(
         subject.decisions(subject.bars),
@@ -195,12 +195,12 @@ def calls_agree(subject: Subject) -> None:
     )
 
 
-def keeps_no_state(subject: Subject) -> None:
+def keeps_no_state(subject: StrategyUnderTest) -> None:
     """Let no answer depend on which bars were shown before."""
     require_no_failure(subject, "purity")
 
 
-def parameters_round_trip(subject: Subject) -> None:
+def parameters_round_trip(subject: StrategyUnderTest) -> None:
     """Decide the same with parameters that were written as JSON and read back."""
     written: Mapping[str, ParamValue] = json.loads(json.dumps(subject.labeler.defaults()))
     given = part(subject.bars, 0, len(subject.bars))
@@ -213,7 +213,7 @@ def parameters_round_trip(subject: Subject) -> None:
     )
 
 
-def survives_pickling(subject: Subject) -> None:
+def survives_pickling(subject: StrategyUnderTest) -> None:
     """Travel to a worker by pickle, and answer the same there."""
     try:
         again: Labeler = pickle.loads(pickle.dumps(subject.labeler))
@@ -222,11 +222,11 @@ def survives_pickling(subject: Subject) -> None:
             f"it cannot be pickled: {error}",
             fix="define functions at module level; lambdas and closures cannot travel",
         ) from error
-    answer = Subject(again, subject.bars).decisions(subject.bars)
+    answer = StrategyUnderTest(again, subject.bars).decisions(subject.bars)
     require_equal(subject.full, answer, "a pickled copy decides otherwise")
 
 
-def fresh_process_agrees(subject: Subject) -> None:
+def fresh_process_agrees(subject: StrategyUnderTest) -> None:
     """Decide the same in a new interpreter."""
     found = fresh_process(subject.labeler, subject.bars)
     if isinstance(found.answer, Decisions):
@@ -240,7 +240,7 @@ def fresh_process_agrees(subject: Subject) -> None:
         raise CheckFailed(f"it fails in another process: {found.error}")
 
 
-def imports_are_light(subject: Subject) -> None:
+def imports_are_light(subject: StrategyUnderTest) -> None:
     """Import no heavy library when the strategy is imported."""
     found = fresh_process(subject.labeler, subject.bars)
     if found.heavy:
@@ -253,18 +253,18 @@ def imports_are_light(subject: Subject) -> None:
 # --- causal -------------------------------------------------------------------------------
 
 
-def past_ignores_removed_future(subject: Subject) -> None:
+def past_ignores_removed_future(subject: StrategyUnderTest) -> None:
     """Keep decisions as they are when later bars are removed."""
     require_no_failure(subject, "prefix")
     require_no_failure(subject, "repaint")
 
 
-def past_ignores_changed_future(subject: Subject) -> None:
+def past_ignores_changed_future(subject: StrategyUnderTest) -> None:
     """Keep decisions as they are when later bars are changed."""
     require_no_failure(subject, "mutation")
 
 
-def history_is_sufficient(subject: Subject) -> None:
+def history_is_sufficient(subject: StrategyUnderTest) -> None:
     """Reproduce decisions from the declared history alone."""
     history = subject.labeler.history_bars
     if history is not None and history + subject.labeler.warmup_bars >= len(subject.bars):
@@ -284,24 +284,24 @@ def require_no_failure(subject: UnderTest, check: str) -> None:
 # --- market -------------------------------------------------------------------------------
 
 
-def no_bars(subject: Subject) -> None:
+def no_bars(subject: StrategyUnderTest) -> None:
     """Accept an empty series and decide nothing."""
     _require_silence(subject, 0)
 
 
-def one_bar(subject: Subject) -> None:
+def one_bar(subject: StrategyUnderTest) -> None:
     """Accept a single bar and decide nothing beyond it."""
     _require_silence(subject, 1)
 
 
-def _require_silence(subject: Subject, rows: int) -> None:
+def _require_silence(subject: StrategyUnderTest, rows: int) -> None:
     bars = subject.bars[:rows]
     answer = subject.decisions(bars)
     require_in_range(answer, rows)
 
 
-def _in_market(kind: Kind) -> Callable[[Subject], None]:
-    def check(subject: Subject) -> None:
+def _in_market(kind: Kind) -> Callable[[StrategyUnderTest], None]:
+    def check(subject: StrategyUnderTest) -> None:
         bars = subject.market(kind)
         answer = subject.decisions(bars)
         require_in_range(answer, len(bars))
@@ -315,7 +315,7 @@ flat_prices, no_volume, gaps = _in_market("flat"), _in_market("quiet"), _in_mark
 rolls, clock_change = _in_market("rolls"), _in_market("clock")
 
 
-def prices_may_be_scaled(subject: Subject) -> None:
+def prices_may_be_scaled(subject: StrategyUnderTest) -> None:
     """Decide the same when prices and tick are doubled, with twice the risk."""
     answer = subject.decisions(_doubled(subject.bars))
     full = subject.full
@@ -344,7 +344,7 @@ _PURE = (*_FORM, "input_is_not_edited", "calls_agree")
 _HONEST = (*_PURE, "keeps_no_state")
 _TIDY = (*_PURE, "columns_are_finite", "risk_is_positive")
 
-_LIST: tuple[tuple[Callable[[Subject], None], tuple[str, ...]], ...] = (
+_LIST: tuple[tuple[Callable[[StrategyUnderTest], None], tuple[str, ...]], ...] = (
     (record_is_sound, ()),
     (defaults_are_valid, ()),
     (returns_decisions, ()),
@@ -369,7 +369,7 @@ _LIST: tuple[tuple[Callable[[Subject], None], tuple[str, ...]], ...] = (
     (one_bar, _PURE),
     (prices_may_be_scaled, _PURE),
 )
-_MARKETS: tuple[tuple[str, Callable[[Subject], None], str], ...] = (
+_MARKETS: tuple[tuple[str, Callable[[StrategyUnderTest], None], str], ...] = (
     ("flat_prices", flat_prices, "Survive one price for hours."),
     ("no_volume", no_volume, "Survive bars without volume."),
     ("gaps", gaps, "Survive missing bars, a hole of days and price gaps."),

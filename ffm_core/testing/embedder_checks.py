@@ -29,7 +29,7 @@ from ffm_core.types import Float32
 _FEW = 3  # windows that a call must do with
 
 
-class EmbedderSubject(UnderTest):
+class EmbedderUnderTest(UnderTest):
     """One embedder under check.
 
     Parameters
@@ -64,17 +64,17 @@ class EmbedderSubject(UnderTest):
 # --- form -----------------------------------------------------------------------------------
 
 
-def record_is_sound(subject: EmbedderSubject) -> None:
+def record_is_sound(subject: EmbedderUnderTest) -> None:
     """State a SHA-256 as identity, unique columns, a context and known extras."""
     _plainly(lambda: require_sound(subject.embedder))
 
 
-def cut_off_is_a_date(subject: EmbedderSubject) -> None:
+def cut_off_is_a_date(subject: EmbedderUnderTest) -> None:
     """State the cut-off as an ISO date, as "" for none or None for unknown."""
     _plainly(lambda: [cut.day for cut in cut_offs([subject.embedder])])
 
 
-def record_pickles(subject: EmbedderSubject) -> None:
+def record_pickles(subject: EmbedderUnderTest) -> None:
     """Hold no lock, open file or connection, so that it can go to another process."""
     try:
         cloudpickle_module().dumps(subject.embedder)
@@ -85,7 +85,7 @@ def record_pickles(subject: EmbedderSubject) -> None:
         ) from error
 
 
-def returns_a_row_per_window(subject: EmbedderSubject) -> None:
+def returns_a_row_per_window(subject: EmbedderUnderTest) -> None:
     """Return float32, one row per window and one number per declared column."""
     for windows in (subject.windows, subject.windows[:_FEW], subject.windows[:1]):
         answer = subject.call(subject.embedder.embed, windows.copy())
@@ -99,7 +99,7 @@ def returns_a_row_per_window(subject: EmbedderSubject) -> None:
             )
 
 
-def vectors_are_finite(subject: EmbedderSubject) -> None:
+def vectors_are_finite(subject: EmbedderUnderTest) -> None:
     """Return finite numbers for every normalised window."""
     answer = subject.call(subject.embedder.embed, subject.windows.copy())
     bad = ~np.isfinite(answer)
@@ -115,7 +115,7 @@ def vectors_are_finite(subject: EmbedderSubject) -> None:
 # --- purity ---------------------------------------------------------------------------------
 
 
-def windows_are_not_edited(subject: EmbedderSubject) -> None:
+def windows_are_not_edited(subject: EmbedderUnderTest) -> None:
     """Leave windows as they were given."""
     given = subject.windows.copy()
     subject.call(subject.embedder.embed, given)
@@ -123,22 +123,22 @@ def windows_are_not_edited(subject: EmbedderSubject) -> None:
         raise CheckFailed("it edits the windows it is given", fix="work on a copy")
 
 
-def calls_agree(subject: EmbedderSubject) -> None:
+def calls_agree(subject: EmbedderUnderTest) -> None:
     """Answer the same windows in the same way, however often it is asked."""
     require_no_failure(subject, "purity")
 
 
-def rows_are_independent(subject: EmbedderSubject) -> None:
+def rows_are_independent(subject: EmbedderUnderTest) -> None:
     """Answer a window alike alone, in part, in another order and among others, to the byte."""
     require_no_failure(subject, "rowwise")
 
 
-def fresh_process_agrees(subject: EmbedderSubject) -> None:
+def fresh_process_agrees(subject: EmbedderUnderTest) -> None:
     """Answer the same in a new interpreter with another number of threads."""
     require_no_failure(subject, "determinism")
 
 
-def opens_nothing(subject: EmbedderSubject) -> None:
+def opens_nothing(subject: EmbedderUnderTest) -> None:
     """Open no file, connection or process while it embeds."""
     require_no_failure(subject, "access")
 
@@ -153,7 +153,7 @@ def _plainly(look: Callable[[], object]) -> None:
 _FORM = ("record_is_sound", "returns_a_row_per_window", "vectors_are_finite")
 _PURE = (*_FORM, "windows_are_not_edited")
 
-_LIST: tuple[tuple[Callable[[EmbedderSubject], None], tuple[str, ...]], ...] = (
+_LIST: tuple[tuple[Callable[[EmbedderUnderTest], None], tuple[str, ...]], ...] = (
     (record_is_sound, ()),
     (cut_off_is_a_date, ()),
     (record_pickles, ()),

@@ -14,7 +14,7 @@ from ffm_core.testing.checks import Check, require_no_failure
 from ffm_core.testing.fresh import fresh_process
 from ffm_core.testing.market import Kind
 from ffm_core.testing.report import CheckFailed, CheckSkipped
-from ffm_core.testing.subject import FeatureSubject
+from ffm_core.testing.subject import FeatureSetUnderTest
 from ffm_core.types import Float32
 
 _STREAMED_ROWS = 600  # bars after the warm-up that are fed one by one
@@ -25,7 +25,7 @@ _MEMORIES = ("finite", "recursive", "event")
 # --- form -----------------------------------------------------------------------------------
 
 
-def record_is_sound(subject: FeatureSubject) -> None:
+def record_is_sound(subject: FeatureSetUnderTest) -> None:
     """Declare unique names, units, and a sensible warm-up, memory and history."""
     feature_set = subject.feature_set
     names = [column.name for column in feature_set.columns]
@@ -52,12 +52,12 @@ def _bad_declaration(declared: FeatureSet | Column) -> str:
     return ""
 
 
-def returns_a_row_per_bar(subject: FeatureSubject) -> None:
+def returns_a_row_per_bar(subject: FeatureSetUnderTest) -> None:
     """Return float32, one row per bar and one column per declared name."""
     _ = subject.full
 
 
-def says_something(subject: FeatureSubject) -> None:
+def says_something(subject: FeatureSetUnderTest) -> None:
     """Give every column a value somewhere on the standard bars."""
     silent = ~np.isfinite(subject.full).any(axis=0)
     if silent.any():
@@ -71,7 +71,7 @@ def says_something(subject: FeatureSubject) -> None:
 # --- repeatable -----------------------------------------------------------------------------
 
 
-def input_is_not_edited(subject: FeatureSubject) -> None:
+def input_is_not_edited(subject: FeatureSetUnderTest) -> None:
     """Leave bars as they were given."""
     given = part(subject.bars, 0, len(subject.bars))
     before = fingerprint(given)
@@ -81,7 +81,7 @@ def input_is_not_edited(subject: FeatureSubject) -> None:
         raise CheckFailed(f"it edits the bars it is given: {column}", fix="work on a copy")
 
 
-def calls_agree(subject: FeatureSubject) -> None:
+def calls_agree(subject: FeatureSetUnderTest) -> None:
     """Answer the same bars twice in the same way."""
     _require_equal(
         subject,
@@ -92,12 +92,12 @@ def calls_agree(subject: FeatureSubject) -> None:
     )
 
 
-def keeps_no_state(subject: FeatureSubject) -> None:
+def keeps_no_state(subject: FeatureSetUnderTest) -> None:
     """Let no answer depend on which bars were shown before."""
     require_no_failure(subject, "purity")
 
 
-def fresh_process_agrees(subject: FeatureSubject) -> None:
+def fresh_process_agrees(subject: FeatureSetUnderTest) -> None:
     """Answer the same in a new interpreter."""
     found = fresh_process(subject.feature_set, subject.bars)
     if found.error:
@@ -111,7 +111,7 @@ def fresh_process_agrees(subject: FeatureSubject) -> None:
     )
 
 
-def imports_are_light(subject: FeatureSubject) -> None:
+def imports_are_light(subject: FeatureSetUnderTest) -> None:
     """Import no heavy library when the set is imported."""
     found = fresh_process(subject.feature_set, subject.bars)
     if found.heavy:
@@ -124,12 +124,12 @@ def imports_are_light(subject: FeatureSubject) -> None:
 # --- values ---------------------------------------------------------------------------------
 
 
-def nothing_is_infinite(subject: FeatureSubject) -> None:
+def nothing_is_infinite(subject: FeatureSetUnderTest) -> None:
     """Give no infinite value."""
     _require_no_infinity(subject, subject.full)
 
 
-def warmup_is_honest(subject: FeatureSubject) -> None:
+def warmup_is_honest(subject: FeatureSetUnderTest) -> None:
     """Give a value on every bar after the warm-up, or say when it is missing."""
     for j, column in enumerate(subject.feature_set.columns):
         warmup = subject.warmup_bars if column.warmup_bars is None else column.warmup_bars
@@ -146,17 +146,17 @@ def warmup_is_honest(subject: FeatureSubject) -> None:
 # --- causal ---------------------------------------------------------------------------------
 
 
-def past_ignores_removed_future(subject: FeatureSubject) -> None:
+def past_ignores_removed_future(subject: FeatureSetUnderTest) -> None:
     """Keep rows as they are when later bars are removed."""
     require_no_failure(subject, "prefix")
 
 
-def past_ignores_changed_future(subject: FeatureSubject) -> None:
+def past_ignores_changed_future(subject: FeatureSetUnderTest) -> None:
     """Keep rows as they are when later bars are changed."""
     require_no_failure(subject, "mutation")
 
 
-def history_is_sufficient(subject: FeatureSubject) -> None:
+def history_is_sufficient(subject: FeatureSetUnderTest) -> None:
     """Reproduce rows from the declared history alone."""
     history = subject.feature_set.history_bars
     if history is not None and history + subject.warmup_bars >= len(subject.bars):
@@ -167,7 +167,7 @@ def history_is_sufficient(subject: FeatureSubject) -> None:
 # --- bar by bar -----------------------------------------------------------------------------
 
 
-def stream_equals_batch(subject: FeatureSubject) -> None:
+def stream_equals_batch(subject: FeatureSetUnderTest) -> None:
     """Give bar by bar what batch gives, bit for bit."""
     bars = _streamed_bars(subject)
     stream = _stream(subject)
@@ -190,7 +190,7 @@ def stream_equals_batch(subject: FeatureSubject) -> None:
     )
 
 
-def snapshots_continue(subject: FeatureSubject) -> None:
+def snapshots_continue(subject: FeatureSetUnderTest) -> None:
     """Go on from a snapshot, in another stream, as if nothing had happened."""
     bars = _streamed_bars(subject)
     first = _stream(subject)
@@ -212,7 +212,7 @@ def snapshots_continue(subject: FeatureSubject) -> None:
             subject.call(twins[-1].restore, state)
 
 
-def streams_are_apart(subject: FeatureSubject) -> None:
+def streams_are_apart(subject: FeatureSetUnderTest) -> None:
     """Let two streams of one process know nothing of each other."""
     bars = _streamed_bars(subject)[:200]
     other = subject.market("random")[:200]
@@ -229,7 +229,7 @@ def streams_are_apart(subject: FeatureSubject) -> None:
             )
 
 
-def _streamed_bars(subject: FeatureSubject) -> Bars:
+def _streamed_bars(subject: FeatureSetUnderTest) -> Bars:
     feature_set = subject.feature_set
     if feature_set.stream is None and feature_set.history_bars is feature_set.history_days is None:
         raise CheckSkipped("it needs the whole past and offers no stream")
@@ -237,7 +237,7 @@ def _streamed_bars(subject: FeatureSubject) -> Bars:
     return subject.bars[: subject.warmup_bars + fed]
 
 
-def _stream(subject: FeatureSubject) -> FeatureStream:
+def _stream(subject: FeatureSetUnderTest) -> FeatureStream:
     bars = subject.bars
     stream: FeatureStream = subject.call(
         open_stream, subject.feature_set, bars.instrument, bars.timeframe
@@ -245,7 +245,7 @@ def _stream(subject: FeatureSubject) -> FeatureStream:
     return stream
 
 
-def _fed(subject: FeatureSubject, stream: FeatureStream, bars: Bars, t: int) -> Float32:
+def _fed(subject: FeatureSetUnderTest, stream: FeatureStream, bars: Bars, t: int) -> Float32:
     row: Float32 = subject.call(
         stream.update,
         int(bars.ts_us[t]),
@@ -267,35 +267,35 @@ def _require_shape(rows: list[Float32], width: int) -> None:
 # --- market ---------------------------------------------------------------------------------
 
 
-def few_bars(subject: FeatureSubject) -> None:
+def few_bars(subject: FeatureSetUnderTest) -> None:
     """Accept no bar, one bar, and fewer bars than the warm-up."""
     for rows in (0, 1, 2, max(subject.warmup_bars // 2, 3)):
         _require_no_infinity(subject, subject.matrix(subject.bars[:rows]))
 
 
-def _in_market(kind: Kind) -> Callable[[FeatureSubject], None]:
-    def check(subject: FeatureSubject) -> None:
+def _in_market(kind: Kind) -> Callable[[FeatureSetUnderTest], None]:
+    def check(subject: FeatureSetUnderTest) -> None:
         answer = subject.matrix(subject.market(kind))
         _require_no_infinity(subject, answer)
 
     return check
 
 
-def flat_prices(subject: FeatureSubject) -> None:
+def flat_prices(subject: FeatureSetUnderTest) -> None:
     """Survive one price for hours: no infinity, and no NaN that is not declared."""
     answer = subject.matrix(subject.market("flat"))
     _require_no_infinity(subject, answer)
     _require_declared_gaps(subject, answer, "flat prices")
 
 
-def no_volume(subject: FeatureSubject) -> None:
+def no_volume(subject: FeatureSetUnderTest) -> None:
     """Survive bars without volume: no infinity, and no NaN that is not declared."""
     answer = subject.matrix(subject.market("quiet"))
     _require_no_infinity(subject, answer)
     _require_declared_gaps(subject, answer, "bars without volume")
 
 
-def _require_declared_gaps(subject: FeatureSubject, answer: Float32, where: str) -> None:
+def _require_declared_gaps(subject: FeatureSetUnderTest, answer: Float32, where: str) -> None:
     for j, column in enumerate(subject.feature_set.columns):
         warmup = subject.warmup_bars if column.warmup_bars is None else column.warmup_bars
         if not column.missing and np.isnan(answer[warmup:, j]).any():
@@ -305,7 +305,7 @@ def _require_declared_gaps(subject: FeatureSubject, answer: Float32, where: str)
             )
 
 
-def _require_no_infinity(subject: FeatureSubject, answer: Float32) -> None:
+def _require_no_infinity(subject: FeatureSetUnderTest, answer: Float32) -> None:
     bad = np.isinf(answer)
     if bad.any():
         row, column = np.unravel_index(int(np.argmax(bad)), bad.shape)
@@ -324,7 +324,7 @@ def _same(a: Float32, b: Float32, *, tolerant: bool = False) -> np.ndarray:
 
 
 def _require_equal(
-    subject: FeatureSubject,
+    subject: FeatureSetUnderTest,
     a: Float32,
     b: Float32,
     problem: str,
@@ -351,7 +351,7 @@ _TIDY = (*_PURE, "nothing_is_infinite", "warmup_is_honest")
 _CAUSAL = (*_HONEST, "past_ignores_removed_future")
 _STREAMS = (*_CAUSAL, "few_bars", "history_is_sufficient")
 
-_LIST: tuple[tuple[Callable[[FeatureSubject], None], tuple[str, ...]], ...] = (
+_LIST: tuple[tuple[Callable[[FeatureSetUnderTest], None], tuple[str, ...]], ...] = (
     (record_is_sound, ()),
     (returns_a_row_per_bar, ("record_is_sound",)),
     (says_something, ("returns_a_row_per_bar",)),

@@ -12,7 +12,7 @@ from ffm_core.bars.table import Bars
 from ffm_core.errors import ConfigError
 from ffm_core.records import Embedder, FeatureSet, Labeler, Target
 from ffm_core.testing.checks import CHECKS, Check
-from ffm_core.testing.embedder_checks import EMBEDDER_CHECKS, EmbedderSubject
+from ffm_core.testing.embedder_checks import EMBEDDER_CHECKS, EmbedderUnderTest
 from ffm_core.testing.feature_checks import FEATURE_CHECKS
 from ffm_core.testing.report import (
     CheckFailed,
@@ -23,7 +23,7 @@ from ffm_core.testing.report import (
     Report,
     Status,
 )
-from ffm_core.testing.subject import FeatureSubject, Subject, UnderTest
+from ffm_core.testing.subject import FeatureSetUnderTest, StrategyUnderTest, UnderTest
 from ffm_core.testing.target_checks import TARGET_CHECKS, TargetSubject
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def check_strategy(
     ConfigError
         When an excuse names no check, gives no reason, or has a date that is none.
     """
-    return _check_all(Subject(labeler, bars), CHECKS, expected_failures, on_fail)
+    return _check_all(StrategyUnderTest(labeler, bars), CHECKS, expected_failures, on_fail)
 
 
 def check_feature_set(
@@ -96,7 +96,9 @@ def check_feature_set(
     CheckFailed, ConfigError
         As in :func:`check_strategy`.
     """
-    return _check_all(FeatureSubject(feature_set, bars), FEATURE_CHECKS, expected_failures, on_fail)
+    return _check_all(
+        FeatureSetUnderTest(feature_set, bars), FEATURE_CHECKS, expected_failures, on_fail
+    )
 
 
 def check_embedder(
@@ -131,7 +133,9 @@ def check_embedder(
     CheckFailed, ConfigError
         As in :func:`check_strategy`.
     """
-    return _check_all(EmbedderSubject(embedder, bars), EMBEDDER_CHECKS, expected_failures, on_fail)
+    return _check_all(
+        EmbedderUnderTest(embedder, bars), EMBEDDER_CHECKS, expected_failures, on_fail
+    )
 
 
 def check_target(
@@ -263,7 +267,11 @@ class BoundCheck:
 
 
 def _subject(plugin: Plugin, bars: Bars | None) -> UnderTest:
-    return Subject(plugin, bars) if isinstance(plugin, Labeler) else FeatureSubject(plugin, bars)
+    return (
+        StrategyUnderTest(plugin, bars)
+        if isinstance(plugin, Labeler)
+        else FeatureSetUnderTest(plugin, bars)
+    )
 
 
 def _checks(plugin: Plugin) -> tuple[Check, ...]:

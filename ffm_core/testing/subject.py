@@ -72,7 +72,7 @@ class UnderTest(ABC):
         return [failure for failure in self.certificate.failures if failure.check == check]
 
 
-class Subject(UnderTest):
+class StrategyUnderTest(UnderTest):
     """One strategy under check.
 
     Parameters
@@ -121,7 +121,7 @@ class Subject(UnderTest):
         )
 
 
-class FeatureSubject(UnderTest):
+class FeatureSetUnderTest(UnderTest):
     """One feature set under check.
 
     Parameters

@@ -41,7 +41,7 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 
 from ffm_core.bars.simulate import (
-    Profile,
+    MarketProfile,
     assemble,
     draw_pace,
     instrument,
@@ -71,7 +71,7 @@ LARGEST_EDGE = 1.5
 
 _DEFAULT_EDGE = {"planted": 0.6, "null": 0.0, "trigger": 0.3}
 _CHANCE = 0.075  # of a decision per bar while no trade is open
-_PROFILE = Profile(sigma_ticks=24.0, slow=0.30, fast=0.25, jumps_per_day=0.25)
+_PROFILE = MarketProfile(sigma_ticks=24.0, slow=0.30, fast=0.25, jumps_per_day=0.25)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from typing import Any
 
 import ffm_core
 from ffm_core.causal.blame.line import Blame, line_at
-from ffm_core.causal.blame.sources import Source
+from ffm_core.causal.blame.sources import SourceFile
 from ffm_core.causal.blame.suspects import KINDS, SHARED, suspects
 from ffm_core.causal.process.pickling import installed_roots
 from ffm_core.paths import one_spelling
@@ -45,7 +45,7 @@ def declared(record: object, column: str, check: str) -> Blame | None:
         None when no file of a plug-in mentions the column.
     """
     for path in _homes(record):
-        source = Source(path)
+        source = SourceFile(path)
         nodes = [node for node in ast.walk(source.tree) if _says(node, column)]
         found = [part for node in nodes for part in _values(source.tree, node)]
         if found:
@@ -113,7 +113,7 @@ def _keyed(tree: ast.Module, names: set[str]) -> Iterator[ast.expr]:
             yield from (v for k, v in pairs if isinstance(k, ast.Name) and k.id in names)
 
 
-def _likeliest(source: Source, found: list[ast.expr], check: str) -> Blame:
+def _likeliest(source: SourceFile, found: list[ast.expr], check: str) -> Blame:
     kinds = KINDS.get(check, ())
     reached: list[ast.AST] = list(_followed(source.tree, found))
     odd = [
@@ -179,7 +179,7 @@ def answering(stream: object, method: str, files: list[Path]) -> Blame | None:
         path = Path(code.co_filename).resolve()
         if not any(path == file or file in path.parents for file in files):
             break
-        source = Source(code.co_filename)
+        source = SourceFile(code.co_filename)
         given = _returns(source, code.co_firstlineno)
         if given is None:
             break
@@ -194,7 +194,7 @@ def shared(stream: object, files: list[Path]) -> Blame | None:
         path = getattr(sys.modules.get(kind.__module__), "__file__", None) or ""
         if not any(Path(path).resolve() == f or f in Path(path).resolve().parents for f in files):
             continue
-        source = Source(path)
+        source = SourceFile(path)
         for node in ast.walk(source.tree):
             if isinstance(node, ast.ClassDef) and node.name == kind.__name__:
                 for one in suspects(node):
@@ -203,7 +203,7 @@ def shared(stream: object, files: list[Path]) -> Blame | None:
     return None
 
 
-def _returns(source: Source, line: int) -> ast.Return | None:
+def _returns(source: SourceFile, line: int) -> ast.Return | None:
     for node in ast.walk(source.tree):
         if isinstance(node, ast.FunctionDef) and node.lineno == line:
             return next((n for n in reversed(node.body) if isinstance(n, ast.Return)), None)

@@ -12,7 +12,7 @@ from ffm_core.causal.process.budget import BUDGET_FIX
 from ffm_core.causal.process.client import Halted
 from ffm_core.causal.subjects.base import LOOKBACK
 from ffm_core.causal.trial.rows import Rows, differences
-from ffm_core.causal.trial.session import Finding, Session
+from ffm_core.causal.trial.session import Discrepancy, Session
 from ffm_core.errors import StrategyError
 from ffm_core.records import Failure
 
@@ -37,7 +37,7 @@ _FIXES = {
 
 def failures_of(session: Session) -> tuple[Failure, ...]:
     """Return the earliest finding of every check and column, explained."""
-    first: dict[tuple[str, str], Finding] = {}
+    first: dict[tuple[str, str], Discrepancy] = {}
     for finding in session.findings:
         apart = finding.problem if finding.check == "access" else finding.difference.column
         key = (finding.check, apart)
@@ -60,7 +60,7 @@ _RANK = {
 }  # fmt: skip
 
 
-def _failure(session: Session, finding: Finding, *, search: bool) -> Failure:
+def _failure(session: Session, finding: Discrepancy, *, search: bool) -> Failure:
     future = None
     if search and not finding.problem and finding.check in _PEEKS:
         future = _if_alive(session, lambda: _first_later_bar(session, finding))
@@ -88,7 +88,7 @@ def _failure(session: Session, finding: Finding, *, search: bool) -> Failure:
     )
 
 
-def _plain(session: Session, finding: Finding) -> tuple[str, str]:
+def _plain(session: Session, finding: Discrepancy) -> tuple[str, str]:
     """Word what is said of a whole answer, or of a value and no later bar."""
     found, message = finding.difference, finding.problem
     if finding.check == "access" and session.subject.private:
@@ -115,7 +115,7 @@ def _stamp(bars: Bars, bar: int) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _first_later_bar(session: Session, finding: Finding) -> int | None:
+def _first_later_bar(session: Session, finding: Discrepancy) -> int | None:
     """Find the first later bar whose arrival, or change, moves the row."""
     bar, column, change = finding.difference.bar, finding.difference.column, finding.change
     total = len(session.bars)
@@ -156,7 +156,7 @@ def _differs(session: Session, a: Rows, b: Rows, column: str) -> bool:
     return any(d.column == column for d in differences(a, b, session.tolerance))
 
 
-def _peek(session: Session, finding: Finding, future: int | None) -> tuple[str, str]:
+def _peek(session: Session, finding: Discrepancy, future: int | None) -> tuple[str, str]:
     found, last = finding.difference, finding.cut - 1
     what = {
         "late": f"the decision is missing when bar {last} is the last one known",
@@ -180,7 +180,7 @@ def _peek(session: Session, finding: Finding, future: int | None) -> tuple[str, 
     return what, _repair(session, finding)
 
 
-def _repair(session: Session, finding: Finding) -> str:
+def _repair(session: Session, finding: Discrepancy) -> str:
     """Guess the fault from how far back rows change, over all cuts that failed."""
     found = finding.difference
     if found.kind == "vanishes":
@@ -231,7 +231,7 @@ def _within(bars: Bars, spans: list[tuple[int, int]], size: int) -> bool:
     )
 
 
-def _history(session: Session, finding: Finding) -> tuple[str, str]:
+def _history(session: Session, finding: Discrepancy) -> tuple[str, str]:
     found = finding.difference
     declared = session.declared(found.column)
     drifts = session.subject.recursive is None or found.column in session.subject.recursive

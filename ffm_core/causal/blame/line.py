@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from ffm_core.causal.blame.contrast import Contrast, Guilty
-from ffm_core.causal.blame.sources import Source, Sources, Statement
+from ffm_core.causal.blame.sources import SourceFile, Sources, Statement
 from ffm_core.causal.blame.suspects import KINDS, Suspect, suspects
 from ffm_core.causal.blame.tracing import Recorder, Step
 
@@ -220,7 +220,7 @@ def accuse(function: object, check: str, *, files: Collection[Path] | None = Non
         return None
 
 
-def _head(source: Source, code: CodeType) -> Blame:
+def _head(source: SourceFile, code: CodeType) -> Blame:
     """Return the line of ``def``, below any decorators."""
     named = (n for n in ast.walk(source.tree) if isinstance(n, ast.FunctionDef))
     line = next((n.lineno for n in named if _top(n) == code.co_firstlineno), code.co_firstlineno)
@@ -231,7 +231,7 @@ def _top(node: ast.FunctionDef) -> int:
     return min((d.lineno for d in node.decorator_list), default=node.lineno)
 
 
-def _reached(source: Source, codes: list[CodeType]) -> list[tuple[int, int]]:
+def _reached(source: SourceFile, codes: list[CodeType]) -> list[tuple[int, int]]:
     """Return the line ranges of functions, of those they reach by name, and of what these use."""
     by_name: dict[str, list[ast.stmt]] = {}
     for node in ast.walk(source.tree):
@@ -267,7 +267,7 @@ def _targets(node: ast.stmt) -> list[str]:
     return []
 
 
-def line_at(source: Source, line: int, why: str = "") -> Blame:
+def line_at(source: SourceFile, line: int, why: str = "") -> Blame:
     """Return a line of a file; the whole statement where one begins there."""
     statement = source.at(line)
     first, last = line, line
@@ -310,7 +310,7 @@ class _Finder:
         return line_at(source, statement.first)
 
     def _noticed(
-        self, source: Source, statement: Statement, names: frozenset[str], *, sure: bool
+        self, source: SourceFile, statement: Statement, names: frozenset[str], *, sure: bool
     ) -> Suspect | None:
         """Return the line of a statement that looks at fault, of the column that differs."""
         found = [
@@ -323,7 +323,9 @@ class _Finder:
         named = [o for o in found if any(c in source.lines[o.line - 1] for c in columns)]
         return next(iter(named or found), None)
 
-    def _fed(self, source: Source, statement: Statement, guilty: Guilty, left: int) -> Blame | None:
+    def _fed(
+        self, source: SourceFile, statement: Statement, guilty: Guilty, left: int
+    ) -> Blame | None:
         """Follow a number that differed already to the line that made it."""
         read = statement.names(ast.Load)
         for name, step in guilty.made.items():
@@ -337,7 +339,7 @@ class _Finder:
         return None
 
     def _written(
-        self, source: Source, statement: Statement, left: int, known: frozenset[str]
+        self, source: SourceFile, statement: Statement, left: int, known: frozenset[str]
     ) -> Blame | None:
         """Follow names whose values were not compared, such as expressions, to a usual fault."""
         read = statement.names(ast.Load) - known
@@ -355,7 +357,7 @@ class _Finder:
         return None
 
 
-def _writer(source: Source, statement: Statement, name: str) -> Statement:
+def _writer(source: SourceFile, statement: Statement, name: str) -> Statement:
     """Return the statement that writes into an array before another one reads it."""
     writers = [
         other

@@ -22,7 +22,7 @@ from ffm_core.causal.cutting.series import part
 from ffm_core.causal.process.budget import OverBudget, limited
 from ffm_core.causal.process.client import Halted
 from ffm_core.causal.subjects.base import Subject
-from ffm_core.causal.trial.session import Change, Finding, Session
+from ffm_core.causal.trial.session import Change, Discrepancy, Session
 
 _SECONDS = 20.0  # a message without a line is better than a long wait
 _MEMORY_BYTES = 2 * 2**30
@@ -102,14 +102,14 @@ class Question:
         return blame(run, full, short, self.bar, self.bar + 1, start=self.start, files=files)
 
 
-def line_of(session: Session, finding: Finding, future: int | None) -> tuple[str, str]:
+def line_of(session: Session, finding: Discrepancy, future: int | None) -> tuple[str, str]:
     """Return ``file.py:42: source`` for a finding and what is odd about it, where known.
 
     Parameters
     ----------
     session : Session
         Whose worker is asked.
-    finding : Finding
+    finding : Discrepancy
         Says which row, cut or change shows the fault.
     future : int, optional
         The first later bar that matters.
@@ -131,7 +131,7 @@ def line_of(session: Session, finding: Finding, future: int | None) -> tuple[str
     return (str(found), found.why) if found else ("", "")
 
 
-def _question(session: Session, finding: Finding, future: int | None) -> Question:
+def _question(session: Session, finding: Discrepancy, future: int | None) -> Question:
     cut, total = finding.cut, len(session.bars)
     start, stop = 0, total
     if finding.check == "history":

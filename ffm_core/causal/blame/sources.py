@@ -58,7 +58,7 @@ class Statement:
         return {n.id for n in found if isinstance(n.ctx, context)}
 
 
-class Source:
+class SourceFile:
     """One file."""
 
     def __init__(self, path: str) -> None:
@@ -162,7 +162,7 @@ class Sources:
         self.entries = [c for c in codes if _within(Path(c.co_filename), files)]
         self._own: dict[CodeType, bool] = {}
         self._known: dict[str, bool] = {}
-        self._sources: dict[str, Source] = {}
+        self._sources: dict[str, SourceFile] = {}
 
     def own(self, code: CodeType) -> bool:
         """Whether a function is the plug-in's; comprehensions count with their line."""
@@ -187,10 +187,10 @@ class Sources:
         call = next((m for m in vars(type(value)).values() if isinstance(m, FunctionType)), None)
         return call is not None and self.owns(call.__code__.co_filename)
 
-    def source(self, path: str) -> Source:
+    def source(self, path: str) -> SourceFile:
         """Return a file."""
         if path not in self._sources:
-            self._sources[path] = Source(path)
+            self._sources[path] = SourceFile(path)
         return self._sources[path]
 
     def loops(self, code: CodeType) -> dict[int, Loop]:
@@ -270,4 +270,4 @@ def _within(path: Path, files: Collection[Path]) -> bool:
     return any(path == file or file in path.parents for file in files)
 
 
-__all__ = ["Loop", "Source", "Sources", "Statement", "codes_of"]
+__all__ = ["Loop", "SourceFile", "Sources", "Statement", "codes_of"]

@@ -21,7 +21,7 @@ from ffm_core.causal.process.access import Access
 from ffm_core.causal.process.budget import Budget, needed_more_than, ran_longer_than
 from ffm_core.causal.process.pickling import Opener, loose_modules, ship
 from ffm_core.causal.process.received import Chunk, chunk_of
-from ffm_core.causal.process.worker import Exceeded, Raised, Reply, Setup
+from ffm_core.causal.process.worker import Raised, Setup
 from ffm_core.causal.subjects.base import Call
 from ffm_core.causal.trial.rows import Rows
 from ffm_core.causal.trial.streaming import Stretch
@@ -185,9 +185,8 @@ class Link:
             raise problem
         for access in reply.accesses:
             self.accesses.setdefault(index or 0, {})[access] = None
-        if isinstance(reply, Exceeded):
-            raise Halted(index or 0, reply.what, reply.line)
-        assert isinstance(reply, Reply)
+        if reply.over is not None:
+            raise Halted(index or 0, *reply.over)
         return reply.value
 
     def _heard(self, index: int, seconds: float) -> bytes:

@@ -10,14 +10,13 @@ from __future__ import annotations
 import io
 import sys
 import sysconfig
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import ffm_core
 from ffm_core.errors import StrategyError
@@ -28,26 +27,10 @@ if TYPE_CHECKING:
     from ffm_core.causal.subjects.base import Subject
 
 
+# Opens the plug-ins under test, here and again in the worker, always in the same order;
+# must pickle.
+Opener: TypeAlias = "Callable[[], Sequence[Subject]]"
 _LIBRARIES = ("site-packages", "dist-packages")
-
-
-class Opener(Protocol):
-    """Opens the plug-ins under test, here and again in the worker; must pickle."""
-
-    def open(self) -> Sequence[Subject]:
-        """Return the subjects, always in the same order."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """Subjects held in memory."""
-
-    subjects: tuple[Subject, ...]
-
-    def open(self) -> Sequence[Subject]:
-        """Return the subjects."""
-        return self.subjects
 
 
 def ship(opener: Opener) -> bytes:
@@ -168,6 +151,6 @@ class LooseFinder:
 
 
 __all__ = [
-    "Given", "LooseFinder", "Opener", "cloudpickle_module", "installed_roots", "loose_modules",
+    "LooseFinder", "Opener", "cloudpickle_module", "installed_roots", "loose_modules",
     "ship",
 ]  # fmt: skip

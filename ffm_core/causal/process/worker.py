@@ -55,10 +55,14 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer, with what plug-ins opened on the way."""
+    """An answer, with what plug-ins opened on the way.
+
+    ``over`` says what was exceeded, and where, when a call went over its budget.
+    """
 
     value: Any
     accesses: tuple[Access, ...] = ()
+    over: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +74,6 @@ class Raised:
     fix: str
     expected: bool  # a child of FFMError
     trace: str
-
-
-@dataclass(frozen=True, slots=True)
-class Exceeded:
-    """A call that went over its budget; ``memory`` tells which."""
-
-    what: str
-    line: str
-    accesses: tuple[Access, ...] = ()
 
 
 class Desk:
@@ -101,7 +96,7 @@ class Desk:
         """Open the plug-ins; return the id of this process."""
         sys.meta_path.append(LooseFinder(self._setup.loose))
         opener = pickle.loads(self._setup.payload)
-        self._subjects = list(opener.open())
+        self._subjects = list(opener())
         self._roots = [subject.roots() for subject in self._subjects]
         for roots in self._roots:
             shift_dates(roots)
@@ -234,7 +229,7 @@ def _serve(method: Callable[..., Any], args: tuple[Any, ...], watch: Watch) -> o
     try:
         value = method(*args)
     except OverBudget as over:
-        return Exceeded(over.what, over.line, watch.take())
+        return Reply(None, watch.take(), (over.what, over.line))
     except (Exception, SystemExit) as error:
         return _raised(error)
     return Reply(value, watch.take())
@@ -249,6 +244,3 @@ def _raised(error: BaseException) -> Raised:
         expected=expected,
         trace="".join(traceback.format_exception(error)),
     )
-
-
-__all__ = ["Desk", "Exceeded", "Raised", "Reply", "Setup", "main"]

@@ -11,9 +11,8 @@ result depend on what the cache held.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -121,20 +120,8 @@ class EmbedderSubject:
         return checked(self.embedder, self.embedder.embed(windows), len(windows))
 
 
-class EmbedderOpener(Protocol):
-    """Opens embedders in a fresh process; must pickle."""
-
-    def open(self) -> Sequence[EmbedderSubject]:
-        """Return the embedders, always in the same order."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Given:
-    embedder: Embedder
-
-    def open(self) -> Sequence[EmbedderSubject]:
-        return (EmbedderSubject(self.embedder),)
+def _alone(embedder: Embedder) -> tuple[EmbedderSubject]:
+    return (EmbedderSubject(embedder),)
 
 
 def falsify_embedder(
@@ -143,7 +130,7 @@ def falsify_embedder(
     bars: Bars,
     *,
     seed: int,
-    opener: EmbedderOpener | None = None,
+    opener: Callable[[], Sequence[EmbedderSubject]] | None = None,
     index: int = 0,
     budget: Budget | None = None,
     call: Call | None = None,
@@ -160,7 +147,7 @@ def falsify_embedder(
         The stream they come from; only its instrument and timeframe are sent on.
     seed : int
         Seed of the run; chooses the parts.
-    opener, index : EmbedderOpener, int
+    opener, index : callable, int
         How a fresh process opens the embedder, and its place among what is opened;
         default: the record is sent as it is.
     budget : Budget, optional
@@ -181,7 +168,7 @@ def falsify_embedder(
         When the embedder raises, or returns no finite float32 array of the right shape.
     """
     chosen = _thinned(np.ascontiguousarray(windows, dtype=np.float32), MAX_WINDOWS)
-    trial = _Trial(embedder, chosen, seed, call)
+    trial = _EmbedderTrial(embedder, chosen, seed, call)
     if len(chosen) == 0:
         return trial.notes.certificate(0.0)
     truth = trial.embed(chosen)
@@ -189,11 +176,13 @@ def falsify_embedder(
         _parts(trial, truth)
         _agrees(trial, truth)
     if not trial.notes.found():
-        _fresh(trial, truth, bars[:0], opener or _Given(embedder), index, budget or Budget())
+        _fresh(
+            trial, truth, bars[:0], opener or partial(_alone, embedder), index, budget or Budget()
+        )
     return trial.notes.certificate(detection_bound(len(chosen)))
 
 
-class _Trial:
+class _EmbedderTrial:
     """One embedder and the windows it is shown."""
 
     def __init__(self, embedder: Embedder, windows: Float32, seed: int, call: Call | None) -> None:
@@ -231,7 +220,7 @@ class _Trial:
         )  # fmt: skip
 
 
-def _agrees(trial: _Trial, truth: Float32) -> bool:
+def _agrees(trial: _EmbedderTrial, truth: Float32) -> bool:
     """Show all windows once more; return whether the answer is the same."""
     found = _first(truth, trial.embed(trial.windows))
     if found is not None:
@@ -240,7 +229,7 @@ def _agrees(trial: _Trial, truth: Float32) -> bool:
     return found is None
 
 
-def _parts(trial: _Trial, truth: Float32) -> None:
+def _parts(trial: _EmbedderTrial, truth: Float32) -> None:
     """Show the windows in part, in other orders, among others and one by one."""
     n = len(trial.windows)
     rng = keyed(trial.seed, "embedder", trial.name)
@@ -265,7 +254,7 @@ def _parts(trial: _Trial, truth: Float32) -> None:
     _compare(trial, truth, np.arange(n), shown, "others stand between the windows")
 
 
-def _compare(trial: _Trial, truth: Float32, rows: Int64, shown: Float32, how: str) -> None:
+def _compare(trial: _EmbedderTrial, truth: Float32, rows: Int64, shown: Float32, how: str) -> None:
     found = _first(truth[rows], shown)
     if found is None:
         return
@@ -279,7 +268,7 @@ def _compare(trial: _Trial, truth: Float32, rows: Int64, shown: Float32, how: st
     trial.note("rowwise", column, row, text, _ROWS_FIX, partial(_line, trial, rows, row))
 
 
-def _line(trial: _Trial, rows: Int64, row: int) -> Blame | None:
+def _line(trial: _EmbedderTrial, rows: Int64, row: int) -> Blame | None:
     """Trace both calls where the windows shown are the first ones; else read the code."""
     found = None
     if (rows == np.arange(len(rows))).all():
@@ -289,7 +278,7 @@ def _line(trial: _Trial, rows: Int64, row: int) -> Blame | None:
 
 
 def _fresh(
-    trial: _Trial, truth: Float32, bars: Bars, opener: Any, index: int, budget: Budget
+    trial: _EmbedderTrial, truth: Float32, bars: Bars, opener: Any, index: int, budget: Budget
 ) -> None:
     """Ask a fresh process, backwards; it has never seen the windows and is watched."""
     with Link(opener, bars, seed=trial.seed, budget=budget) as link:
@@ -332,4 +321,4 @@ def _thinned(windows: Float32, limit: int) -> Float32:
     return windows[np.linspace(0, len(windows) - 1, limit).astype(np.int64)]
 
 
-__all__ = ["MAX_WINDOWS", "EmbedderOpener", "EmbedderSubject", "WindowSubject", "falsify_embedder"]
+__all__ = ["MAX_WINDOWS", "EmbedderSubject", "WindowSubject", "falsify_embedder"]

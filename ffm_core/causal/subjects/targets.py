@@ -79,7 +79,7 @@ def falsify_target(
     StrategyError
         When the target raises or returns another shape or type.
     """
-    trial = _Trial(target, bars, seed, call)
+    trial = _TargetTrial(target, bars, seed, call)
     drawn = 0
     if _pure(trial):
         _sound(trial)
@@ -101,7 +101,7 @@ def falsify_target(
     return trial.notes.certificate(detection_bound(drawn))
 
 
-class _Trial:
+class _TargetTrial:
     """One target on one stream."""
 
     full: TargetValues
@@ -168,7 +168,7 @@ class _Trial:
 # --- one call on everything ---------------------------------------------------------------
 
 
-def _pure(trial: _Trial) -> bool:
+def _pure(trial: _TargetTrial) -> bool:
     """Ask twice for everything; return whether the answers can be built on."""
     bars = trial.bars
     before = fingerprint(bars)
@@ -181,7 +181,7 @@ def _pure(trial: _Trial) -> bool:
     return not trial.notes.found()
 
 
-def _again(trial: _Trial, problem: str) -> bool:
+def _again(trial: _TargetTrial, problem: str) -> bool:
     answer = trial.ask(part(trial.bars, 0, len(trial.bars)))
     moved = _unlike(trial.full, answer)
     if moved.any():
@@ -189,7 +189,7 @@ def _again(trial: _Trial, problem: str) -> bool:
     return bool(moved.any())
 
 
-def _later(trial: _Trial) -> None:
+def _later(trial: _TargetTrial) -> None:
     """Ask once more after all other calls; what they found means nothing if it differs."""
     if _again(trial, "a later call on the same bars disagrees"):
         trial.notes.keep(("purity", "values"))
@@ -199,7 +199,7 @@ def _unlike(a: TargetValues, b: TargetValues) -> Bool:
     return np.asarray(unlike(a.value, b.value) | (a.end_bar != b.end_bar))
 
 
-def _sound(trial: _Trial) -> None:
+def _sound(trial: _TargetTrial) -> None:
     """Values and end bars that agree with each other and with what is declared."""
     full, target = trial.full, trial.target
     bar = np.arange(len(trial.bars))
@@ -235,7 +235,7 @@ def _sound(trial: _Trial) -> None:
 # --- later bars ---------------------------------------------------------------------------
 
 
-def _withhold(trial: _Trial, cuts: Int64) -> None:
+def _withhold(trial: _TargetTrial, cuts: Int64) -> None:
     """Withhold bars from every cut on."""
     failing = 0
     for cut in cuts.tolist():
@@ -261,7 +261,7 @@ def _withhold(trial: _Trial, cuts: Int64) -> None:
             return
 
 
-def _line(trial: _Trial, cut: int, row: int, answer: TargetValues) -> Blame | None:
+def _line(trial: _TargetTrial, cut: int, row: int, answer: TargetValues) -> Blame | None:
     if np.isnan(answer.value[row]):  # it ends later than it says
         return trial.made(row, float(trial.full.end_bar[row]))
     compute, stop = trial.target.compute, min(len(trial.bars), cut + _SHOWN)
@@ -283,7 +283,7 @@ def _said(answer: TargetValues, row: int) -> str:
     return "undefined" if np.isnan(value) else f"{value:.6g} with end bar {end}"
 
 
-def _matters(trial: _Trial, cut: int, row: int, before: TargetValues) -> int | None:
+def _matters(trial: _TargetTrial, cut: int, row: int, before: TargetValues) -> int | None:
     """Return the first later bar whose arrival moves a row that counted as complete."""
     known = _said(before, row)
     return first_later(
@@ -293,7 +293,7 @@ def _matters(trial: _Trial, cut: int, row: int, before: TargetValues) -> int | N
     )
 
 
-def _change(trial: _Trial, cuts: Int64) -> None:
+def _change(trial: _TargetTrial, cuts: Int64) -> None:
     """Change the bars from a cut on instead of removing them."""
     total, rng = len(trial.bars), trial.rng("mutation")
     some = cuts if len(cuts) <= _MUTATED else np.sort(rng.choice(cuts, _MUTATED, replace=False))
@@ -319,7 +319,7 @@ def _change(trial: _Trial, cuts: Int64) -> None:
             return
 
 
-def _remember(trial: _Trial) -> None:
+def _remember(trial: _TargetTrial) -> None:
     """On a mirrored series ask early parts first: values kept from longer ones would show."""
     twin, total = mirrored(trial.bars), len(trial.bars)
     if total < 2:

@@ -64,7 +64,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Discrepancy:
     """A difference, and the check and cut at which it showed."""
 
     check: str
@@ -148,7 +148,7 @@ class Session:
         self.seed = seed
         self.link = link
         self.detectors = frozenset(detectors)
-        self.findings: list[Finding] = []
+        self.findings: list[Discrepancy] = []
         self.cut: set[int] = set()
         self.rows_compared = 0
         self.proven_bars = 0
@@ -252,7 +252,7 @@ class Session:
         """Record what disagreed at a cut, when it is being looked for."""
         if check in self.detectors:
             self.findings += [
-                Finding(
+                Discrepancy(
                     check=check, cut=cut, difference=one, problem=problem, change=change, line=line
                 )
                 for one in found
@@ -270,4 +270,4 @@ class Session:
 # What a decision consists of besides its columns; changed later, it is another decision.
 TERMS = frozenset({"risk", "stop_price", "target_r", "horizon_bars", "group"})
 
-__all__ = ["DETECTORS", "TERMS", "Change", "Finding", "Series", "Session"]
+__all__ = ["DETECTORS", "TERMS", "Change", "Discrepancy", "Series", "Session"]

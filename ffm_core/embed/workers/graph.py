@@ -23,7 +23,7 @@ from safetensors.numpy import load_file
 from ffm_core.embed.cards import CARD, DECODER, ENCODER, Card, file_sha256
 from ffm_core.embed.workers.graph_chronos2 import (
     ARCHITECTURE,
-    Shape2,
+    Chronos2Shape,
     decoder2,
     encoder2,
     shape2_of,
@@ -45,7 +45,7 @@ _BOLT = "ChronosBoltModelForForecasting"
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class BoltShape:
     """What the graphs need to know of a ``config.json``."""
 
     d_model: int
@@ -71,7 +71,7 @@ class Shape:
         return self.heads * self.d_kv
 
 
-def shape_of(config: Mapping[str, Any]) -> Shape | Shape2:
+def shape_of(config: Mapping[str, Any]) -> BoltShape | Chronos2Shape:
     """Read a configuration, and refuse what the graphs do not express.
 
     Raises
@@ -102,7 +102,7 @@ def shape_of(config: Mapping[str, Any]) -> Shape | Shape2:
         if wrong:
             raise ModelError(f"the checkpoint has {what}, which is not converted", fix=FIX)
     layers = config["num_layers"]
-    return Shape(
+    return BoltShape(
         d_model=config["d_model"],
         d_kv=config["d_kv"],
         heads=config["num_heads"],
@@ -178,7 +178,9 @@ def write_model(
     )  # fmt: skip
 
 
-def write_graphs(out: Path, shape: Shape | Shape2, weights: Weights, *, float16: bool) -> None:
+def write_graphs(
+    out: Path, shape: BoltShape | Chronos2Shape, weights: Weights, *, float16: bool
+) -> None:
     """Write ``encoder.onnx`` and ``decoder.onnx`` into a folder."""
     if float16:
         largest = max(float(np.abs(array).max()) for array in weights.values())
@@ -186,7 +188,7 @@ def write_graphs(out: Path, shape: Shape | Shape2, weights: Weights, *, float16:
             raise ModelError(
                 f"a weight of {largest:.3g} does not fit into float16", fix="leave --float16 out"
             )
-    if isinstance(shape, Shape2):
+    if isinstance(shape, Chronos2Shape):
         graphs = (
             encoder2(shape, weights, float16=float16),
             decoder2(shape, weights, float16=float16),
@@ -197,7 +199,7 @@ def write_graphs(out: Path, shape: Shape | Shape2, weights: Weights, *, float16:
         (out / file).write_bytes(graph.SerializeToString(deterministic=True))
 
 
-def write_card(out: Path, shape: Shape | Shape2, **fields: Any) -> Card:
+def write_card(out: Path, shape: BoltShape | Chronos2Shape, **fields: Any) -> Card:
     """Write ``card.json`` over the model files that lie in a folder."""
     card = Card(
         architecture=shape.architecture,
@@ -213,7 +215,7 @@ def write_card(out: Path, shape: Shape | Shape2, **fields: Any) -> Card:
     return card
 
 
-def encoder(shape: Shape, weights: Weights, *, float16: bool = False) -> onnx.ModelProto:
+def encoder(shape: BoltShape, weights: Weights, *, float16: bool = False) -> onnx.ModelProto:
     """Return the graph from windows to tokens.
 
     Tokens are the rows of one matrix: the first of every window, then the second of every
@@ -249,7 +251,7 @@ def encoder(shape: Shape, weights: Weights, *, float16: bool = False) -> onnx.Mo
     return g.model(given, ("tokens", ["B", "T", shape.d_model]))
 
 
-def decoder(shape: Shape, weights: Weights, *, float16: bool = False) -> onnx.ModelProto:
+def decoder(shape: BoltShape, weights: Weights, *, float16: bool = False) -> onnx.ModelProto:
     """Return the graph from tokens to quantiles: one start token looks at all of them."""
     g = Graph(weights, float16)
     start = weights["shared.weight"][shape.start_token : shape.start_token + 1]
@@ -288,7 +290,7 @@ def bucket_table(length: int, buckets: int, distance: int) -> Int64:
     return np.asarray(np.where(offset > 0, half, 0) + np.where(away < exact, away, far))
 
 
-def _patches(g: Graph, shape: Shape) -> str:
+def _patches(g: Graph, shape: BoltShape) -> str:
     """Return values and mask of every patch side by side, (L / patch, B, 2 patch)."""
     cut = g.constant(np.array([0, -1, shape.patch]))
     values, mask = (g.add("Reshape", name, cut) for name in ("values", "mask"))
@@ -304,12 +306,12 @@ def _embedded(g: Graph, x: str) -> str:
     return g.add("Add", g.matrix(out, deep, plus=g.matrix(beside, x, g.bias(beside))), g.bias(out))
 
 
-def _feed_forward(g: Graph, name: str, x: str, shape: Shape) -> str:
+def _feed_forward(g: Graph, name: str, x: str, shape: BoltShape) -> str:
     hidden = g.add("Relu", g.linear(f"{name}.DenseReluDense.wi", norm(g, name, x, shape.epsilon)))
     return g.linear(f"{name}.DenseReluDense.wo", hidden)
 
 
-def _position_bias(g: Graph, shape: Shape, tokens: str) -> str:
+def _position_bias(g: Graph, shape: BoltShape, tokens: str) -> str:
     """Return the bias of attention by distance, (1, heads, T, T), cut from a fixed table."""
     longest = shape.context_length // shape.patch + 1
     table = bucket_table(longest, shape.buckets, shape.distance)
@@ -321,7 +323,7 @@ def _position_bias(g: Graph, shape: Shape, tokens: str) -> str:
     return g.add("Slice", bias, g.constant(np.array([0, 0])), ends, axes)
 
 
-def _mask_bias(g: Graph, shape: Shape) -> str:
+def _mask_bias(g: Graph, shape: BoltShape) -> str:
     """Return 0 for patches with a bar and for REG, the lowest number elsewhere, (B, 1, 1, T)."""
     bars = g.add("Reshape", "mask", g.constant(np.array([0, 1, 1, -1, shape.patch])))
     seen = g.add("ReduceMax", bars, axes=[-1], keepdims=0)
@@ -347,7 +349,7 @@ def _joined(g: Graph, mixed: str, perm: list[int], dims: list[int]) -> str:
     return g.add("Reshape", g.add("Transpose", mixed, perm=perm), g.constant(np.array(dims)))
 
 
-def _cross_attention(g: Graph, name: str, x: str, bias: str, shape: Shape) -> str:
+def _cross_attention(g: Graph, name: str, x: str, bias: str, shape: BoltShape) -> str:
     k, v = g.split(g.linear([f"{name}.{part}" for part in "kv"], "tokens"), 2)
     apart = g.constant(np.array([0, 0, shape.heads, shape.d_kv]))
     q = _heads(g, g.linear(f"{name}.q", x), apart, [0, 2, 1, 3])

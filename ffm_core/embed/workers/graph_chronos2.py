@@ -37,7 +37,7 @@ _END = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, slots=True)
-class Shape2:
+class Chronos2Shape:
     """What the graphs need to know of a ``config.json``."""
 
     d_model: int
@@ -62,7 +62,7 @@ class Shape2:
         return self.horizon // self.patch
 
 
-def shape2_of(config: Mapping[str, Any]) -> Shape2:
+def shape2_of(config: Mapping[str, Any]) -> Chronos2Shape:
     """Read a configuration, and refuse what the graphs do not express.
 
     Raises
@@ -85,7 +85,7 @@ def shape2_of(config: Mapping[str, Any]) -> Shape2:
         if found:
             raise ModelError(f"the checkpoint has {what}, which is not converted", fix=FIX)
     most = own.get("max_output_patches", 1) * patch
-    return Shape2(
+    return Chronos2Shape(
         d_model=config["d_model"],
         d_kv=config["d_kv"],
         heads=config["num_heads"],
@@ -102,7 +102,7 @@ def shape2_of(config: Mapping[str, Any]) -> Shape2:
     )
 
 
-def encoder2(shape: Shape2, weights: Weights, *, float16: bool = False) -> onnx.ModelProto:
+def encoder2(shape: Chronos2Shape, weights: Weights, *, float16: bool = False) -> onnx.ModelProto:
     """Return the graph from windows to the tokens of past and forecast."""
     g = Graph(weights, float16)
     x = _embedded(g, shape)
@@ -123,7 +123,7 @@ def encoder2(shape: Shape2, weights: Weights, *, float16: bool = False) -> onnx.
     return g.model(given, ("tokens", ["B", "T", shape.d_model]), counts=["ahead"])
 
 
-def decoder2(shape: Shape2, weights: Weights, *, float16: bool = False) -> onnx.ModelProto:
+def decoder2(shape: Chronos2Shape, weights: Weights, *, float16: bool = False) -> onnx.ModelProto:
     """Return the graph from the tokens of the forecast to its quantiles."""
     g = Graph(weights, float16)
     levels = len(shape.quantiles)
@@ -138,7 +138,7 @@ def decoder2(shape: Shape2, weights: Weights, *, float16: bool = False) -> onnx.
     return g.model(given, ("quantiles", ["B", levels, "H"]))
 
 
-def _embedded(g: Graph, shape: Shape2) -> str:
+def _embedded(g: Graph, shape: Chronos2Shape) -> str:
     """Return patches, REG and the patches to forecast as tokens, (B, T, d_model)."""
     longest = shape.context_length // shape.patch
     values = g.add("Asinh", "values") if shape.arcsinh else "values"
@@ -165,13 +165,13 @@ def _embedded(g: Graph, shape: Shape2) -> str:
     return g.add("Concat", x, reg, coming, axis=1)
 
 
-def _times(first: int, last: int, shape: Shape2) -> Float32:
+def _times(first: int, last: int, shape: Chronos2Shape) -> Float32:
     """Return the times of the bars of patches, float32 (1, last - first, patch)."""
     steps = np.arange(first * shape.patch, last * shape.patch, dtype=np.float32)
     return (steps / np.float32(shape.time_scale)).reshape(1, -1, shape.patch)
 
 
-def _mask_bias(g: Graph, shape: Shape2) -> str:
+def _mask_bias(g: Graph, shape: Chronos2Shape) -> str:
     """Return 0 for patches with a bar and all that follow, the lowest number elsewhere."""
     bars = g.add("Reshape", "mask", g.constant(np.array([0, 1, 1, -1, shape.patch])))
     seen = g.add("ReduceMax", bars, axes=[-1], keepdims=0)
@@ -182,7 +182,7 @@ def _mask_bias(g: Graph, shape: Shape2) -> str:
     return g.add("Pad", g.add("Mul", unseen, lowest), pads)
 
 
-def _rotation(g: Graph, shape: Shape2, x: str) -> tuple[str, str]:
+def _rotation(g: Graph, shape: Chronos2Shape, x: str) -> tuple[str, str]:
     """Return cosine and signed sine of every position, (T, d_kv), cut from fixed tables."""
     longest = shape.context_length // shape.patch + 1 + shape.patches_ahead
     powers = np.arange(0, shape.d_kv, 2, dtype=np.float32) / np.float32(shape.d_kv)
@@ -203,7 +203,7 @@ def _rotated(g: Graph, x: str, cos: str, sin: str) -> str:
 
 
 def _attention(
-    g: Graph, name: str, x: str, bias: str, cos: str, sin: str, shape: Shape2
+    g: Graph, name: str, x: str, bias: str, cos: str, sin: str, shape: Chronos2Shape
 ) -> str:  # fmt: skip
     apart = g.constant(np.array([0, 0, shape.heads, shape.d_kv]))
     parts = g.split(g.linear([f"{name}.{part}" for part in "qkv"], x), 3)

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from ffm_core.bars import Bars
-from ffm_core.bars.quality import LEVELS, Audit, Finding, audit
+from ffm_core.bars.quality import LEVELS, Audit, QualityFinding, audit
 from ffm_core.bars.sessions import wall_us
 from ffm_core.bars.simulate import market
 
@@ -40,7 +40,7 @@ def scaled(bars: Bars, factor) -> Bars:
     return changed(bars, **{n: bars[n] * factor for n in ("open", "high", "low", "close")})
 
 
-def found(bars: Bars, code: str) -> Finding:
+def found(bars: Bars, code: str) -> QualityFinding:
     result = audit(bars, now_us=NOW)
     assert code in result.codes(), result
     assert result.level == max((f.level for f in result.findings), key=LEVELS.index)

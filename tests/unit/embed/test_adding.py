@@ -18,7 +18,7 @@ from ffm_core.embed.cards import read_card
 from ffm_core.embed.catalogue import backbones_home, embedder_of, embedders, folder_of, model_of
 from ffm_core.embed.facts import backbone_facts
 from ffm_core.embed.openvino_session import OpenvinoModel
-from ffm_core.embed.recipe import Recipe, parse_variant
+from ffm_core.embed.recipe import EmbeddingRecipe, parse_variant
 from ffm_core.embed.session import pooled
 from ffm_core.embed.worker import require_torch
 from ffm_core.errors import ConfigError, FFMWarning, ModelError, UnavailableError, UnknownNameError
@@ -249,13 +249,13 @@ def test_backbones_are_listed_with_what_is_known(originals, capsys):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", Recipe()),
-        ("reg", Recipe(pool="reg")),
-        ("mean-bare", Recipe(extras=())),
-        ("torch", Recipe(backend="torch")),
-        ("openvino-bf16", Recipe(backend="openvino-bf16")),
-        ("last2-bare-torch", Recipe(pool="last2", extras=(), backend="torch")),
-        ("meanreg-openvino-bf16", Recipe(pool="meanreg", backend="openvino-bf16")),
+        ("", EmbeddingRecipe()),
+        ("reg", EmbeddingRecipe(pool="reg")),
+        ("mean-bare", EmbeddingRecipe(extras=())),
+        ("torch", EmbeddingRecipe(backend="torch")),
+        ("openvino-bf16", EmbeddingRecipe(backend="openvino-bf16")),
+        ("last2-bare-torch", EmbeddingRecipe(pool="last2", extras=(), backend="torch")),
+        ("meanreg-openvino-bf16", EmbeddingRecipe(pool="meanreg", backend="openvino-bf16")),
     ],
 )
 def test_variants_name_pool_extras_and_backend(text, expected):

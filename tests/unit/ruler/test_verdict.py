@@ -12,7 +12,7 @@ from ffm_core.records import CheckResult, VerdictCheck
 from ffm_core.ruler.checks import STRICT
 from ffm_core.ruler.classic import CLASSIC
 from ffm_core.ruler.judging import with_constants
-from ffm_core.ruler.registry import prereg, prereg_hash
+from ffm_core.ruler.preregistration import prereg, prereg_hash
 from ffm_core.ruler.verdict import RULE_EARNS, decide, months_needed, trigger_evidence
 
 
