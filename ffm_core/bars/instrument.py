@@ -12,8 +12,6 @@ from typing import Literal
 
 from ffm_core.errors import ContractError
 
-TICK_TOLERANCE = 1e-9
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instrument:
@@ -94,10 +92,6 @@ class Instrument:
     def ticks(self, points: float) -> int:
         """Return ``points`` as a whole number of ticks, rounded to nearest."""
         return round(points / self.tick_size)
-
-    def round_to_tick(self, price: float) -> float:
-        """Return the grid price nearest to ``price``; integer ticks, never modulo."""
-        return round(price / self.tick_size) * self.tick_size
 
     def cost_points(self, slippage_ticks: float | None = None) -> float:
         """Cost of one round trip in points, charged once.

@@ -22,7 +22,6 @@ from ffm_core.types import Float64, Int32, Int64
 
 RESAMPLES = 1000
 BLOCK_DAYS = 5.0
-CHANCE = {"regression": 0.0, "binary": 0.5}
 MEASURE = {"regression": "r", "binary": "AUC"}
 
 

@@ -29,7 +29,6 @@ from ffm_core.errors import ForecastError
 from ffm_core.types import Float64
 
 Tail: TypeAlias = Literal["normal", "student_t"]
-TAILS: tuple[Tail, ...] = ("normal", "student_t")
 LEAST_NU, MOST_NU = 3.0, 200.0
 _CRPS_POINTS = 200
 _ROUNDING = 1e-12

@@ -19,11 +19,10 @@ from ffm_core.forecast import curve
 from ffm_core.forecast.curve import Tail
 from ffm_core.forecast.distribution import Forecast, Forecasts
 from ffm_core.forecast.forecasters import Forecaster, control
-from ffm_core.types import Float64, Int64
+from ffm_core.types import Float64
 
 Pooling: TypeAlias = Literal["linear", "vincent"]
 Variance: TypeAlias = Literal["total", "seed"]
-POOLINGS: tuple[Pooling, ...] = ("linear", "vincent")
 NORMAL_90 = 1.645
 _STEPS = 80  # halvings of the bracket when the mixture is inverted
 _SPARE = 1e-8
@@ -261,63 +260,3 @@ def linear_pool(
         under = mixed < levels
         low, high = np.where(under, middle, low), np.where(under, high, middle)
     return np.asarray(high)
-
-
-def inverse_error_weights(
-    errors: Mapping[str, Float64],
-    *,
-    target_end: Int64,
-    now: int,
-    windows: int = WINDOWS,
-    decay: float = DECAY,
-    floor: float = FLOOR,
-) -> dict[str, float]:
-    """Return weights in proportion to one over the recent error.
-
-    Parameters
-    ----------
-    errors : mapping of str to float64 (W,)
-        Error of each member in each window in order of time, divided by the error of
-        naive_last, so that the spare 1e-8 means the same everywhere.
-    target_end : int64 (W,)
-        Last bar of each window's target; only windows that end at or before ``now``
-        count.
-    windows : int
-        How many of them, the newest.
-    decay : float
-        Weight of a window against the next newer one.
-    floor : float
-        Smallest weight of a member.
-
-    Raises
-    ------
-    ConfigError
-        When no window has ended, errors are not finite, or the floor is too high.
-    """
-    names = list(errors)
-    if not 0.0 <= floor * len(names) < 1.0 or not 0.0 < decay <= 1.0:
-        raise ConfigError(
-            f"a floor of {floor:g} for {len(names)} members or a decay of {decay:g} cannot be",
-            fix="lower the floor; give a decay above 0, at most 1",
-        )
-    past = np.flatnonzero(np.asarray(target_end) <= now)[-windows:]
-    seen = np.stack([np.asarray(errors[name], dtype=np.float64)[past] for name in names])
-    if len(past) == 0 or not (np.isfinite(seen).all() and (seen >= 0.0).all()):
-        raise ConfigError(
-            "weights need errors of windows that have ended, finite and not negative",
-            fix="wait for the first targets, or leave a broken member out",
-        )
-    age = decay ** np.arange(len(past) - 1, -1, -1)
-    inverse = 1.0 / (seen @ age / age.sum() + _SPARE)
-    return dict(zip(names, _raised(inverse / inverse.sum(), floor).tolist(), strict=True))
-
-
-def _raised(weights: Float64, floor: float) -> Float64:
-    """Lift weights to the floor; the others share what is left in proportion."""
-    low = np.zeros(len(weights), dtype=bool)
-    out = weights
-    while np.any((out < floor) & ~low):
-        low |= out < floor
-        rest = 1.0 - floor * int(low.sum())
-        out = np.where(low, floor, weights * rest / weights[~low].sum())
-    return out

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from ffm_core.keyed import keyed
 from ffm_core.types import Float64
 
 Z95 = float(special.ndtri(0.975))
@@ -101,36 +100,3 @@ def diebold_mariano(loss: Float64, other: Float64, *, lag: int = 0) -> MeanDiffe
     statistic = correction * mean / math.sqrt(variance / n)
     p_value = 2.0 * float(special.stdtr(n - 1, -abs(statistic)))
     return MeanDifference(difference=mean, statistic=statistic, p_value=p_value)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Association:
-    """Spearman's rank correlation, and how often shuffled pairs reach as much."""
-
-    correlation: float
-    p_value: float
-    shuffles: int
-
-
-def association(a: Float64, b: Float64, *, seed: int, shuffles: int = 999) -> Association:
-    """Test whether large values of one go with large values of the other.
-
-    For example the disagreement of an ensemble with the size of its error. The p-value
-    is one-sided and never smaller than ``1 / (shuffles + 1)``.
-
-    Parameters
-    ----------
-    a, b : float64 (N,)
-        Pairs; ties share their mean rank.
-    """
-    from scipy.stats import rankdata  # a second to import
-
-    x, y = rankdata(a), rankdata(b)
-    if len(x) < 3 or np.ptp(x) == 0.0 or np.ptp(y) == 0.0:
-        return Association(correlation=math.nan, p_value=math.nan, shuffles=0)
-    x, y = (x - x.mean()) / x.std(), (y - y.mean()) / y.std()
-    seen = float(x @ y) / len(x)
-    rng = keyed(seed, "association", len(x))
-    drawn = np.array([float(x @ rng.permutation(y)) / len(x) for _ in range(shuffles)])
-    p_value = (1 + int(np.sum(drawn >= seen))) / (shuffles + 1)
-    return Association(correlation=seen, p_value=p_value, shuffles=shuffles)

@@ -173,20 +173,6 @@ def mean_estimate(
     return summarise(arm.mean, samples[0], level=level)
 
 
-def difference_estimate(
-    arm: DaySums,
-    other: DaySums,
-    *,
-    resamples: int = 2000,
-    block_days: float = 5.0,
-    level: float = 0.95,
-    seed: int = 0,
-) -> Estimate:
-    """Difference of mean R per trade, ``arm − other``, on the same resampled days."""
-    samples = resample_means([arm, other], resamples=resamples, block_days=block_days, seed=seed)
-    return summarise(arm.mean - other.mean, samples[0] - samples[1], level=level)
-
-
 def equity_band(
     daily_r: Float64,
     *,

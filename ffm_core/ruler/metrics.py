@@ -16,7 +16,7 @@ from ffm_core.records import Trades
 from ffm_core.ruler.bootstrap import DaySums, day_sums, mean_estimate
 from ffm_core.ruler.monthly import month_totals
 from ffm_core.ruler.sharpe import moments
-from ffm_core.types import Bool, Float64, Int32
+from ffm_core.types import Float64, Int32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,21 +113,6 @@ def daily_sharpe(daily_r: Float64) -> float:
     return sharpe if math.isfinite(sharpe) else 0.0
 
 
-def sortino(daily_r: Float64, *, target: float = 0.0) -> float:
-    """Mean excess over the downside deviation, all days in the denominator.
-
-    Infinite without a shortfall and with a mean above the target; 0 when the
-    mean is at or below it.
-    """
-    if len(daily_r) == 0:
-        return 0.0
-    excess = float(daily_r.mean()) - target
-    downside = math.sqrt(float(np.mean(np.minimum(daily_r - target, 0.0) ** 2)))
-    if downside > 0:
-        return excess / downside
-    return math.inf if excess > 0 else 0.0
-
-
 def weighted_median(values: Float64, weight: Float64) -> float:
     """Middle value by weight; the mean of the two middle ones when they tie."""
     if len(values) == 0:
@@ -153,28 +138,6 @@ def mean_without_best(values: Float64, weight: Float64, share: float) -> float:
     gone = np.clip(share * total - (np.cumsum(weight[order]) - weight[order]), 0.0, weight[order])
     left = weight[order] - gone
     return float((values[order] * left).sum() / left.sum()) if left.sum() > 0 else math.nan
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupFigures:
-    """Trades of one group (a side, an hour, a stream and month)."""
-
-    n: float
-    mean_r: float
-    total_r: float
-    win_rate: float
-
-
-def group_figures(trades: Trades, rows: Bool) -> GroupFigures:
-    """Summarise the chosen trades; mean and win rate are NaN without any."""
-    r, weight = trades.r_net[rows], trades.weight[rows]
-    n, total = float(weight.sum()), float((r * weight).sum())
-    return GroupFigures(
-        n=n,
-        total_r=total,
-        mean_r=total / n if n > 0 else math.nan,
-        win_rate=float(weight[r > 0].sum()) / n if n > 0 else math.nan,
-    )
 
 
 def cumulative(sums: DaySums) -> Float64:

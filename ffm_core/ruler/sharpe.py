@@ -10,14 +10,13 @@ Source: Bailey and López de Prado (2012, 2014).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
 
 from ffm_core.records import TrialContext
-from ffm_core.types import Float64, Int32
+from ffm_core.types import Float64
 
 _NORMAL = NormalDist()
 _EULER = 0.5772156649015329
@@ -139,36 +138,3 @@ def effective_trials(correlation: Float64) -> float:
     filled = np.clip(np.nan_to_num(correlation, nan=0.0), -1.0, 1.0)
     np.fill_diagonal(filled, 1.0)
     return float(size**2 / np.sum(filled**2))
-
-
-def trial_correlation(days: Sequence[Int32], daily_r: Sequence[Float64]) -> Float64:
-    """Correlate trials over the days each pair has in common.
-
-    Parameters
-    ----------
-    days : sequence of int32 (D_i,)
-        Trading days of each trial, ascending.
-    daily_r : sequence of float64 (D_i,)
-        Net R per day of each trial.
-
-    Returns
-    -------
-    float64 (N, N)
-        1 on the diagonal; 0 for pairs with fewer than 20 common days or without
-        variation on them.
-    """
-    size = len(days)
-    out = np.eye(size)
-    for i in range(size):
-        for j in range(i):
-            _, left, right = np.intersect1d(days[i], days[j], return_indices=True)
-            out[i, j] = out[j, i] = _correlation(daily_r[i][left], daily_r[j][right])
-    return out
-
-
-def _correlation(left: Float64, right: Float64) -> float:
-    if len(left) < 20:
-        return 0.0
-    a, b = left - left.mean(), right - right.mean()
-    scale = math.sqrt(float(a @ a) * float(b @ b))
-    return float(np.clip(float(a @ b) / scale, -1.0, 1.0)) if scale > 1e-12 else 0.0

@@ -12,7 +12,6 @@ import hashlib
 import io
 import json
 import platform
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -253,11 +252,6 @@ def versions() -> dict[str, str]:
     found = {"ffm": _version("ffm-core"), "python": platform.python_version()}
     found.update({name: _version(name) for name in _LIBRARIES})
     return {name: version for name, version in found.items() if version}
-
-
-def platform_name() -> str:
-    """Return operating system and processor, without any host name."""
-    return f"{sys.platform} {platform.machine()}"
 
 
 def _misshapen(result: Mapping[str, Any]) -> list[str]:

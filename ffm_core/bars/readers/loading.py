@@ -112,18 +112,6 @@ def load_many(
     return loaded
 
 
-def read_bars(path: Path, how: Options) -> Bars:
-    """Read and validate one file, without an audit.
-
-    Raises
-    ------
-    SchemaError, UnsupportedFormatError, ContractError
-        When the content cannot be bars.
-    """
-    part = _read_part(path, how)
-    return Bars(part.frame, part.instrument, part.timeframe)
-
-
 @dataclass(frozen=True, slots=True)
 class _Part:
     """Validated rows of one file."""

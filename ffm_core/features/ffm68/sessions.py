@@ -61,9 +61,3 @@ def session_numbers(bars: Bars) -> Int8:
     if bars.instrument.calendar == "24/7":
         return np.full(len(bars), OFF, dtype=np.int8)
     return _numbers(np.ascontiguousarray(bars.ts_us), zone_table(SESSION_ZONE))
-
-
-def session_names(bars: Bars) -> list[str]:
-    """Return the name of each bar's session for reports, ``off`` where it has none."""
-    names = (*SESSIONS, "off")
-    return [names[number] for number in session_numbers(bars).tolist()]

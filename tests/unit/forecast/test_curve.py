@@ -109,7 +109,7 @@ def test_a_flat_stretch_is_a_jump_of_the_distribution_function():
     levels = np.array([0.1, 0.3, 0.5, 0.7, 0.9])
     assert curve.cdf_at(q, levels, np.array([1.0]), None)[0] == pytest.approx(0.7)
     flat = np.zeros((1, 5))
-    for tail in curve.TAILS:
+    for tail in ("normal", "student_t"):
         assert curve.cdf_at(flat, levels, np.array([-1.0]), tail)[0] == 0.0
         assert curve.cdf_at(flat, levels, np.array([1.0]), tail)[0] == 1.0
     assert curve.moments(flat, levels)[1][0] == 0.0

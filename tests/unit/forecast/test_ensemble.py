@@ -12,7 +12,6 @@ from ffm_core.errors import ConfigError, EnsembleError, UnavailableError
 from ffm_core.forecast.ensemble import (
     combine,
     common_levels,
-    inverse_error_weights,
     linear_pool,
     shares,
 )
@@ -125,31 +124,3 @@ def test_common_levels_stay_within_every_members_range():
     assert 0.25 in found
     with pytest.raises(EnsembleError, match="no levels in common"):
         common_levels([np.array([0.1, 0.2]), np.array([0.8, 0.9])])
-
-
-def test_weights_follow_the_inverse_error():
-    end = np.arange(40)
-
-    def weights(a, b, **how):
-        errors = {"a": np.full(40, a), "b": np.full(40, b)}
-        return inverse_error_weights(errors, target_end=end, now=39, **how)
-
-    assert weights(1.0, 4.0) == pytest.approx({"a": 0.8, "b": 0.2})
-    assert weights(0.0, 1.0, floor=0.0)["a"] == pytest.approx(1.0, abs=1e-7)
-    assert weights(0.0, 1.0) == pytest.approx({"a": 0.95, "b": 0.05})
-
-
-def test_weights_use_only_targets_that_are_past_and_fade():
-    end = np.arange(40)
-    later = {"a": np.where(end <= 20, 1.0, 9.0), "b": np.where(end <= 20, 1.0, 0.1)}
-    found = inverse_error_weights(later, target_end=end, now=20)
-    assert found == pytest.approx({"a": 0.5, "b": 0.5})
-    # A red twin: two bars later the new errors count.
-    assert inverse_error_weights(later, target_end=end, now=22)["b"] > 0.55
-    old = {"a": np.where(end < 30, 5.0, 1.0), "b": np.ones(40)}
-    slow, fast = (
-        inverse_error_weights(old, target_end=end, now=39, decay=decay)["a"] for decay in (1.0, 0.5)
-    )
-    assert fast > slow
-    with pytest.raises(ConfigError, match="have ended"):
-        inverse_error_weights(old, target_end=end, now=-1)

@@ -8,7 +8,7 @@ import statsmodels.api as sm
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from ffm_core.forecast.significance import association, binomial, diebold_mariano, wilson
+from ffm_core.forecast.significance import binomial, diebold_mariano, wilson
 
 
 @pytest.mark.parametrize(("hits", "n"), [(0, 40), (7, 40), (33, 250), (250, 250)])
@@ -77,15 +77,3 @@ def test_equal_or_few_losses_say_nothing():
     assert np.isnan(same.p_value)
     assert same.difference == 0.0
     assert np.isnan(diebold_mariano(np.arange(4.0), np.zeros(4), lag=3).p_value)
-
-
-def test_association_is_spearmans_with_a_shuffle_control():
-    rng = np.random.default_rng(2)
-    a = np.round(rng.standard_normal(200), 1)
-    b = a + rng.standard_normal(200)
-    found = association(a, b, seed=1)
-    assert found.correlation == pytest.approx(stats.spearmanr(a, b).statistic)
-    assert found.p_value == 0.001
-    # A red twin: nothing is found where there is nothing.
-    assert association(a, rng.standard_normal(200), seed=1).p_value > 0.05
-    assert np.isnan(association(np.ones(9), np.arange(9.0), seed=1).correlation)

@@ -13,7 +13,6 @@ from ffm_core.records import Trades
 from ffm_core.ruler.bootstrap import (
     DaySums,
     day_sums,
-    difference_estimate,
     equity_band,
     mean_estimate,
     resample_means,
@@ -84,7 +83,8 @@ def test_clusters_of_a_day_stay_together():
 def test_pairing_makes_a_difference_sharp():
     arm = random_arm(8)
     shifted = DaySums(total=arm.total + 0.1 * arm.weight, weight=arm.weight)
-    found = difference_estimate(shifted, arm)
+    samples = resample_means([shifted, arm])
+    found = summarise(shifted.mean - arm.mean, samples[0] - samples[1])
     assert found.value == pytest.approx(0.1)
     assert found.se < 1e-12
     assert found.low == pytest.approx(0.1)

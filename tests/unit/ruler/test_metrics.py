@@ -8,17 +8,14 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from skfolio.measures import semi_deviation
 
 from ffm_core.ruler.bootstrap import day_sums
 from ffm_core.ruler.metrics import (
     cumulative,
     daily_sharpe,
-    group_figures,
     max_drawdown,
     mean_without_best,
     profit_factor,
-    sortino,
     summarise_arm,
     weighted_median,
 )
@@ -58,29 +55,6 @@ class TestDrawdown:
 
 class TestRatios:
     VECTOR = np.array([0.01, -0.02, 0.03, -0.01, 0.0])
-
-    def test_sortino_vector(self):
-        assert sortino(self.VECTOR) == pytest.approx(0.2)
-        assert sortino(self.VECTOR) * math.sqrt(252) == pytest.approx(3.1749, abs=1e-4)
-
-    def test_sortino_is_not_the_spread_of_the_losses(self):
-        losses = self.VECTOR[self.VECTOR < 0]
-        assert sortino(self.VECTOR) != pytest.approx(self.VECTOR.mean() / losses.std())
-
-    def test_sortino_without_a_loss(self):
-        assert sortino(np.array([1.0, 2.0])) == math.inf
-        assert sortino(np.array([0.0, 0.0])) == 0.0
-        assert sortino(np.empty(0)) == 0.0
-
-    @given(finite)
-    def test_sortino_downside_matches_skfolio(self, values):
-        r = np.array(values)
-        found = sortino(r)
-        if math.isfinite(found) and abs(found) > 1e-9 and (r < -1e-6).any():
-            n = len(r)  # theirs divides by n − 1
-            downside = semi_deviation(r, min_acceptable_return=0.0) if n > 1 else None
-            if downside is not None:
-                assert found == pytest.approx(r.mean() / (downside * math.sqrt((n - 1) / n)))
 
     def test_sharpe(self):
         expected = pd.Series(self.VECTOR).mean() / pd.Series(self.VECTOR).std()
@@ -163,15 +137,6 @@ class TestSummary:
             "total_r", "max_drawdown_r", "n_days", "sharpe_daily", "positive_months", "n_months",
             "top1_removed_mean_r", "top5_removed_mean_r",
         }  # fmt: skip
-
-
-def test_groups(trades):
-    arm = trades([1, 2, 3], [2.0, -1.0, 5.0], weight=[1.0, 1.0, 0.5])
-    found = group_figures(arm, np.array([True, True, False]))
-    assert (found.n, found.total_r, found.mean_r, found.win_rate) == (2.0, 1.0, 0.5, 0.5)
-    none = group_figures(arm, np.zeros(3, bool))
-    assert none.n == none.total_r == 0
-    assert math.isnan(none.mean_r)
 
 
 def test_cumulative(trades):

@@ -20,7 +20,6 @@ from ffm_core.ruler.sharpe import (
     expected_max_sharpe,
     moments,
     probabilistic_sharpe,
-    trial_correlation,
 )
 
 
@@ -151,17 +150,3 @@ class TestEffectiveTrials:
         given = np.zeros((3, 3))
         effective_trials(given)
         assert (given == 0).all()
-
-    def test_correlation_uses_common_days(self):
-        rng = np.random.default_rng(0)
-        r = rng.normal(0, 1, 100)
-        days = np.arange(100, dtype=np.int32)
-        found = trial_correlation(
-            [days[:80], days[20:], days[:80], days[:10], days],
-            [r[:80], r[20:], -r[:80], r[:10], np.ones(100)],
-        )
-        assert found[0, 1] == pytest.approx(1.0)
-        assert found[0, 2] == pytest.approx(-1.0)
-        assert found[0, 3] == 0.0  # ten days say nothing
-        assert found[0, 4] == 0.0  # no variation
-        assert (found == found.T).all()
