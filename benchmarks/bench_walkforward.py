@@ -18,8 +18,8 @@ import numpy as np
 from benchmarks.tools import peak_mb
 from ffm_core.evaluate import evaluate_bars
 from ffm_core.evaluate.progress import live
-from ffm_core.records import Design, View
 from ffm_core.runs.config import EvalConfig
+from ffm_core.testing import make_view
 from ffm_core.testing.worlds import make_world
 from ffm_xgb.learner import LEARNERS
 
@@ -70,16 +70,11 @@ def _classic_fit(n: int) -> float:
     learner = next(item for item in LEARNERS if item.head == "classic")
     rng = np.random.default_rng(0)
     t = np.arange(n, dtype=np.int64)
-    view = View(
-        design=Design(x=rng.normal(size=(n, 21)).astype(np.float32), names=("c",) * 21),
-        side=np.ones(n, np.int8), stream=np.zeros(n, np.int16), t_us=t, t_end=t,
-        label=(rng.random(n) < 0.4).astype(np.int8), r_net=rng.normal(size=n),
-        peak_r=rng.random(n),
-    )  # fmt: skip
+    view = make_view(rng.normal(size=(n, 21)), rng.random(n) < 0.4, t_us=t, t_end=t)
     best = float("inf")
     for _ in range(3):
         start = time.perf_counter()
-        learner.fit(learner.prepare(view), view, view, seed=0, signal_only=True)
+        learner.fit(learner.prepare(view), view, view, seed=0, answers={"score", "probability"})
         best = min(best, time.perf_counter() - start)
     return best
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     )
 
 PROJECT = "ffm"
-HOOK_API = 1
+HOOK_API = 2
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)

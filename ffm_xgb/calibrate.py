@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 
@@ -25,6 +25,10 @@ class Platt:
         """Return probabilities, shape (N,)."""
         z = (score - self.mean) / self.scale
         return 1.0 / (1.0 + np.exp(-(self.slope * z + self.intercept)))
+
+    def stored(self) -> list[float]:
+        """Return mean, scale, slope and intercept; ``Platt(*stored)`` is the same."""
+        return list(astuple(self))
 
 
 def fit_platt(score: Float64, label: Int8) -> Platt:

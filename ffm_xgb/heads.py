@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
+from ffm_core.container import numbers, spelled
 from ffm_core.records import View
 from ffm_core.types import Float64, Int8
 from ffm_xgb.matrix import FoldMatrix, Standardiser
 from ffm_xgb.settings import MIN_ROUNDS, Trees, linear_c
+from ffm_xgb.storing import booster_bytes, booster_of
 
 
 class Scorer(Protocol):
@@ -18,6 +21,10 @@ class Scorer(Protocol):
 
     def score(self, view: View) -> Float64:
         """Return one score per row, shape (N,)."""
+        ...
+
+    def stored(self, blocks: dict[str, bytes]) -> dict[str, Any]:
+        """Return the head as JSON types; trees go to ``blocks`` under a name of their own."""
         ...
 
 
@@ -28,6 +35,10 @@ class Constant:
     def score(self, view: View) -> Float64:
         """Return zeros, shape (N,)."""
         return np.zeros(len(view))
+
+    def stored(self, blocks: dict[str, bytes]) -> dict[str, Any]:
+        """Return its kind."""
+        return {"kind": "constant"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +54,12 @@ class TreeScorer:
         )
         return np.asarray(margin, dtype=np.float64).reshape(-1)
 
+    def stored(self, blocks: dict[str, bytes]) -> dict[str, Any]:
+        """Return the name of the block that holds the trees."""
+        name = f"trees {len(blocks)}"
+        blocks[name] = booster_bytes(self.booster)
+        return {"kind": "trees", "block": name}
+
 
 @dataclass(frozen=True, slots=True)
 class LinearScorer:
@@ -57,6 +74,14 @@ class LinearScorer:
         # Row by row: a matrix product adds in an order that depends on how many rows
         # there are, and the last digit decides the rank of rows that tie.
         return np.asarray((z * self.weights).sum(axis=1))
+
+    def stored(self, blocks: dict[str, bytes]) -> dict[str, Any]:
+        """Return weights and normalisation."""
+        return {
+            "kind": "linear",
+            "weights": spelled(self.weights),
+            "normalisation": self.standardiser.stored(),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +102,14 @@ class BlendScorer:
             for part, reference in zip(self.parts, self.references, strict=True)
         ]
         return np.asarray(np.mean(ranks, axis=0), dtype=np.float64)
+
+    def stored(self, blocks: dict[str, bytes]) -> dict[str, Any]:
+        """Return the parts and the training scores their ranks are read off."""
+        return {
+            "kind": "blend",
+            "parts": [part.stored(blocks) for part in self.parts],
+            "references": [spelled(reference) for reference in self.references],
+        }
 
 
 def _mid_rank(score: Float64, reference: Float64) -> Float64:
@@ -125,6 +158,30 @@ def fit_linear(matrix: FoldMatrix, label: Int8) -> Scorer:
     )
     model.fit(matrix.z, label)
     return LinearScorer(np.asarray(model.coef_, dtype=np.float64).reshape(-1), matrix.standardiser)
+
+
+def scorer_of(stored: Mapping[str, Any], blocks: Mapping[str, bytes]) -> Scorer:
+    """Read back what :meth:`Scorer.stored` gave.
+
+    Raises
+    ------
+    KeyError
+        When a part is missing or of an unknown kind.
+    ModelError
+        When a block holds no trees.
+    """
+    kind = stored["kind"]
+    if kind == "constant":
+        return Constant()
+    if kind == "trees":
+        return TreeScorer(booster_of(blocks[stored["block"]]))
+    if kind == "linear":
+        standardiser = Standardiser.of(stored["normalisation"])
+        return LinearScorer(numbers(stored["weights"]), standardiser)
+    if kind == "blend":
+        parts = tuple(scorer_of(part, blocks) for part in stored["parts"])
+        return BlendScorer(parts, tuple(numbers(scores) for scores in stored["references"]))
+    raise KeyError(f"a head of kind {kind!r}")
 
 
 def blend(parts: tuple[Scorer, ...], train: View) -> BlendScorer:

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
-from ffm_core.errors import UnavailableError
-from ffm_core.records import Plan, View
+from ffm_core.container import pack, unpack
+from ffm_core.errors import ModelError, UnavailableError
+from ffm_core.records import Answer, Plan, View
 from ffm_core.types import Float32, Float64
 from ffm_xgb.calibrate import Platt, fit_platt
-from ffm_xgb.heads import Scorer, blend, fit_linear, fit_trees
+from ffm_xgb.heads import Scorer, blend, fit_linear, fit_trees, scorer_of
 from ffm_xgb.matrix import FoldMatrix, build
 from ffm_xgb.risk import RiskHead, fit_risk
 from ffm_xgb.settings import CLASSIC, SIGNAL
+from ffm_xgb.storing import booster_bytes, booster_of
 from ffm_xgb.targets import TreeTarget, fit_target_trees, load_target_trees
 
 Head = Literal["xgb", "linear", "blend", "classic"]
 DEFAULT_HEAD: Head = "blend"  # the choice and its table: docs/decisions
+SCHEMA = "ffm-xgb-heads/1"
+_RISK = "risk"  # name of the block that holds the risk head's trees
 
 
 @dataclass(frozen=True, slots=True)
 class FittedHeads:
-    """A fitted signal head with its calibration and, where asked for, a risk head."""
+    """A fitted signal head; where they were asked for, its calibration and a risk head."""
 
     scorer: Scorer
-    platt: Platt
+    platt: Platt | None
     risk: RiskHead | None
 
     def plan(self, view: View) -> Plan:
@@ -32,9 +37,20 @@ class FittedHeads:
         score = self.scorer.score(view)
         return Plan(
             score=score,
-            probability=self.platt.apply(score),
+            probability=None if self.platt is None else self.platt.apply(score),
             predicted_r=None if self.risk is None else self.risk.predict(view),
         )
+
+    def to_bytes(self) -> bytes:
+        """Return the heads without code; :meth:`XGBLearner.load` reads them back."""
+        blocks: dict[str, bytes] = {}
+        value = {
+            "scorer": self.scorer.stored(blocks),
+            "platt": None if self.platt is None else self.platt.stored(),
+        }
+        if self.risk is not None:
+            blocks[_RISK] = booster_bytes(self.risk.booster)
+        return pack(SCHEMA, value, blocks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +69,8 @@ class XGBLearner:
     name: str
     head: Head
     summary: str = ""
+    does: ClassVar[Literal["selects"]] = "selects"
+    reads_bars: ClassVar[bool] = False
 
     def prepare(self, train: View) -> FoldMatrix:
         """Quantise and standardise the training rows once per fold.
@@ -72,14 +90,34 @@ class XGBLearner:
         validation: View,
         *,
         seed: int,
-        signal_only: bool = False,
+        answers: Collection[Answer],
     ) -> FittedHeads:
-        """Fit the signal head, calibrate it on validation, add the risk head if asked."""
+        """Fit the signal head; calibrate it on validation and add the risk head if asked."""
         assert isinstance(handle, FoldMatrix)
         scorer = self._fit_signal(handle, train, seed)
-        platt = fit_platt(scorer.score(validation), validation.label)
-        risk = None if signal_only else fit_risk(handle, train.peak_r, seed)
+        platt, risk = None, None
+        if "probability" in answers:
+            platt = fit_platt(scorer.score(validation), validation.known.label)
+        if "predicted_r" in answers:
+            risk = fit_risk(handle, train.known.peak_r, seed)
         return FittedHeads(scorer, platt, risk)
+
+    def load(self, data: bytes) -> FittedHeads:
+        """Read back what :meth:`FittedHeads.to_bytes` gave; it answers the same bits.
+
+        Raises
+        ------
+        ModelError
+            When the bytes were changed, or hold something else.
+        UnavailableError
+            When xgboost or scikit-learn is not installed.
+        """
+        _require_libraries()
+        value, blocks = unpack(data, SCHEMA)
+        try:
+            return _heads_of(value, blocks)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"a stored {SCHEMA} lacks {error}", fix="fit it again") from error
 
     def fit_target(
         self,
@@ -106,14 +144,21 @@ class XGBLearner:
         return load_target_trees(data)
 
     def _fit_signal(self, matrix: FoldMatrix, train: View, seed: int) -> Scorer:
+        label = train.known.label
         if self.head == "xgb":
-            return fit_trees(matrix, train.label, SIGNAL, seed)
+            return fit_trees(matrix, label, SIGNAL, seed)
         if self.head == "classic":
-            return fit_trees(matrix, train.label, CLASSIC, seed)
+            return fit_trees(matrix, label, CLASSIC, seed)
         if self.head == "linear":
-            return fit_linear(matrix, train.label)
-        trees = fit_trees(matrix, train.label, SIGNAL, seed)
-        return blend((trees, fit_linear(matrix, train.label)), train)
+            return fit_linear(matrix, label)
+        trees = fit_trees(matrix, label, SIGNAL, seed)
+        return blend((trees, fit_linear(matrix, label)), train)
+
+
+def _heads_of(value: Any, blocks: dict[str, bytes]) -> FittedHeads:
+    platt = None if value["platt"] is None else Platt(*value["platt"])
+    risk = RiskHead(booster_of(blocks[_RISK])) if _RISK in blocks else None
+    return FittedHeads(scorer_of(value["scorer"], blocks), platt, risk)
 
 
 def _require_libraries() -> None:

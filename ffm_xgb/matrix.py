@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ffm_core.container import numbers, spelled
 from ffm_core.records import View
 from ffm_core.types import Float32, Float64, Int16, Int64
 from ffm_xgb.settings import CLIP_Z, INNER_WATCH_SHARE, SIGNAL
@@ -40,6 +42,22 @@ class Standardiser:
             mean[key] = centre
             scale[key] = np.where(deviation > 1e-12, deviation, np.inf)  # constant: z = 0
         return cls(mean, scale)
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> Standardiser:
+        """Read back what :meth:`stored` gave."""
+        mean, scale = (
+            {int(key): numbers(values) for key, values in stored[name].items()}
+            for name in ("mean", "scale")
+        )
+        return cls(mean, scale)
+
+    def stored(self) -> dict[str, Any]:
+        """Return the moments of each stream as JSON types."""
+        return {
+            "mean": {str(key): spelled(values) for key, values in self.mean.items()},
+            "scale": {str(key): spelled(values) for key, values in self.scale.items()},
+        }
 
     def apply(self, x: Float32, stream: Int16) -> Float64:
         """Return z-scores (N, F) in [-3, 3]."""
@@ -90,7 +108,7 @@ def build(train: View) -> FoldMatrix:
     import xgboost as xgb
 
     x = np.ascontiguousarray(train.design.x)
-    early, late = inner_split(train.t_us, train.t_end)
+    early, late = inner_split(train.t_us, train.known.t_end)
     options = {"max_bin": SIGNAL.max_bin, "nthread": 1, "missing": np.nan}
     whole = xgb.QuantileDMatrix(x, **options)
     older = xgb.QuantileDMatrix(x[early], **options) if len(early) else None

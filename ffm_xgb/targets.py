@@ -10,8 +10,8 @@ import numpy as np
 from ffm_core.errors import ModelError
 from ffm_core.types import Float32, Float64
 from ffm_xgb.settings import CONTEXT, Trees
+from ffm_xgb.storing import booster_bytes, booster_of
 
-_FORMAT = "ubj"  # universal binary JSON: numbers and names, no code
 _OBJECTIVES = {"regression": "reg:squarederror", "binary": "binary:logistic"}
 
 
@@ -30,7 +30,7 @@ class TreeTarget:
 
     def to_bytes(self) -> bytes:
         """Return the booster as universal binary JSON."""
-        return bytes(self.booster.save_raw(raw_format=_FORMAT))
+        return booster_bytes(self.booster)
 
 
 def fit_target_trees(
@@ -88,13 +88,9 @@ def load_target_trees(data: bytes) -> TreeTarget:
     ModelError
         When the bytes hold no booster.
     """
-    import xgboost as xgb
-
-    booster = xgb.Booster({"nthread": 1})
     try:
-        booster.load_model(bytearray(data))
-    except (xgb.core.XGBoostError, ValueError) as error:
+        return TreeTarget(booster_of(data))
+    except ModelError as error:
         raise ModelError(
             "a context head cannot be read by xgboost", fix="fit it again with 'ffm context train'"
         ) from error
-    return TreeTarget(booster)

@@ -21,6 +21,7 @@ here and returns an iterable of [records](records.md); it is called once per eva
 `HOOK_API` is {api}. It counts breaking changes. A module may state the
 number it was written for as `FFM_HOOK_API = {api}`; one that is newer than
 this `ffm-core`, or too old, is reported and not used.
+[Move a plug-in to hook API 2](../how-to/move-to-hook-api-2.md) says what changed last.
 
 A module that declares a hook which does not exist, leaves the mark off a function with a
 hook's name, or wraps a hook is reported in one line and not used.

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
-from ffm_core.evaluate.arms import drop_void, gather_slices
+from ffm_core.evaluate.arms import drop_void
 from ffm_core.evaluate.executor import Executor
 from ffm_core.evaluate.finding import Job
-from ffm_core.evaluate.fit import FoldAnswer, FoldData, RealTask, fit_real
+from ffm_core.evaluate.fit import FoldViews, fit_real
+from ffm_core.evaluate.pick import pick
 from ffm_core.evaluate.plan import Prepared
 from ffm_core.evaluate.progress import Progress
+from ffm_core.evaluate.selector import Selector
 from ffm_core.evaluate.trades import trades_of
 from ffm_core.records import Design, Outcomes, Trades, View
 
@@ -22,7 +25,7 @@ PREFIX = "without "
 def ablations(
     job: Job,
     prepared: Prepared,
-    folds: Sequence[FoldData],
+    folds: Sequence[FoldViews],
     outcomes: Outcomes,
     progress: Progress,
 ) -> Mapping[str, Trades]:
@@ -39,29 +42,31 @@ def ablations(
     if job.learner is None or not job.config.ablate:
         return {}
     stage = progress.stage("ablation", len(job.config.ablate))
-    seeds = tuple(job.config.seed + i for i in range(job.config.n_seeds))
-    executor: Executor[RealTask, FoldAnswer] = Executor(job.jobs)
+    fit = partial(
+        fit_real,
+        learner=job.learner,
+        seeds=tuple(job.config.seed + i for i in range(job.config.n_seeds)),
+        share=job.config.top_share,
+        answers=frozenset({"score"}),
+    )
+    executor: Executor[FoldViews, bytes] = Executor(job.jobs)
     found = {}
     for block in job.config.ablate:
-        tasks = [
-            RealTask(learner=job.learner, data=_without(data, block), seeds=seeds, signal_only=True)
-            for data in folds
-        ]
-        answers = list(executor.run(fit_real, tasks))
-        test, _ = gather_slices(prepared.folds, folds, answers)
-        test = drop_void(test, outcomes)
-        rows = test.rows[test.taken]
+        less = [_without(fold, block) for fold in folds]
+        selectors = [Selector.of(data, job.learner) for data in executor.run(fit, less)]
+        test = drop_void(pick(prepared.folds, less, selectors)[0], outcomes)
+        rows = test.row[test.taken]
         found[PREFIX + block] = trades_of(prepared.pool, rows, outcomes)
         stage.advance()
     return found
 
 
-def _without(data: FoldData, block: str) -> FoldData:
+def _without(fold: FoldViews, block: str) -> FoldViews:
     return replace(
-        data,
-        train=_drop(data.train, block),
-        validation=_drop(data.validation, block),
-        test=_drop(data.test, block),
+        fold,
+        train=_drop(fold.train, block),
+        validation=_drop(fold.validation, block),
+        test=_drop(fold.test, block),
     )
 
 

@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from ffm_core.evaluate.fit import FoldAnswer, FoldData
+from ffm_core.evaluate.pick import Picks
 from ffm_core.evaluate.pool import Pool
 from ffm_core.evaluate.streams import StreamTask, simulate
-from ffm_core.evaluate.trades import join_trades, no_trades, trades_of, trades_of_bars
+from ffm_core.evaluate.trades import join_trades, no_trades, trades_of_bars
 from ffm_core.records import Decisions, ExitPolicy, Outcomes, Params, Trades
 from ffm_core.ruler.arms import draw_random, match_entry_bars
-from ffm_core.ruler.folds import FoldPlan
 from ffm_core.ruler.months import month_of
-from ffm_core.types import Bool, Float64, Int64
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slice:
-    """Rows of one part (test, or validation) over all folds, in fold order.
-
-    ``rows`` indexes the pool; a validation row may occur once per fold. The other
-    arrays are aligned with it: score, probability and prediction are NaN without a
-    learner.
-    """
-
-    rows: Int64
-    fold: Int64
-    taken: Bool
-    one_seed: Bool
-    score: Float64
-    probability: Float64
-    predicted_r: Float64
+from ffm_core.types import Int64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,63 +25,7 @@ class Exits:
     tasks: tuple[StreamTask, ...]
 
 
-def gather_slices(
-    plan: FoldPlan, data: Sequence[FoldData], answers: Sequence[FoldAnswer]
-) -> tuple[Slice, Slice]:
-    """Return the test slice and the validation slice of all fitted folds."""
-    test = _slice(
-        [fold.test for fold in plan.folds],
-        [fold.index for fold in plan.folds],
-        [a.taken_test for a in answers],
-        [a.taken_test_one_seed for a in answers],
-        [a.score_test for a in answers],
-        [a.probability_test for a in answers],
-        [a.predicted_test for a in answers],
-    )
-    validation = _slice(
-        [fold.validation for fold in plan.folds],
-        [fold.index for fold in plan.folds],
-        [a.taken_validation for a in answers],
-        [a.taken_validation for a in answers],
-        [a.score_validation for a in answers],
-        [a.probability_validation for a in answers],
-        [a.predicted_validation for a in answers],
-    )
-    return test, validation
-
-
-def everything(plan: FoldPlan) -> Slice:
-    """Return the test slice when no model picks: every decision is taken."""
-    rows = [fold.test for fold in plan.folds]
-    yes = [np.ones(len(r), dtype=np.bool_) for r in rows]
-    nothing = [np.full(len(r), np.nan) for r in rows]
-    index = [fold.index for fold in plan.folds]
-    return _slice(rows, index, yes, yes, nothing, nothing, nothing)
-
-
-def _slice(
-    rows: Sequence[Int64],
-    index: Sequence[int],
-    taken: Sequence[Bool],
-    one_seed: Sequence[Bool],
-    score: Sequence[Float64],
-    probability: Sequence[Float64],
-    predicted: Sequence[Float64],
-) -> Slice:
-    filled = [p if len(p) == len(r) else np.full(len(r), np.nan)
-              for p, r in zip(probability, rows, strict=True)]  # fmt: skip
-    return Slice(
-        rows=np.concatenate(rows),
-        fold=np.concatenate([np.full(len(r), i) for r, i in zip(rows, index, strict=True)]),
-        taken=np.concatenate(taken),
-        one_seed=np.concatenate(one_seed),
-        score=np.concatenate(score),
-        probability=np.concatenate(filled),
-        predicted_r=np.concatenate(predicted),
-    )
-
-
-def predicted_outcomes(pool: Pool, part: Slice, exits: Exits) -> Outcomes:
+def predicted_outcomes(pool: Pool, part: Picks, exits: Exits) -> Outcomes:
     """Run a predicted policy with each row's own target; other rows keep theirs.
 
     Every arm shares these targets, so that arms differ in what they take and in
@@ -112,11 +36,11 @@ def predicted_outcomes(pool: Pool, part: Slice, exits: Exits) -> Outcomes:
     target = target_of(part.predicted_r, exits.params)
     merged = {name: values.copy() for name, values in pool.outcomes.arrays().items()}
     for number, (stream, task) in enumerate(zip(pool.streams, exits.tasks, strict=True)):
-        mine = np.flatnonzero(pool.table.stream[part.rows] == number)
-        mine = mine[np.argsort(part.rows[mine], kind="stable")]
+        mine = np.flatnonzero(pool.table.stream[part.row] == number)
+        mine = mine[np.argsort(part.row[mine], kind="stable")]
         if len(mine) == 0:
             continue
-        rows = part.rows[mine]
+        rows = part.row[mine]
         decisions = stream.decisions.take(pool.source_row[rows])
         found = simulate(
             stream.bars, decisions, exits.policy, exits.params, task, target_r=target[mine]
@@ -126,9 +50,9 @@ def predicted_outcomes(pool: Pool, part: Slice, exits: Exits) -> Outcomes:
     return Outcomes(**merged)
 
 
-def random_picks(pool: Pool, part: Slice, *, draws: int, seed: int) -> Int64:
+def random_picks(pool: Pool, part: Picks, *, draws: int, seed: int) -> Int64:
     """Return pooled rows of each RANDOM draw, (draws, K)."""
-    rows = part.rows
+    rows = part.row
     picks = draw_random(
         part.taken, pool.table.stream[rows], pool.table.month[rows], draws=draws, seed=seed
     )
@@ -227,20 +151,6 @@ def _candidate_bars(pool: Pool, number: int, rows: Int64) -> Int64:
     return np.flatnonzero(wanted)
 
 
-def usable(rows: Int64, outcomes: Outcomes) -> Bool:
-    """Mark rows whose outcome under the run's exits is not void."""
-    return np.asarray(outcomes.void_reason[rows] == 0)
-
-
-def drop_void(part: Slice, outcomes: Outcomes) -> Slice:
-    """Return the slice without rows that the run's exits made void."""
-    keep = usable(part.rows, outcomes)
-    return replace(
-        part,
-        **{name: getattr(part, name)[keep] for name in Slice.__dataclass_fields__},
-    )
-
-
-def real_trades(pool: Pool, part: Slice, outcomes: Outcomes) -> Trades:
-    """Return the trades REAL takes of a slice."""
-    return trades_of(pool, part.rows[part.taken], outcomes)
+def drop_void(part: Picks, outcomes: Outcomes) -> Picks:
+    """Return the picks without rows that the run's exits made void."""
+    return part.take(outcomes.valid[part.row])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,37 +14,34 @@ from ffm_core.errors import SampleError
 from ffm_core.evaluate.ablation import ablations
 from ffm_core.evaluate.arms import (
     Exits,
-    Slice,
     drop_void,
     entry_trades,
-    everything,
-    gather_slices,
     predicted_outcomes,
     random_picks,
 )
 from ffm_core.evaluate.executor import Executor
 from ffm_core.evaluate.finding import Job
-from ffm_core.evaluate.fit import (
-    ControlTask,
-    FoldAnswer,
-    FoldData,
-    RealTask,
-    fit_control,
-    fit_real,
-)
+from ffm_core.evaluate.fit import FoldViews, fit_control, fit_real
+from ffm_core.evaluate.pick import Picks, everything, pick
 from ffm_core.evaluate.plan import Prepared
+from ffm_core.evaluate.pool import Pool
 from ffm_core.evaluate.progress import Progress
+from ffm_core.evaluate.selector import SCHEMA, Selector
 from ffm_core.evaluate.shuffle import ShuffleArms
 from ffm_core.evaluate.trades import mean_r, trades_of
 from ffm_core.labels.policies import DYNAMIC_TARGET
 from ffm_core.records import (
+    ANSWERS,
+    Answer,
     Certificate,
     Evidence,
+    Learner,
     Outcomes,
     ShuffleResult,
     Trades,
 )
 from ffm_core.ruler.arms import draw_means
+from ffm_core.ruler.folds import Fold
 from ffm_core.runs.cache import Cache
 from ffm_core.runs.ledger import Ticket
 from ffm_core.runs.record import versions
@@ -62,8 +60,8 @@ def certificate_of(prepared: Prepared) -> Certificate:
 class Fitted:
     """REAL over all folds, and what its trades became."""
 
-    data: tuple[FoldData, ...]
-    test: Slice
+    folds: tuple[FoldViews, ...]
+    test: Picks
     outcomes: Outcomes
     validation: Trades | None
 
@@ -72,13 +70,13 @@ class Fitted:
         cls, job: Job, prepared: Prepared, cache: Cache, identity: str, progress: Progress
     ) -> Fitted:
         """Fit REAL on every fold, or take every decision when there is no learner."""
-        pool, folds = prepared.pool, prepared.folds
+        pool, plan = prepared.pool, prepared.folds
         if job.learner is None:
-            test = drop_void(everything(folds), pool.outcomes)
-            return cls(data=(), test=test, outcomes=pool.outcomes, validation=None)
-        data = tuple(_fold_data(prepared, fold, job.config.top_share) for fold in folds.folds)
-        answers = _fit_all(job, data, cache, identity, progress)
-        test, validation = gather_slices(folds, data, answers)
+            test = drop_void(everything(plan), pool.outcomes)
+            return cls(folds=(), test=test, outcomes=pool.outcomes, validation=None)
+        folds = fold_views(pool, plan.folds, job.learner)
+        selectors = fit_all(job, job.learner, folds, cache, identity, progress)
+        test, validation = pick(plan, folds, selectors)
         outcomes, seen = pool.outcomes, pool.outcomes
         if prepared.parts.run_policy.kind == "predicted":
             exits = exits_of(prepared)
@@ -86,46 +84,55 @@ class Fitted:
             seen = predicted_outcomes(pool, validation, exits)
         test, validation = drop_void(test, outcomes), drop_void(validation, seen)
         # A validation month serves one fold, so its rows are unique.
-        chosen = trades_of(pool, validation.rows[validation.taken], seen)
-        return cls(data=data, test=test, outcomes=outcomes, validation=chosen)
+        chosen = trades_of(pool, validation.row[validation.taken], seen)
+        return cls(folds=folds, test=test, outcomes=outcomes, validation=chosen)
 
 
-def _fold_data(prepared: Prepared, fold: Any, top_share: float) -> FoldData:
-    pool = prepared.pool
-    train = fold.train[pool.labels.valid[fold.train]]
-    return FoldData(
-        index=fold.index,
-        train=pool.view(train, labels=True),
-        validation=pool.view(fold.validation, labels=True),
-        test=pool.view(fold.test, labels=False),
-        group_validation=pool.group[fold.validation],
-        group_test=pool.group[fold.test],
-        top_share=top_share,
+def fold_views(pool: Pool, folds: Sequence[Fold], learner: Learner) -> tuple[FoldViews, ...]:
+    """Return what the learner sees of every fold; test rows carry no outcome."""
+    view = partial(pool.view, bars=learner.reads_bars)
+    return tuple(
+        FoldViews(
+            index=fold.index,
+            train=view(fold.train[pool.labels.valid[fold.train]], outcomes=True),
+            validation=view(fold.validation, outcomes=True),
+            test=view(fold.test, outcomes=False),
+        )
+        for fold in folds
     )
 
 
-def _fit_all(
-    job: Job, data: Sequence[FoldData], cache: Cache, identity: str, progress: Progress
-) -> list[FoldAnswer]:
-    """Fit REAL on every fold; finished folds come from the cache."""
-    assert job.learner is not None
-    seeds = tuple(job.config.seed + i for i in range(job.config.n_seeds))
-    keys = [cache.key("real", identity, fit_versions(), fold.index) for fold in data]
-    known = [cache.arrays(key) for key in keys]
-    stage = progress.stage("fits (REAL)", len(data))
-    stage.advance(sum(stored is not None for stored in known))
+def fit_all(
+    job: Job,
+    learner: Learner,
+    folds: Sequence[FoldViews],
+    cache: Cache,
+    identity: str,
+    progress: Progress,
+) -> list[Selector]:
+    """Fit REAL on every fold; fitted folds come from the cache.
+
+    A selector goes through its bytes whether it was fitted now or before, so that a
+    resumed run cannot differ from one that was not interrupted.
+    """
+    keys = [cache.key(SCHEMA, identity, fit_versions(), fold.index) for fold in folds]
+    known = [cache.get(key) for key in keys]
     missing = [i for i, stored in enumerate(known) if stored is None]
-    tasks = [
-        RealTask(learner=job.learner, data=data[i], seeds=seeds, signal_only=not needs_risk(job))
-        for i in missing
-    ]
-    answers = {i: FoldAnswer(**stored) for i, stored in enumerate(known) if stored is not None}
-    executor: Executor[RealTask, FoldAnswer] = Executor(job.jobs)
-    for i, answer in zip(missing, executor.run(fit_real, tasks), strict=True):
-        answers[i] = answer
-        cache.put(keys[i], {n: getattr(answer, n) for n in FoldAnswer.__dataclass_fields__})
+    stage = progress.stage("fits (REAL)", len(folds))
+    stage.advance(len(folds) - len(missing))
+    fit = partial(
+        fit_real,
+        learner=learner,
+        seeds=tuple(job.config.seed + i for i in range(job.config.n_seeds)),
+        share=job.config.top_share,
+        answers=answers_of(job),
+    )
+    executor: Executor[FoldViews, bytes] = Executor(job.jobs)
+    for i, fitted in zip(missing, executor.run(fit, [folds[i] for i in missing]), strict=True):
+        known[i] = fitted
+        cache.put(keys[i], fitted)
         stage.advance()
-    return [answers[i] for i in range(len(data))]
+    return [Selector.of(data, learner) for data in known if isinstance(data, bytes)]
 
 
 def fit_versions() -> dict[str, str]:
@@ -134,9 +141,10 @@ def fit_versions() -> dict[str, str]:
     return {name: found.get(name, "") for name in NUMERIC_LIBRARIES}
 
 
-def needs_risk(job: Job) -> bool:
-    """Whether the risk head is needed: predicted targets, or the classic checks."""
-    return job.source.open().run_policy.kind == "predicted" or job.config.checks == "classic"
+def answers_of(job: Job) -> frozenset[Answer]:
+    """Return what REAL's models are asked; targets only where something reads them."""
+    predicts = job.source.open().run_policy.kind == "predicted" or job.config.checks == "classic"
+    return frozenset(ANSWERS if predicts else ("score", "probability"))
 
 
 def exits_of(prepared: Prepared) -> Exits:
@@ -161,26 +169,26 @@ def gather_evidence(
         When no test decision has an outcome.
     """
     config, pool, test, outcomes = job.config, prepared.pool, fitted.test, fitted.outcomes
-    if len(test.rows) == 0:
+    if len(test.row) == 0:
         raise SampleError("no test decision has an outcome", fix="bring a longer span of data")
     stage = progress.stage("control arms", 2)
     entry = entry_trades(
-        pool, test.rows, outcomes, exits_of(prepared), draws=config.entry_draws, seed=config.seed
+        pool, test.row, outcomes, exits_of(prepared), draws=config.entry_draws, seed=config.seed
     )
     stage.advance()
     picks = random_picks(pool, test, draws=config.random_draws, seed=config.seed)
     stage.advance()
     trades = {
-        "REAL": trades_of(pool, test.rows[test.taken], outcomes),
-        "NAIVE": trades_of(pool, test.rows, outcomes),
+        "REAL": trades_of(pool, test.row[test.taken], outcomes),
+        "NAIVE": trades_of(pool, test.row, outcomes),
         "ENTRY": entry,
     }
     shuffle: dict[str, ShuffleResult] = {}
     if job.learner is not None:
-        one_seed = trades_of(pool, test.rows[test.one_seed], outcomes)
+        one_seed = trades_of(pool, test.row[test.one_seed], outcomes)
         shuffle = _shuffle(job, prepared, fitted, cache, identity, progress, real=mean_r(one_seed))
         trades |= _controls(job, prepared, fitted, progress)
-        trades |= ablations(job, prepared, fitted.data, fitted.outcomes, progress)
+        trades |= ablations(job, prepared, fitted.folds, fitted.outcomes, progress)
     days = prepared.folds.test_days
     evidence = Evidence(
         claim=config.resolved_claim,
@@ -213,9 +221,9 @@ def _extra(prepared: Prepared, fitted: Fitted) -> dict[str, Any]:
     return {
         "classic": {
             "probability": test.probability,
-            "r_dynamic": dynamic.r_net[test.rows],
+            "r_dynamic": dynamic.r_net[test.row],
             "predicted_r": test.predicted_r,
-            "peak_r": fitted.outcomes.peak_r[test.rows],
+            "peak_r": fitted.outcomes.peak_r[test.row],
         }
     }
 
@@ -234,9 +242,10 @@ def _shuffle(
     outcomes = fitted.outcomes
     arms = ShuffleArms(
         learner=job.learner,
-        folds=fitted.data,
+        folds=fitted.folds,
         test_r=[outcomes.r_net[fold.test] for fold in prepared.folds.folds],
         seed=job.config.seed,
+        share=job.config.top_share,
         planned=job.config.permutations,
         identity=cache.key(identity, fit_versions()),
         cache=cache,
@@ -254,16 +263,16 @@ def _controls(
     found = {}
     stage = progress.stage("extra controls", len(job.controls))
     for control in job.controls:
-        tasks = [
-            ControlTask(learner=job.learner, data=data, seed=job.config.seed, control=control)
-            for data in fitted.data
-        ]
-        executor: Executor[ControlTask, Bool] = Executor(job.jobs)
-        taken = list(executor.run(fit_control, tasks))
+        fit = partial(
+            fit_control, learner=job.learner, seed=job.config.seed, share=job.config.top_share,
+            control=control,
+        )  # fmt: skip
+        executor: Executor[FoldViews, Bool] = Executor(job.jobs)
+        taken = list(executor.run(fit, fitted.folds))
         rows = np.concatenate(
             [fold.test[t] for fold, t in zip(prepared.folds.folds, taken, strict=True)]
         )
-        live = rows[fitted.outcomes.void_reason[rows] == 0]
+        live = rows[fitted.outcomes.valid[rows]]
         found[control.name] = trades_of(prepared.pool, live, fitted.outcomes)
         stage.advance()
     return found

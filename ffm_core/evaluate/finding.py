@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ffm_core.bars import Bars
-from ffm_core.evaluate.arms import (
-    Slice,
-)
+from ffm_core.evaluate.pick import Picks
 from ffm_core.evaluate.plan import Prepared
 from ffm_core.evaluate.streams import Source
 from ffm_core.records import (
@@ -64,7 +62,7 @@ class Finding:
     ticket: Ticket | None  # None when refused before anything was judged
     evidence: Evidence | None
     verdict: Verdict
-    test: Slice | None
+    test: Picks | None
     outcomes: Outcomes | None
     picks: Int64 | None
     classic: tuple[CheckResult, ...] = ()

@@ -26,7 +26,7 @@ def decisions_frame(finding: Finding) -> pl.DataFrame:
     score, probability = np.full(n, np.nan), np.full(n, np.nan)
     taken = np.zeros(n, dtype=np.bool_)
     if finding.test is not None:
-        rows = finding.test.rows
+        rows = finding.test.row
         fold[rows] = finding.test.fold
         score[rows] = finding.test.score
         probability[rows] = finding.test.probability
@@ -78,8 +78,8 @@ def trades_frame(finding: Finding) -> pl.DataFrame:
     picked = {name: values[test.taken] for name, values in columns.items()}
     return pl.concat(
         [
-            _trades(pool, outcomes, test.rows[test.taken], picked, "REAL"),
-            _trades(pool, outcomes, test.rows, columns, "NAIVE"),
+            _trades(pool, outcomes, test.row[test.taken], picked, "REAL"),
+            _trades(pool, outcomes, test.row, columns, "NAIVE"),
         ]
     )
 

@@ -237,10 +237,16 @@ def learner_of(config: EvalConfig, host: Host) -> Learner | None:
         return None
     name = config.learner if config.head is None else f"{config.learner}:{config.head}"
     try:
-        return host.learner(name).record
+        learner = host.learner(name).record
     except UnknownNameError as error:
         known = [*(offer.record.name for offer in host.learners()), "none"]
         raise UnknownNameError(error.problem, fix=suggest(name, known, noun="learners")) from error
+    if learner.does != "selects":
+        raise ConfigError(
+            f"learner {name!r} {learner.does} trades; ffm eval judges learners that select",
+            fix="name a learner that selects: 'ffm plugins list' shows them",
+        )
+    return learner
 
 
 def checks_of(config: EvalConfig) -> tuple[tuple[VerdictCheck, ...], bool]:

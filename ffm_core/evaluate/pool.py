@@ -10,6 +10,7 @@ import numpy as np
 from ffm_core.embed.embedding import columns_of
 from ffm_core.evaluate.streams import Stream
 from ffm_core.records import Column, Design, Embedder, FeatureSet, Labeler, Outcomes, View
+from ffm_core.records.learning import closed_bars
 from ffm_core.ruler.folds import DecisionTable
 from ffm_core.ruler.months import month_of
 from ffm_core.types import Float32, Float64, Int64
@@ -30,19 +31,19 @@ class Pool:
     def __len__(self) -> int:
         return len(self.source_row)
 
-    def view(self, rows: Int64, *, labels: bool) -> View:
-        """Return rows as a learner may see them; labels only where asked for."""
-        nothing = np.empty(0)
-        known = self.labels.take(rows) if labels else None
+    def view(self, rows: Int64, *, outcomes: bool, bars: bool = False) -> View:
+        """Return rows as a learner may see them; outcomes and bars only where asked for."""
+        stream, bar = self.table.stream[rows], self.table.bar[rows]
+        every = tuple(one.bars for one in self.streams)
         return View(
             design=self.design.take(rows),
+            stream=stream,
+            bar=bar,
             side=self.table.side[rows],
-            stream=self.table.stream[rows],
+            group=self.group[rows],
             t_us=self.table.t_decision[rows],
-            t_end=nothing.astype(np.int64) if known is None else known.t_end,
-            label=nothing.astype(np.int8) if known is None else known.label,
-            r_net=nothing if known is None else known.r_net,
-            peak_r=nothing if known is None else known.peak_r,
+            outcomes=self.labels.take(rows) if outcomes else None,
+            bars=closed_bars(every, stream, bar) if bars else None,
         )
 
 

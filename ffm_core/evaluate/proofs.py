@@ -6,10 +6,11 @@ from dataclasses import asdict
 
 from ffm_core.causal.falsify import merge
 from ffm_core.causal.subjects.learners import MAX_ROWS, falsify_learner, thin
-from ffm_core.evaluate.evidence import fit_versions, needs_risk
+from ffm_core.evaluate.evidence import answers_of, fit_versions, fold_views
 from ffm_core.evaluate.finding import Job
 from ffm_core.evaluate.pool import Pool
 from ffm_core.evaluate.streams import load_certificate, save_json, without_lines
+from ffm_core.hookspecs import HOOK_API
 from ffm_core.records import Certificate, Learner
 from ffm_core.ruler.folds import FoldPlan
 from ffm_core.ruler.purge import check_purged
@@ -52,27 +53,29 @@ def prove(job: Job, pool: Pool, plan: FoldPlan) -> Certificate:
 
 
 def _certify_learner(job: Job, learner: Learner, pool: Pool, plan: FoldPlan) -> Certificate:
-    fold = plan.folds[0]
-    train = thin(pool.view(fold.train[pool.labels.valid[fold.train]], labels=True), MAX_ROWS)
-    validation = thin(pool.view(fold.validation, labels=True), _VALIDATION_ROWS)
-    test = thin(pool.view(fold.test, labels=False), MAX_ROWS)
-    signal_only, seed = not needs_risk(job), job.config.seed
+    (first,) = fold_views(pool, plan.folds[:1], learner)
+    train, validation = thin(first.train, MAX_ROWS), thin(first.validation, _VALIDATION_ROWS)
+    test = thin(first.test, MAX_ROWS)
+    answers, seed = answers_of(job), job.config.seed
     cache = Cache(job.home)
-    rows = [
+    shown = [
         values
         for view in (train, validation, test)
-        for values in (view.design.x, view.t_us, view.stream, view.label, view.peak_r)
+        for values in (view.design.x, view.t_us, view.stream, view.bar)
+    ]
+    known = [
+        values
+        for outcomes in (train.known, validation.known)
+        for values in (outcomes.r_net, outcomes.peak_r, outcomes.t_end)
     ]
     key = cache.key(
-        "certify-learner", NUMERICS, job.code_hash, learner.name, fit_versions(), signal_only,
-        seed, *rows,
+        "certify-learner", NUMERICS, HOOK_API, job.code_hash, learner.name, fit_versions(),
+        sorted(answers), seed, *shown, *known,
     )  # fmt: skip
-    known = load_certificate(cache, key)
-    if known is None:
-        known = falsify_learner(
-            learner, train, validation, test, seed=seed, signal_only=signal_only
-        )
+    found = load_certificate(cache, key)
+    if found is None:
+        found = falsify_learner(learner, train, validation, test, seed=seed, answers=answers)
         if job.strategy["private"]:  # its package may hold the learner, too
-            known = without_lines(known)
-        save_json(cache, key, asdict(known))
-    return known
+            found = without_lines(found)
+        save_json(cache, key, asdict(found))
+    return found

@@ -229,7 +229,7 @@ def _plots(finding: Finding, evidence: Evidence) -> dict[str, Any]:
     assert outcomes is not None
     pool = finding.prepared.pool
     real = evidence.trades["REAL"]
-    taken = {"REAL": test.rows[test.taken], "NAIVE": test.rows}
+    taken = {"REAL": test.row[test.taken], "NAIVE": test.row}
     return {
         "equity": _equity(finding, evidence),
         "nulls": _nulls(evidence),
@@ -298,8 +298,8 @@ def _calibration(finding: Finding) -> dict[str, Any] | None:
     test, pool = finding.test, finding.prepared.pool
     if finding.job.learner is None or test is None:
         return None
-    found = calibrate(test.probability, pool.labels.label[test.rows])
-    shown = calibrate(test.probability, pool.labels.label[test.rows], bins=CALIBRATION_BINS)
+    found = calibrate(test.probability, pool.labels.label[test.row])
+    shown = calibrate(test.probability, pool.labels.label[test.row], bins=CALIBRATION_BINS)
     if found is None or shown is None:
         return None
     return {

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
 from ffm_core.evaluate.executor import Executor
-from ffm_core.evaluate.fit import FoldData, Shuffle, ShuffleTask, fit_shuffles
+from ffm_core.evaluate.fit import FoldViews, Shuffle, fit_shuffled
 from ffm_core.evaluate.progress import Progress
 from ffm_core.evaluate.streams import load_json, save_json
 from ffm_core.records import Learner, ShuffleResult
@@ -63,13 +64,14 @@ class ShuffleArms:
     """
 
     learner: Learner
-    folds: Sequence[FoldData]
+    folds: Sequence[FoldViews]
     test_r: Sequence[Float64]
     seed: int
+    share: float
     planned: int
     identity: str
     cache: Cache
-    executor: Executor[ShuffleTask, list[Bool]]
+    executor: Executor[FoldViews, list[Bool]]
 
     def run(self, real: float, progress: Progress) -> dict[str, ShuffleResult]:
         """Return the two tests; draws run in index order, whatever the workers."""
@@ -104,11 +106,10 @@ class ShuffleArms:
     def _fit(self, draws: tuple[tuple[Shuffle, int], ...]) -> dict[tuple[Shuffle, int], float]:
         total = np.zeros(len(draws))
         count = np.zeros(len(draws))
-        tasks = [
-            ShuffleTask(learner=self.learner, data=data, seed=self.seed, draws=draws)
-            for data in self.folds
-        ]
-        answers = self.executor.run(fit_shuffles, tasks)
+        fit = partial(
+            fit_shuffled, learner=self.learner, seed=self.seed, share=self.share, draws=draws
+        )
+        answers = self.executor.run(fit, self.folds)
         for taken_rows, r in zip(answers, self.test_r, strict=True):
             for i, taken in enumerate(taken_rows):
                 kept = taken & np.isfinite(r)  # an outcome may be void under the run's exits

@@ -39,7 +39,7 @@ from ffm_core.host.discovery import (
     discover,
     pick,
 )
-from ffm_core.host.registry import Host, Loaded, Offered
+from ffm_core.host.registry import MOVING, Host, Loaded, Offered
 from ffm_core.paths import kind_of
 from ffm_core.records import Labeler
 
@@ -48,7 +48,7 @@ __all__ = ["Found", "Host", "Offered", "Wish", "call_plugin", "load_plugin", "op
 Wish: TypeAlias = tuple[str, tuple[str, ...]]  # a name, and the hooks that may offer it
 
 API_ATTRIBUTE = "FFM_HOOK_API"
-OLDEST_HOOK_API = 1  # the oldest breaking-change number this host still understands
+OLDEST_HOOK_API = 2  # the oldest breaking-change number this host still understands
 FILE_MODULE_PREFIX = "ffm_strategy_file_"
 
 
@@ -277,9 +277,9 @@ def _check_api(found: Found, plugin: object) -> int:
         )
     if stated < OLDEST_HOOK_API:
         raise PluginLoadError(
-            f"{found.who} ({found.name}) was written for hook API {stated}, this ffm-core "
-            f"understands {OLDEST_HOOK_API} to {hookspecs.HOOK_API}",
-            fix="upgrade the plug-in",
+            f"{found.who} ({found.name}) was written for hook API {stated}, this ffm-core has "
+            f"{hookspecs.HOOK_API}",
+            fix=f"upgrade the plug-in; {MOVING} says what its author changes",
         )
     return stated
 

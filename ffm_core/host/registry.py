@@ -36,6 +36,7 @@ OFFERS: Mapping[str, tuple[str, type]] = {
     "ffm_controls": ("control", Control),
     "ffm_verdict_checks": ("verdict check", VerdictCheck),
 }
+MOVING = "docs/how-to/move-to-hook-api-2.md"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(:[A-Za-z0-9_.-]+)?")
 _TARGET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9_.-]+")
 
@@ -276,10 +277,15 @@ def _listed(answer: object) -> list[object]:
 def _checked(origin: Found, hook: str, record: object) -> object:
     what, kind = OFFERS[hook]
     if not isinstance(record, kind):
+        wanted = [member for member in vars(kind) if not member.startswith("_")]
+        lacking = [member for member in wanted if not hasattr(record, member)]
+        lacks = f": it lacks {', '.join(lacking)}" if 0 < len(lacking) < len(wanted) else ""
         raise StrategyError(
             f"{origin.who}: hook {hook!r} offers a {type(record).__name__}, "
-            f"expected a {kind.__name__}",
-            fix=f"return ffm_core.{kind.__name__} records",
+            f"expected a {kind.__name__}{lacks}",
+            fix=f"{MOVING} says what a plug-in written for hook API 1 changes"
+            if lacks
+            else f"return ffm_core.{kind.__name__} records",
         )
     name = getattr(record, "name", None)
     is_target = hook == "ffm_targets"

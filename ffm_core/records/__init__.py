@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from ffm_core.records.features import Embedder, FeatureSet, FeatureStream
 from ffm_core.records.learning import (
+    ANSWERS,
+    Answer,
     Control,
     Design,
     Learner,
@@ -53,8 +55,10 @@ from ffm_core.records.verdict import (
 )
 
 __all__ = [
+    "ANSWERS",
     "REASONS",
     "VOIDS",
+    "Answer",
     "Certificate",
     "CheckResult",
     "Claim",

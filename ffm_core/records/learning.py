@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, runtime_checkable
+from typing import (
+    TYPE_CHECKING,
+    ClassVar,
+    Literal,
+    Protocol,
+    TypeAlias,
+    get_args,
+    runtime_checkable,
+)
 
 import numpy as np
 
-from ffm_core.types import Float32, Float64, Int8, Int16, Int64
+from ffm_core.errors import StrategyError
+from ffm_core.records.trades import Outcomes
+from ffm_core.types import Bool, Float32, Float64, Int8, Int16, Int64
 
 if TYPE_CHECKING:
     from ffm_core.bars.table import Bars
+
+Answer: TypeAlias = Literal["score", "probability", "predicted_r"]
+ANSWERS: tuple[Answer, ...] = get_args(Answer)  # the fields of a plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,34 +77,109 @@ class Design:
     def __len__(self) -> int:
         return len(self.x)
 
-    def take(self, rows: Int64) -> Design:
+    def take(self, rows: Int64 | Bool) -> Design:
         """Return the chosen rows."""
         return Design(x=self.x[rows], names=self.names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """Rows a learner may see, in time order; labels only where it may see them.
+    """Decisions a learner may see, in time order; arrays (N,).
 
-    ``label``, ``r_net`` and ``peak_r`` come from the static policy and are empty
-    arrays in the view that asks for a plan.
+    Parameters
+    ----------
+    design : Design
+        What is known of each decision.
+    stream : int16 (N,)
+        Stream of each decision, from 0.
+    bar : int64 (N,)
+        Last bar that was known, in the row's stream.
+    side : int8 (N,)
+        +1 long, -1 short.
+    group : int64 (N,)
+        Rows of one number exclude one another; -1 where nothing is excluded.
+    t_us : int64 (N,)
+        Time of the decision, microseconds UTC: close of ``bar``.
+    outcomes : Outcomes, optional
+        What became of the rows under the static policy; None where it is kept back, as
+        in every view that asks for a plan.
+    bars : tuple of Bars, optional
+        By stream, up to the last decision of the view and no further; given to learners
+        that read bars.
     """
 
     design: Design
-    side: Int8
     stream: Int16
-    t_us: Int64  # decision time: close of ``bar``
-    t_end: Int64  # when the label was known, for purging inside train; empty in a plan's view
-    label: Int8
-    r_net: Float64
-    peak_r: Float64
+    bar: Int64
+    side: Int8
+    group: Int64
+    t_us: Int64
+    outcomes: Outcomes | None = None
+    bars: tuple[Bars, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.design)
 
-    def with_label(self, label: Int8) -> View:
-        """Return the same rows with other labels (used by the SHUFFLE arms)."""
-        return replace(self, label=label)
+    @property
+    def known(self) -> Outcomes:
+        """What became of the rows; a StrategyError where the view keeps it back."""
+        if self.outcomes is None:
+            raise StrategyError(
+                "a learner asks for outcomes where they are kept back",
+                fix="read outcomes in prepare() and fit(); plan() answers without them",
+            )
+        return self.outcomes
+
+    def take(self, rows: Int64 | Bool) -> View:
+        """Return the chosen rows, with no bar after the last of them."""
+        bar, stream = self.bar[rows], self.stream[rows]
+        return View(
+            design=self.design.take(rows),
+            stream=stream,
+            bar=bar,
+            side=self.side[rows],
+            group=self.group[rows],
+            t_us=self.t_us[rows],
+            outcomes=None if self.outcomes is None else self.outcomes.take(rows),
+            bars=None if self.bars is None else closed_bars(self.bars, stream, bar),
+        )
+
+    def blind(self) -> View:
+        """Return the same rows without outcomes."""
+        return replace(self, outcomes=None)
+
+    def exchanged(self, rows: Int64) -> View:
+        """Return the view with the outcomes of other rows of it, as the SHUFFLE arms do.
+
+        When each outcome was known stays as it was, so that purging inside a fit does.
+        """
+        known = self.known
+        swapped = replace(known.take(rows), t_end=known.t_end, t_end_max=known.t_end_max)
+        return replace(self, outcomes=swapped)
+
+    def history(self, row: int) -> Bars:
+        """Return the bars of a row's stream up to and including its decision bar.
+
+        Raises
+        ------
+        StrategyError
+            When the learner does not declare that it reads bars.
+        """
+        if self.bars is None:
+            raise StrategyError(
+                "a learner asks for bars without saying that it reads them",
+                fix="state reads_bars = True on the learner",
+            )
+        own: Bars = self.bars[int(self.stream[row])]
+        return own[: int(self.bar[row]) + 1]
+
+
+def closed_bars(bars: tuple[Bars, ...], stream: Int16, bar: Int64) -> tuple[Bars, ...]:
+    """Return the bars of each stream up to the last decision on it; none without one."""
+    last = [bar[stream == number] for number in range(len(bars))]
+    return tuple(
+        own[: int(at.max()) + 1] if len(at) else own[:0] for own, at in zip(bars, last, strict=True)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +196,11 @@ class Model(Protocol):
     """A fitted learner."""
 
     def plan(self, view: View) -> Plan:
-        """Score the rows of ``view``; uses no label."""
+        """Answer the rows of ``view``, each from itself and what lies before it."""
+        ...
+
+    def to_bytes(self) -> bytes:
+        """Return the model in a form that holds no code; ``Learner.load`` reads it back."""
         ...
 
 
@@ -126,13 +218,30 @@ class Learner(Protocol):
         """One line for lists and reports."""
         ...
 
+    @property
+    def does(self) -> Literal["selects", "manages"]:
+        """Whether its models choose among decisions, or manage the trades as well."""
+        ...
+
+    @property
+    def reads_bars(self) -> bool:
+        """Whether its views carry bars; without them folds cross to workers faster."""
+        ...
+
     def prepare(self, train: View) -> object:
         """Build what all arms and seeds of a fold share (for example quantised bins)."""
         ...
 
     def fit(self, handle: object, train: View, validation: View, *, seed: int,
-            signal_only: bool = False) -> Model:  # fmt: skip
-        """Fit on ``train``; ``validation`` serves calibration only."""
+            answers: Collection[Answer]) -> Model:  # fmt: skip
+        """Fit on ``train``; ``validation`` serves calibration only.
+
+        ``answers`` names the fields of a plan that will be read; others may be left out.
+        """
+        ...
+
+    def load(self, data: bytes) -> Model:
+        """Read back what :meth:`Model.to_bytes` gave; it answers the same bits."""
         ...
 
 
@@ -186,6 +295,8 @@ class Control:
 
 
 __all__ = [
+    "ANSWERS",
+    "Answer",
     "Control",
     "Design",
     "Learner",
@@ -196,4 +307,5 @@ __all__ = [
     "TargetLearner",
     "TargetValues",
     "View",
+    "closed_bars",
 ]

@@ -159,29 +159,31 @@ def _sample(rng: np.random.Generator, pool: Int64, size: int) -> Int64:
     return np.asarray(drawn[:size], np.int64)
 
 
-def permute_full(labels: Int8, rng: np.random.Generator) -> Int8:
-    """Return the labels in random order."""
-    return labels[rng.permutation(len(labels))]
+def permute_full(n: int, rng: np.random.Generator) -> Int64:
+    """Return ``n`` row numbers in random order: whose outcome each row is given."""
+    return rng.permutation(n)
 
 
-def permute_block(labels: Int8, stream: Int16, week: Int64, rng: np.random.Generator) -> Int8:
-    """Return the labels permuted within (stream, week) only.
+def permute_block(stream: Int16, week: Int64, rng: np.random.Generator) -> Int64:
+    """Return row numbers permuted within (stream, week) only.
 
     Parameters
     ----------
-    labels : int8 (N,)
-        Training labels.
     stream : int16 (N,)
         Instrument, or stream, of each row.
     week : int64 (N,)
         Week number of each row.
+
+    Returns
+    -------
+    int64 (N,)
+        Whose outcome each row is given.
     """
     group = _group(stream, week)
     stable = np.argsort(group, kind="stable")
-    mixed = np.lexsort((rng.random(len(group)), group))
-    out = np.empty_like(labels)
-    out[stable] = labels[mixed]
-    return out
+    rows = np.empty(len(group), dtype=np.int64)
+    rows[stable] = np.lexsort((rng.random(len(group)), group))
+    return rows
 
 
 def can_reach(real: float, draws: Float64, planned: int, *, threshold: float = 0.025) -> bool:

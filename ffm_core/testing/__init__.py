@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ffm_core.testing.market import bars_of, make_bars, walk_bars
     from ffm_core.testing.report import CheckFailed, Excuse, Outcome, Report
     from ffm_core.testing.target_checks import TARGET_CHECKS
+    from ffm_core.testing.views import make_view
 
 _HOMES = {
     "CHECKS": "checks",
@@ -46,6 +47,7 @@ _HOMES = {
     "load_features": "kit",
     "load_installed": "kit",
     "make_bars": "market",
+    "make_view": "views",
     "parametrize_with_checks": "kit",
     "walk_bars": "market",
 }
@@ -69,6 +71,7 @@ __all__ = [
     "load_features",
     "load_installed",
     "make_bars",
+    "make_view",
     "parametrize_with_checks",
     "walk_bars",
 ]

@@ -3,30 +3,42 @@
 Test rows reach a model all at once, the later ones beside the earlier. A rank,
 a scaler or a threshold taken over them reads the future although no feature
 does. So rows are shown alone, in part and in another order, and each answer
-must stay. Labels are withheld throughout, and a second fit with the same seed
-must answer the same.
+must stay. Outcomes are withheld throughout, and a second fit with the same seed
+must answer the same. So must the model once it went to bytes and back, and bars
+after the last row that is shown are never there to be read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+import pickletools
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
+from ffm_core.bars.table import Bars
 from ffm_core.causal.blame.line import Blame, accuse, blame
 from ffm_core.causal.cutting.cuts import detection_bound
 from ffm_core.causal.trial.findings import Call, Notes, caller, stamp_of, unlike
 from ffm_core.errors import StrategyError
 from ffm_core.keyed import keyed
-from ffm_core.records import Certificate, Design, Learner, Model, Plan, View
+from ffm_core.records import (
+    ANSWERS,
+    Answer,
+    Certificate,
+    Design,
+    Learner,
+    Model,
+    Outcomes,
+    Plan,
+    View,
+)
 from ffm_core.types import Float64, Int64
 
 MAX_ROWS = 300
 _ALONE = 24  # rows shown on their own
-_ANSWERS = ("score", "probability", "predicted_r")
 # Matrix products of another shape may add in another order; a float32 model
 # then differs in its last digits. A rank or a scaler moves far more than that.
 _RELATIVE = 1e-5
@@ -37,6 +49,10 @@ _ROWS_FIX = (
 )
 _SEED_FIX = "draw from the given seed only, with one thread or an order that does not matter"
 _KEEPS_FIX = "keep nothing between fits; prepare() and fit() begin anew on every fold"
+_BYTES_FIX = (
+    "to_bytes() stores all that plan() reads, numbers exactly; load() reads back nothing else"
+)
+_CODE_FIX = "store numbers and names (ffm_core.container.pack), never a pickle"
 _PURITY_FIX = "change nothing that is passed in and keep nothing between calls of plan()"
 
 
@@ -48,7 +64,7 @@ def falsify_learner(
     *,
     seed: int,
     max_rows: int = MAX_ROWS,
-    signal_only: bool = False,
+    answers: Collection[Answer] = ANSWERS,
     call: Call | None = None,
 ) -> Certificate:
     """Look for answers that depend on other rows, on labels or on chance.
@@ -58,16 +74,16 @@ def falsify_learner(
     learner : Learner
         Fitted twice on ``train`` and ``validation``.
     train, validation : View
-        Rows with labels.
+        Rows with outcomes.
     test : View
-        Rows to answer; labels, if there are any, are withheld. When there are
+        Rows to answer; outcomes, if there are any, are withheld. When there are
         fewer than ``max_rows``, validation and training rows are asked for, too.
     seed : int
         Seed of the run; used for the fits and for choosing rows.
     max_rows : int
         Most rows asked for, evenly spread.
-    signal_only : bool
-        Whether the learner may leave its risk head out.
+    answers : collection of str
+        Fields of a plan that will be read.
     call : callable, optional
         ``call(function, *args, **kwargs)`` runs plug-in code; default: what it
         raises becomes a :class:`StrategyError` that names the learner.
@@ -76,7 +92,8 @@ def falsify_learner(
     -------
     Certificate
         Failures of ``rows`` (an answer depends on other rows), ``determinism``
-        (two fits disagree), ``values`` and ``purity``. ``stamp`` is the time
+        (two fits disagree), ``bytes`` (the model that was stored and read back answers
+        otherwise, or is stored as code), ``values`` and ``purity``. ``stamp`` is the time
         of the decision, ``bar`` the row among those asked for.
 
     Raises
@@ -85,7 +102,7 @@ def falsify_learner(
         When the learner raises or returns something else than a plan.
     """
     asked = _asked(train, validation, test, max_rows)
-    trial = _Trial(learner, train, validation, asked, seed, signal_only, call)
+    trial = _Trial(learner, train, validation, asked, seed, answers, call)
     if len(asked) == 0:
         return trial.notes.certificate(1.0)
     model = trial.model = trial.fit()
@@ -93,8 +110,9 @@ def falsify_learner(
     drawn = 0
     if _agrees(trial, model, truth):
         drawn = _parts(trial, model, truth)
-        trial.plan(model, _blind(trial.validation))
+        trial.plan(model, trial.validation.blind())
         _agrees(trial, model, truth)
+        _stored(trial, model, truth)
     if not trial.notes.found("purity"):
         _refit(trial, truth)
     return trial.notes.certificate(detection_bound(drawn))
@@ -119,7 +137,7 @@ class _Trial:
         validation: View,
         test: View,
         seed: int,
-        signal_only: bool,
+        answers: Collection[Answer],
         call: Call | None,
     ) -> None:
         self.name = f"learner {learner.name}"
@@ -128,12 +146,12 @@ class _Trial:
         self.seed = seed
         self.model: Model | None = None
         self._learner = learner
-        self._signal_only = signal_only
+        self._answers = frozenset(answers)
         self._call = caller(self.name, call, "it must accept any rows, a single one too")
 
     def fit(self, rows: Int64 | None = None) -> Model:
         """Fit anew, on copies; on some training rows only, where they are given."""
-        given = self.train if rows is None else _take(self.train, rows)
+        given = self.train if rows is None else self.train.take(rows)
         train, validation = _copy(given), _copy(self.validation)
         handle = self._call(self._learner.prepare, train)
         model = self._call(
@@ -142,13 +160,30 @@ class _Trial:
             train,
             validation,
             seed=self.seed,
-            signal_only=self._signal_only,
+            answers=self._answers,
         )
         self._unchanged(train, given, "train")
         self._unchanged(validation, self.validation, "validation")
+        return self._checked(model, "fitted")
+
+    def load(self, data: object) -> Model:
+        """Read a model back from its bytes."""
+        if not isinstance(data, bytes):
+            raise StrategyError(
+                f"{self.name}: to_bytes() returned {type(data).__name__}, expected bytes",
+                fix="return ffm_core.container.pack(schema, value, blocks)",
+            )
+        return self._checked(self._call(self._learner.load, data), "loaded")
+
+    def stored(self, model: Model) -> object:
+        """Return what a model says its bytes are."""
+        return self._call(model.to_bytes)
+
+    def _checked(self, model: object, how: str) -> Model:
         if not isinstance(model, Model):
             raise StrategyError(
-                f"{self.name} fitted {type(model).__name__}, expected a model with plan()",
+                f"{self.name} {how} {type(model).__name__}, expected a model with plan() and "
+                "to_bytes()",
                 fix="return an object whose plan(view) returns ffm_core.records.Plan",
             )
         return model
@@ -164,7 +199,7 @@ class _Trial:
                 fix="return ffm_core.records.Plan(score=...)",
             )
         found = {}
-        for name in _ANSWERS:
+        for name in ANSWERS:
             values = getattr(plan, name)
             values = np.full(len(view), np.nan) if values is None else np.asarray(values, float)
             if values.shape != (len(view),):
@@ -204,46 +239,46 @@ class _Trial:
 
 
 def _arrays(view: View) -> dict[str, Any]:
-    found = {f.name: getattr(view, f.name) for f in fields(View) if f.name != "design"}
-    return {**found, "design.x": view.design.x}
-
-
-def _with(view: View, arrays: dict[str, Any]) -> View:
-    rest = {name: values for name, values in arrays.items() if name != "design.x"}
-    return replace(view, design=Design(x=arrays["design.x"], names=view.design.names), **rest)
+    """Return every array a learner could edit, by name; bars are read-only."""
+    own = {name: getattr(view, name) for name in ("stream", "bar", "side", "group", "t_us")}
+    outcomes = {} if view.outcomes is None else view.outcomes.arrays()
+    known = {f"outcomes.{name}": values for name, values in outcomes.items()}
+    return {"design.x": view.design.x, **own, **known}
 
 
 def _copy(view: View) -> View:
-    return _with(view, {name: values.copy() for name, values in _arrays(view).items()})
-
-
-def _take(view: View, rows: Int64) -> View:
-    """Return some rows; arrays that a blind view lacks stay empty."""
-    n = len(view)
-    taken = {k: v[rows] if len(v) == n else v for k, v in _arrays(view).items()}
-    return _with(view, taken)
+    arrays = {name: values.copy() for name, values in _arrays(view).items()}
+    known = {
+        name.removeprefix("outcomes."): arrays.pop(name)
+        for name in tuple(arrays)
+        if name.startswith("outcomes.")
+    }
+    return replace(
+        view,
+        design=Design(x=arrays.pop("design.x"), names=view.design.names),
+        outcomes=Outcomes(**known) if known else None,
+        **arrays,
+    )
 
 
 def _asked(train: View, validation: View, test: View, limit: int) -> View:
     """Return the rows to answer, in time order: test rows first of all, newest before older."""
-    parts = [_arrays(_blind(thin(test, limit)))]
+    parts = [_arrays(thin(test, limit).blind())]
     for older in (validation, train):
         missing = limit - sum(len(part["side"]) for part in parts)
         rows = np.arange(max(len(older) - missing, 0), len(older))
-        parts.insert(0, _arrays(_blind(_take(older, rows))))
+        parts.insert(0, _arrays(older.take(rows).blind()))
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return _with(_blind(test), joined)
-
-
-def _blind(view: View) -> View:
-    nothing = np.empty(0)
+    design = Design(x=joined.pop("design.x"), names=test.design.names)
     return replace(
-        view,
-        t_end=nothing.astype(np.int64),
-        label=nothing.astype(np.int8),
-        r_net=nothing,
-        peak_r=nothing,
+        test, design=design, outcomes=None, bars=_longest(train, validation, test), **joined
     )
+
+
+def _longest(*views: View) -> tuple[Bars, ...] | None:
+    """Return the longest bars of each stream that any of the views holds."""
+    held = [view.bars for view in views if view.bars is not None]
+    return tuple(max(own, key=len) for own in zip(*held, strict=True)) if held else None
 
 
 # --- the detectors ------------------------------------------------------------------------
@@ -270,11 +305,11 @@ def _parts(trial: _Trial, model: Model, truth: _Answers) -> int:
 
 
 def _compare(trial: _Trial, model: Model, truth: _Answers, rows: Int64, how: str) -> None:
-    view = _take(trial.test, rows)
+    view = trial.test.take(rows)
     part = trial.plan(model, view)
     trial.notes.cuts += 1
     trial.notes.rows += len(rows)
-    for name in _ANSWERS:
+    for name in ANSWERS:
         whole, shown = getattr(truth, name), getattr(part, name)
         wrong = _apart(whole[rows], shown, _size(whole))
         if wrong.any():
@@ -316,6 +351,25 @@ def _agrees(trial: _Trial, model: Model, truth: _Answers) -> bool:
     return _same(trial, truth, trial.plan(model, trial.test), "purity", problem, _PURITY_FIX)
 
 
+def _stored(trial: _Trial, model: Model, truth: _Answers) -> None:
+    """Send the model to bytes and back; it answers the same bits and holds no code."""
+    data = trial.stored(model)
+    again = trial.plan(trial.load(data), trial.test)
+    if _is_pickle(cast("bytes", data)):
+        trial.note("bytes", "", -1, "its bytes are a pickle, which runs code", _CODE_FIX)
+    problem = "the model that went to bytes and back disagrees with itself"
+    _same(trial, truth, again, "bytes", problem, _BYTES_FIX)
+
+
+def _is_pickle(data: bytes) -> bool:
+    """Return whether all of the bytes read as the instructions of a pickle."""
+    try:
+        *_, last = pickletools.genops(data)
+    except Exception:  # whatever stops it, the bytes are no pickle
+        return False
+    return last[0].name == "STOP"
+
+
 def _refit(trial: _Trial, truth: _Answers) -> None:
     """Fit once more with the same seed; and again after other rows, as the next fold is."""
     again = trial.plan(trial.fit(), trial.test)
@@ -331,7 +385,7 @@ def _same(
     trial: _Trial, truth: _Answers, other: _Answers, check: str, problem: str, fix: str
 ) -> bool:
     agree = True
-    for name in _ANSWERS:
+    for name in ANSWERS:
         a, b = getattr(truth, name), getattr(other, name)
         if unlike(a, b).any():
             row = int(np.argmax(unlike(a, b)))
@@ -345,7 +399,7 @@ def thin(view: View, limit: int) -> View:
     """Return at most ``limit`` rows, evenly spread in time."""
     if len(view) <= limit:
         return view
-    return _take(view, np.linspace(0, len(view) - 1, limit).astype(np.int64))
+    return view.take(np.linspace(0, len(view) - 1, limit).astype(np.int64))
 
 
 __all__ = ["MAX_ROWS", "falsify_learner", "thin"]

@@ -17,7 +17,7 @@ from ffm_core.types import Bool
 Call: TypeAlias = Callable[..., Any]
 # What to read first: later findings may follow from earlier ones.
 _RANK = ("purity", "budget", "access", "determinism", "rows", "rowwise", "horizon", "completeness",
-         "values")  # fmt: skip
+         "bytes", "values")  # fmt: skip
 
 
 class Notes:

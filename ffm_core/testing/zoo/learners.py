@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from ffm_core.records import Plan, View
+from ffm_core.container import pack, unpack
+from ffm_core.records import Answer, Plan, View
 from ffm_core.testing.zoo.fault import Fault
 from ffm_core.types import Float64
 
@@ -27,6 +29,10 @@ class Direction:
         x = np.nan_to_num(view.design.x.astype(np.float64))
         return Plan(score=self.scoring(x, self.weights))
 
+    def to_bytes(self) -> bytes:
+        """Return the weights."""
+        return pack("zoo-direction/1", self.weights.tolist())
+
 
 @dataclass(frozen=True, slots=True)
 class DirectionLearner:
@@ -36,20 +42,27 @@ class DirectionLearner:
     summary: str
     scoring: Scoring
     fitting: Callable[[Float64], Float64]
+    does: Literal["selects"] = "selects"
+    reads_bars: bool = False
 
     def prepare(self, train: View) -> object:
         """Return the rows without gaps."""
         return np.nan_to_num(train.design.x.astype(np.float64))
 
     def fit(
-        self, handle: object, train: View, validation: View, *, seed: int, signal_only: bool = False
-    ) -> Direction:
+        self, handle: object, train: View, validation: View, *, seed: int,
+        answers: Collection[Answer],
+    ) -> Direction:  # fmt: skip
         """Fit on ``train``."""
         x = np.asarray(handle, dtype=np.float64)
-        won = train.label == 1
+        won = train.known.label == 1
         up = x[won].mean(axis=0) if won.any() else np.zeros(x.shape[1])
         down = x[~won].mean(axis=0) if (~won).any() else np.zeros(x.shape[1])
         return Direction(self.fitting(up - down), self.scoring)
+
+    def load(self, data: bytes) -> Direction:
+        """Read the weights back."""
+        return Direction(np.array(unpack(data, "zoo-direction/1")[0]), self.scoring)
 
 
 def along(x: Float64, weights: Float64) -> Float64:

@@ -20,7 +20,6 @@ from ffm_core.labels.outcomes import prepare_orders
 from ffm_core.records import (
     Certificate,
     Decisions,
-    Design,
     ExitPolicy,
     Failure,
     FeatureSet,
@@ -32,6 +31,7 @@ from ffm_core.records import (
 )
 from ffm_core.testing.building import build, hourly, typical
 from ffm_core.testing.market import make_bars
+from ffm_core.testing.views import make_view
 from ffm_core.testing.zoo.fault import Honest
 
 DETECTORS = (
@@ -168,15 +168,14 @@ def zoo_view(part: str, rows: int) -> View:
     start = {"train": 0, "validation": 1_000, "test": 2_000}[part]
     stamps = (start + np.arange(rows, dtype=np.int64)) * 3_600_000_000
     known = part != "test"
-    return View(
-        design=Design(x=x, names=("zoo/a", "zoo/b", "zoo/c")),
+    return make_view(
+        x,
+        won if known else None,
+        peak_r=np.where(won, 2.5, 0.5),
+        names=("zoo/a", "zoo/b", "zoo/c"),
         side=np.where(rng.random(rows) > 0.5, 1, -1).astype(np.int8),
-        stream=np.zeros(rows, dtype=np.int16),
         t_us=stamps,
-        t_end=stamps + 3_600_000_000 if known else np.empty(0, np.int64),
-        label=won.astype(np.int8) if known else np.empty(0, np.int8),
-        r_net=np.where(won, 2.0, -1.0) if known else np.empty(0),
-        peak_r=np.where(won, 2.5, 0.5) if known else np.empty(0),
+        t_end=stamps + 3_600_000_000,
     )
 
 

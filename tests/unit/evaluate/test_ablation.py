@@ -8,8 +8,8 @@ from pydantic import ValidationError
 
 from ffm_core.evaluate import evaluate_bars
 from ffm_core.evaluate.ablation import _drop
-from ffm_core.records import Design, View
 from ffm_core.runs.config import EvalConfig
+from ffm_core.testing import make_view
 from ffm_core.testing.worlds import make_world
 
 
@@ -52,12 +52,6 @@ def test_a_block_without_columns_is_refused_at_once():
 
 def test_only_the_columns_of_the_block_are_dropped():
     x = np.arange(6, dtype=np.float32).reshape(2, 3)
-    empty = np.empty(0)
-    view = View(
-        design=Design(x=x, names=("side", "a/one", "ab/two")),
-        side=np.array([1, -1], np.int8), stream=np.zeros(2, np.int16), t_us=np.zeros(2, np.int64),
-        t_end=np.zeros(2, np.int64), label=empty.astype(np.int8), r_net=empty, peak_r=empty,
-    )  # fmt: skip
-    kept = _drop(view, "a").design
+    kept = _drop(make_view(x, names=("side", "a/one", "ab/two")), "a").design
     assert kept.names == ("side", "ab/two")
     assert kept.x.tolist() == [[0.0, 2.0], [3.0, 5.0]]

@@ -19,11 +19,11 @@ from ffm_core.evaluate.proofs import prove
 from ffm_core.evaluate.run import _refused
 from ffm_core.evaluate.streams import Parts, StreamTask, certify_exits
 from ffm_core.labels.policies import ATR_TRAIL, DYNAMIC_TARGET, FIXED_RR
-from ffm_core.records import Certificate, Design, ExitPolicy, Plan, View
+from ffm_core.records import Certificate, ExitPolicy, Plan, View
 from ffm_core.ruler.folds import DecisionTable, FoldPlan, FoldSettings, plan_folds
 from ffm_core.ruler.months import month_of
 from ffm_core.runs.config import EvalConfig
-from ffm_core.testing import make_bars
+from ffm_core.testing import make_bars, make_view
 from ffm_core.testing.specimens import CLEAN_LABELER
 from ffm_xgb.learner import LEARNERS
 
@@ -112,21 +112,14 @@ class PooledRows:
     table: DecisionTable
     labels: Any  # when a label is known, and whether it may be trained on
 
-    def view(self, rows: np.ndarray, *, labels: bool) -> View:
+    def view(self, rows: np.ndarray, *, outcomes: bool, bars: bool) -> View:
         rng = np.random.default_rng(0)
-        x = rng.normal(size=(len(self.table), 5)).astype(np.float32)[rows]
-        label = (rng.random(len(self.table)) < 0.4).astype(np.int8)[rows]
-        nothing = np.empty(0)
-        return View(
-            design=Design(x=x, names=tuple("abcde")),
-            side=self.table.side[rows],
-            stream=self.table.stream[rows],
-            t_us=self.table.t_decision[rows],
-            t_end=self.labels.t_end[rows] if labels else nothing.astype(np.int64),
-            label=label if labels else nothing.astype(np.int8),
-            r_net=label * 3.0 - 1.0 if labels else nothing,
-            peak_r=label * 3.0 if labels else nothing,
-        )
+        x = rng.normal(size=(len(self.table), 5))[rows]
+        won = (rng.random(len(self.table)) < 0.4)[rows]
+        return make_view(
+            x, won if outcomes else None, stream=self.table.stream[rows], bar=self.table.bar[rows],
+            t_us=self.table.t_decision[rows], t_end=self.labels.t_end[rows],
+        )  # fmt: skip
 
 
 def pool_and_plan() -> tuple[PooledRows, FoldPlan]:
@@ -154,14 +147,20 @@ class Ranks:
         order = np.argsort(np.argsort(view.design.x[:, 0]))
         return Plan(score=order / len(order))
 
+    def to_bytes(self) -> bytes:
+        return b""
+
 
 class Ranking:
-    name, summary = "ranking", ""
+    name, summary, does, reads_bars = "ranking", "", "selects", False
 
     def prepare(self, train):
         return None
 
-    def fit(self, handle, train, validation, *, seed, signal_only=False):
+    def fit(self, handle, train, validation, *, seed, answers):
+        return Ranks()
+
+    def load(self, data):
         return Ranks()
 
 

@@ -32,7 +32,7 @@ BROKEN = {
         "wraps hook 'ffm_labelers'",
     ),
     "newer": (f"FFM_HOOK_API = {HOOK_API + 1}\n", f"needs hook API {HOOK_API + 1}"),
-    "older": ("FFM_HOOK_API = 0\n", "was written for hook API 0"),
+    "older": ("FFM_HOOK_API = 1\n", "hook API 1.*docs/how-to/move-to-hook-api-2.md"),
     "odd_api": ("FFM_HOOK_API = 'two'\n", "FFM_HOOK_API is 'two', expected an integer"),
     "other_core": ("from ffm_core.records import Nothing", "cannot import name 'Nothing'"),
 }
@@ -138,7 +138,7 @@ def test_an_entry_point_may_lead_to_an_object(install):
         from ffm_core import Decisions, Labeler, hookimpl
 
         class Plugin:
-            FFM_HOOK_API = 1
+            FFM_HOOK_API = 2
 
             @hookimpl
             def ffm_labelers(self):

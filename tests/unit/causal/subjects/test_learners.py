@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,8 +10,10 @@ import numpy as np
 import pytest
 
 from ffm_core.causal.subjects.learners import falsify_learner, thin
+from ffm_core.container import pack, unpack
 from ffm_core.errors import StrategyError
-from ffm_core.records import Design, Plan, View
+from ffm_core.records import Plan, View
+from ffm_core.testing import make_bars, make_view
 from ffm_xgb.learner import LEARNERS
 
 N_COLUMNS = 6
@@ -23,17 +26,8 @@ def view(n: int, seed: int, *, labels: bool = True, whole: bool = False, begin: 
         x = np.round(x)
     label = (rng.random(n) < 0.3 + 0.3 * (x[:, 0] > 0)).astype(np.int8)
     t_us = begin + np.arange(n, dtype=np.int64) * 3_600_000_000
-    nothing = np.empty(0)
-    return View(
-        design=Design(x=x, names=tuple("abcdef")),
-        side=np.ones(n, np.int8),
-        stream=(np.arange(n) % 2).astype(np.int16),
-        t_us=t_us,
-        t_end=t_us + 60_000_000 if labels else nothing.astype(np.int64),
-        label=label if labels else nothing.astype(np.int8),
-        r_net=label * 3.0 - 1.0 if labels else nothing,
-        peak_r=label * 3.0 if labels else nothing,
-    )
+    stream = (np.arange(n) % 2).astype(np.int16)
+    return make_view(x, label if labels else None, stream=stream, t_us=t_us, names="abcdef")
 
 
 def along(x, weights):
@@ -48,6 +42,9 @@ class Model:
     def plan(self, view):
         return Plan(score=self.scoring(view, self.weights))
 
+    def to_bytes(self):
+        return pack("simple/1", self.weights.tolist())
+
 
 @dataclass
 class Simple:
@@ -58,16 +55,21 @@ class Simple:
     name: str = "simple"
     summary: str = ""
     fitted: list = field(default_factory=list)
+    does: str = "selects"
+    reads_bars: bool = False
 
     def prepare(self, train):
         return None
 
-    def fit(self, handle, train, validation, *, seed, signal_only=False):
-        won = train.label == 1
+    def fit(self, handle, train, validation, *, seed, answers):
+        won = train.known.label == 1
         weights = train.design.x[won].mean(axis=0) - train.design.x[~won].mean(axis=0)
         if self.fitting is not None:
             weights = self.fitting(self, weights, seed)
         return Model(weights, self.scoring)
+
+    def load(self, data):
+        return Model(np.array(unpack(data, "simple/1")[0]), self.scoring)
 
 
 def falsify(scoring, fitting=None, test=None):
@@ -168,10 +170,12 @@ def test_a_probability_scaled_on_the_rows_asked_for_is_found():
                 0]) if len(score) > 1 else score, predicted_r=np.ones(len(score)))  # fmt: skip
 
     class Learner(Simple):
-        def fit(self, handle, train, validation, *, seed, signal_only=False):
-            return Calibrated(
-                super().fit(handle, train, validation, seed=seed).weights, self.scoring
-            )
+        def fit(self, handle, train, validation, *, seed, answers):
+            model = super().fit(handle, train, validation, seed=seed, answers=answers)
+            return Calibrated(model.weights, self.scoring)
+
+        def load(self, data):
+            return Calibrated(super().load(data).weights, self.scoring)
 
     found = falsify_learner(
         Learner(honest), view(200, 1), view(60, 2), view(300, 3, labels=False), seed=0
@@ -246,15 +250,110 @@ def test_a_score_that_is_no_number_is_a_failure_of_values():
     assert failure.check == "values"
 
 
-def test_labels_are_never_shown_to_a_plan():
+def test_outcomes_are_never_shown_to_a_plan():
     shown = []
 
     def looks(view, weights):
-        shown.append((len(view.label), len(view.r_net), len(view.peak_r), len(view.t_end)))
+        shown.append(view.outcomes)
         return along(view.design.x, weights)
 
     assert falsify(looks, test=view(300, 3)).failures == ()
-    assert set(shown) == {(0, 0, 0, 0)}
+    assert set(shown) == {None}
+
+
+def test_a_plan_that_asks_for_outcomes_is_an_error_of_the_learner():
+    with pytest.raises(StrategyError, match="asks for outcomes where they are kept back"):
+        falsify(lambda view, weights: view.known.r_net)
+
+
+# --- bytes --------------------------------------------------------------------------------
+
+
+def bytes_of(learner):
+    return falsify_learner(learner, view(200, 1), view(60, 2), view(300, 3, labels=False), seed=0)
+
+
+@dataclass
+class Stored(Simple):
+    """A learner whose models are stored as ``store`` says and read back by ``read``."""
+
+    store: Any = None
+    read: Any = None
+
+    def fit(self, handle, train, validation, *, seed, answers):
+        return self.kept(super().fit(handle, train, validation, seed=seed, answers=answers))
+
+    def load(self, data):
+        return self.kept(Model(self.read(data), self.scoring))
+
+    def kept(self, model):
+        model.to_bytes = lambda: self.store(model.weights)
+        return model
+
+
+def test_a_model_that_comes_back_with_other_digits_is_a_failure_of_bytes():
+    def rounded(weights):
+        return pack("simple/1", np.round(weights.astype(float), 12).tolist())
+
+    twin = Stored(honest, store=rounded, read=lambda data: np.array(unpack(data, "simple/1")[0]))
+    (failure,) = bytes_of(twin).failures
+    assert (failure.check, failure.column) == ("bytes", "score")
+    assert "disagrees with itself" in failure.message
+    twin.store = lambda weights: pack("simple/1", weights.astype(float).tolist())
+    assert bytes_of(twin).failures == ()
+
+
+def test_a_pickle_is_a_failure_of_bytes():
+    twin = Stored(honest, store=pickle.dumps, read=pickle.loads)
+    (failure,) = bytes_of(twin).failures
+    assert (failure.check, failure.column) == ("bytes", "")
+    assert "a pickle, which runs code" in failure.message
+
+
+def test_bytes_are_bytes():
+    with pytest.raises(StrategyError, match=r"to_bytes\(\) returned list, expected bytes"):
+        bytes_of(Stored(honest, store=lambda weights: weights.tolist(), read=np.array))
+
+
+# --- bars ---------------------------------------------------------------------------------
+
+
+def with_bars(rows, bars):
+    """Return a view of decisions on every other bar, which carries the bars as the run does."""
+    at = np.arange(30, 30 + 2 * rows, 2)
+    x = np.random.default_rng(rows).normal(size=(rows, 2))
+    won = x[:, 0] > 0
+    full = make_view(x, won, bar=at, bars=(bars,), t_us=bars.ts_us[at])
+    return full.take(np.arange(rows))
+
+
+@dataclass
+class Reader(Simple):
+    reads_bars: bool = True
+
+
+def falsify_reader(scoring):
+    bars = make_bars("trend", rows=1_000, seed=3)
+    whole = with_bars(400, bars)
+    parts = [whole.take(rows) for rows in (np.arange(200), np.arange(200, 260))]
+    test = whole.take(np.arange(260, 400)).blind()
+    return falsify_learner(Reader(scoring), *parts, test, seed=0)
+
+
+def test_a_learner_that_reads_closed_bars_is_clean():
+    def moved(view, weights):
+        return np.array([view.history(i).close[-1] / view.history(i).close[-20] for i in range(
+            len(view))])  # fmt: skip
+
+    assert falsify_reader(moved).failures == ()
+
+
+def test_a_learner_that_reads_bars_after_its_row_is_found():
+    def peeks(view, weights):
+        close = view.bars[0].close
+        return np.array([close[min(at + 3, len(close) - 1)] / close[at] for at in view.bar])
+
+    assert {failure.check for failure in falsify_reader(peeks).failures} == {"rows"}
 
 
 def test_few_test_rows_are_joined_by_older_ones():
