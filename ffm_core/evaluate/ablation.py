@@ -8,7 +8,6 @@ from functools import partial
 
 import numpy as np
 
-from ffm_core.evaluate.arms import drop_void
 from ffm_core.evaluate.executor import Executor
 from ffm_core.evaluate.finding import Job
 from ffm_core.evaluate.fit import FoldViews, fit_real
@@ -16,7 +15,7 @@ from ffm_core.evaluate.pick import pick
 from ffm_core.evaluate.plan import Prepared
 from ffm_core.evaluate.progress import Progress
 from ffm_core.evaluate.selector import Selector
-from ffm_core.evaluate.trades import trades_of
+from ffm_core.evaluate.trades import hold, trades_of
 from ffm_core.records import Design, Outcomes, Trades, View
 
 PREFIX = "without "
@@ -50,13 +49,13 @@ def ablations(
         answers=frozenset({"score"}),
     )
     executor: Executor[FoldViews, bytes] = Executor(job.jobs)
-    found = {}
+    pool, found = prepared.pool, {}
     for block in job.config.ablate:
         less = [_without(fold, block) for fold in folds]
         selectors = [Selector.of(data, job.learner) for data in executor.run(fit, less)]
-        test = drop_void(pick(prepared.folds, less, selectors)[0], outcomes)
-        rows = test.row[test.taken]
-        found[PREFIX + block] = trades_of(prepared.pool, rows, outcomes)
+        test, _ = pick(prepared.folds, less, selectors)
+        rows = hold(test.row[test.picked], pool.table.stream, outcomes, job.config.overlap)
+        found[PREFIX + block] = trades_of(pool, rows, outcomes)
         stage.advance()
     return found
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ffm_core.evaluate.pick import Picks
 from ffm_core.evaluate.pool import Pool
 from ffm_core.evaluate.streams import StreamTask, simulate
-from ffm_core.evaluate.trades import join_trades, no_trades, trades_of_bars
-from ffm_core.records import Decisions, ExitPolicy, Outcomes, Params, Trades
+from ffm_core.evaluate.trades import hold, trades_of, trades_of_bars
+from ffm_core.records import Decisions, ExitPolicy, Outcomes, Overlap, Params, Trades
+from ffm_core.ruler import positions
 from ffm_core.ruler.arms import draw_random, match_entry_bars
 from ffm_core.ruler.months import month_of
 from ffm_core.types import Int64
@@ -50,22 +51,30 @@ def predicted_outcomes(pool: Pool, part: Picks, exits: Exits) -> Outcomes:
     return Outcomes(**merged)
 
 
-def random_picks(pool: Pool, part: Picks, *, draws: int, seed: int) -> Int64:
-    """Return pooled rows of each RANDOM draw, (draws, K)."""
-    rows = part.row
-    picks = draw_random(
-        part.taken, pool.table.stream[rows], pool.table.month[rows], draws=draws, seed=seed
-    )
-    return rows[picks]
+def random_rows(
+    pool: Pool, part: Picks, outcomes: Outcomes, *, draws: int, seed: int, overlap: Overlap
+) -> list[Int64]:
+    """Return the pooled rows that each RANDOM draw holds."""
+    rows, table = part.row, pool.table
+    drawn = draw_random(part.picked, table.stream[rows], table.month[rows], draws=draws, seed=seed)
+    return [hold(rows[draw], table.stream, outcomes, overlap) for draw in drawn]
 
 
 def entry_trades(
-    pool: Pool, rows: Int64, outcomes: Outcomes, exits: Exits, *, draws: int, seed: int
+    pool: Pool,
+    rows: Int64,
+    outcomes: Outcomes,
+    exits: Exits,
+    *,
+    draws: int,
+    seed: int,
+    overlap: Overlap,
 ) -> Trades:
     """Return the trades of random bars matched to the decisions, all draws together.
 
     Each stands for one decision: same stream, month and hour, same risk in ATR,
-    same target and horizon, same exits. A trade weighs ``1 / draws``.
+    same target and horizon, same exits, held as the other arms are. A trade weighs
+    ``1 / draws``.
     """
     candidates = [_candidate_bars(pool, number, rows) for number in range(len(pool.streams))]
     stream_of = np.concatenate([np.full(len(c), n) for n, c in enumerate(candidates)])
@@ -85,8 +94,9 @@ def entry_trades(
         draws=draws,
         seed=seed,
     )
-    parts = []
+    held = [trades_of(pool, rows[:0], outcomes)]
     for draw in range(draws):
+        parts = []
         for number, task in enumerate(exits.tasks):
             chosen = (match.candidate[draw] >= 0) & (pool.table.stream[rows] == number)
             if chosen.any():
@@ -95,7 +105,11 @@ def entry_trades(
                     _entry_draw(pool, number, rows[chosen], at, match.side[draw][chosen],
                                 outcomes, exits, task, 1.0 / draws)
                 )  # fmt: skip
-    return join_trades(parts) if parts else no_trades()
+        if parts:
+            trades = Trades.concat(parts).in_time_order()
+            places = positions.hold(trades.stream, trades.t_entry, trades.t_exit, overlap)
+            held.append(trades.take(places))
+    return Trades.concat(held).in_time_order()
 
 
 def _entry_draw(
@@ -151,6 +165,8 @@ def _candidate_bars(pool: Pool, number: int, rows: Int64) -> Int64:
     return np.flatnonzero(wanted)
 
 
-def drop_void(part: Picks, outcomes: Outcomes) -> Picks:
-    """Return the picks without rows that the run's exits made void."""
-    return part.take(outcomes.valid[part.row])
+def held_picks(pool: Pool, part: Picks, outcomes: Outcomes, overlap: Overlap) -> Picks:
+    """Mark the picks that are really held; rows that the run's exits made void are dropped."""
+    part = part.take(outcomes.valid[part.row])
+    rows = hold(part.row[part.picked], pool.table.stream, outcomes, overlap)
+    return replace(part, taken=part.picked & np.isin(part.row, rows))

@@ -14,10 +14,10 @@ from ffm_core.errors import SampleError
 from ffm_core.evaluate.ablation import ablations
 from ffm_core.evaluate.arms import (
     Exits,
-    drop_void,
     entry_trades,
+    held_picks,
     predicted_outcomes,
-    random_picks,
+    random_rows,
 )
 from ffm_core.evaluate.executor import Executor
 from ffm_core.evaluate.finding import Job
@@ -28,7 +28,7 @@ from ffm_core.evaluate.pool import Pool
 from ffm_core.evaluate.progress import Progress
 from ffm_core.evaluate.selector import SCHEMA, Selector
 from ffm_core.evaluate.shuffle import ShuffleArms
-from ffm_core.evaluate.trades import mean_r, trades_of
+from ffm_core.evaluate.trades import hold, mean_r, trades_of
 from ffm_core.labels.policies import DYNAMIC_TARGET
 from ffm_core.records import (
     ANSWERS,
@@ -72,7 +72,7 @@ class Fitted:
         """Fit REAL on every fold, or take every decision when there is no learner."""
         pool, plan = prepared.pool, prepared.folds
         if job.learner is None:
-            test = drop_void(everything(plan), pool.outcomes)
+            test = held_picks(pool, everything(plan), pool.outcomes, job.config.overlap)
             return cls(folds=(), test=test, outcomes=pool.outcomes, validation=None)
         folds = fold_views(pool, plan.folds, job.learner)
         selectors = fit_all(job, job.learner, folds, cache, identity, progress)
@@ -82,7 +82,8 @@ class Fitted:
             exits = exits_of(prepared)
             outcomes = predicted_outcomes(pool, test, exits)
             seen = predicted_outcomes(pool, validation, exits)
-        test, validation = drop_void(test, outcomes), drop_void(validation, seen)
+        test = held_picks(pool, test, outcomes, job.config.overlap)
+        validation = held_picks(pool, validation, seen, job.config.overlap)
         # A validation month serves one fold, so its rows are unique.
         chosen = trades_of(pool, validation.row[validation.taken], seen)
         return cls(folds=folds, test=test, outcomes=outcomes, validation=chosen)
@@ -160,8 +161,8 @@ def gather_evidence(
     cache: Cache,
     identity: str,
     progress: Progress,
-) -> tuple[Evidence, Int64]:
-    """Run every arm and return the evidence, with the pooled rows of each RANDOM draw.
+) -> tuple[Evidence, list[Int64]]:
+    """Run every arm and return the evidence, with the pooled rows each RANDOM draw holds.
 
     Raises
     ------
@@ -172,20 +173,24 @@ def gather_evidence(
     if len(test.row) == 0:
         raise SampleError("no test decision has an outcome", fix="bring a longer span of data")
     stage = progress.stage("control arms", 2)
+    held = partial(hold, stream=pool.table.stream, outcomes=outcomes, overlap=config.overlap)
     entry = entry_trades(
-        pool, test.row, outcomes, exits_of(prepared), draws=config.entry_draws, seed=config.seed
-    )
+        pool, test.row, outcomes, exits_of(prepared), draws=config.entry_draws,
+        seed=config.seed, overlap=config.overlap,
+    )  # fmt: skip
     stage.advance()
-    picks = random_picks(pool, test, draws=config.random_draws, seed=config.seed)
+    drawn = random_rows(
+        pool, test, outcomes, draws=config.random_draws, seed=config.seed, overlap=config.overlap
+    )
     stage.advance()
     trades = {
         "REAL": trades_of(pool, test.row[test.taken], outcomes),
-        "NAIVE": trades_of(pool, test.row, outcomes),
+        "NAIVE": trades_of(pool, held(test.row), outcomes),
         "ENTRY": entry,
     }
     shuffle: dict[str, ShuffleResult] = {}
     if job.learner is not None:
-        one_seed = trades_of(pool, test.row[test.one_seed], outcomes)
+        one_seed = trades_of(pool, held(test.row[test.one_seed]), outcomes)
         shuffle = _shuffle(job, prepared, fitted, cache, identity, progress, real=mean_r(one_seed))
         trades |= _controls(job, prepared, fitted, progress)
         trades |= ablations(job, prepared, fitted.folds, fitted.outcomes, progress)
@@ -196,8 +201,8 @@ def gather_evidence(
         days=days,
         n_test_months=prepared.folds.n_test_months,
         trades=trades,
-        take_rate=float(test.taken.mean()),
-        random_means=draw_means(outcomes.r_net, picks),
+        take_rate=float(test.picked.mean()),
+        random_means=draw_means(outcomes.r_net, drawn),
         shuffle=shuffle,
         validation_mean_r=float("nan") if fitted.validation is None else mean_r(fitted.validation),
         validation_trades=fitted.validation,
@@ -208,7 +213,7 @@ def gather_evidence(
         settings={"seed": float(config.seed)},
         extra=_extra(prepared, fitted),
     )
-    return evidence, picks
+    return evidence, drawn
 
 
 def _extra(prepared: Prepared, fitted: Fitted) -> dict[str, Any]:
@@ -243,7 +248,7 @@ def _shuffle(
     arms = ShuffleArms(
         learner=job.learner,
         folds=fitted.folds,
-        test_r=[outcomes.r_net[fold.test] for fold in prepared.folds.folds],
+        mean_of=partial(_mean_held, job, prepared, outcomes),
         seed=job.config.seed,
         share=job.config.top_share,
         planned=job.config.permutations,
@@ -252,6 +257,15 @@ def _shuffle(
         executor=Executor(job.jobs),
     )
     return arms.run(real, progress)
+
+
+def _mean_held(job: Job, prepared: Prepared, outcomes: Outcomes, picked: Sequence[Bool]) -> float:
+    """Return mean net R of what is held of each fold's picked test rows, 0 without any."""
+    folds, r = prepared.folds.folds, outcomes.r_net
+    rows = np.concatenate([fold.test[one] for fold, one in zip(folds, picked, strict=True)])
+    held = hold(rows, prepared.pool.table.stream, outcomes, job.config.overlap)
+    total = sum(float(r[np.intersect1d(fold.test, held)].sum()) for fold in folds)
+    return total / len(held) if len(held) else 0.0
 
 
 def _controls(
@@ -272,7 +286,8 @@ def _controls(
         rows = np.concatenate(
             [fold.test[t] for fold, t in zip(prepared.folds.folds, taken, strict=True)]
         )
-        live = rows[fitted.outcomes.valid[rows]]
-        found[control.name] = trades_of(prepared.pool, live, fitted.outcomes)
+        pool = prepared.pool
+        held = hold(rows, pool.table.stream, fitted.outcomes, job.config.overlap)
+        found[control.name] = trades_of(pool, held, fitted.outcomes)
         stage.advance()
     return found

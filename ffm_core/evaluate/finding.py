@@ -64,7 +64,7 @@ class Finding:
     verdict: Verdict
     test: Picks | None
     outcomes: Outcomes | None
-    picks: Int64 | None
+    random: list[Int64] | None  # pooled rows that each RANDOM draw holds
     classic: tuple[CheckResult, ...] = ()
     started: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
     seconds: float = 0.0

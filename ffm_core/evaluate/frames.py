@@ -9,7 +9,8 @@ import polars as pl
 
 from ffm_core.evaluate.finding import Finding
 from ffm_core.evaluate.pool import Pool
-from ffm_core.records import REASONS, VOIDS, Outcomes
+from ffm_core.evaluate.trades import trades_of
+from ffm_core.records import REASONS, VOIDS, Outcomes, Trades
 from ffm_core.types import Int64
 
 _UTC = pl.Datetime("us", "UTC")
@@ -24,13 +25,13 @@ def decisions_frame(finding: Finding) -> pl.DataFrame:
     n = len(pool)
     fold = np.full(n, -1, dtype=np.int64)
     score, probability = np.full(n, np.nan), np.full(n, np.nan)
-    taken = np.zeros(n, dtype=np.bool_)
+    picked, taken = np.zeros((2, n), dtype=np.bool_)
     if finding.test is not None:
         rows = finding.test.row
         fold[rows] = finding.test.fold
         score[rows] = finding.test.score
         probability[rows] = finding.test.probability
-        taken[rows] = finding.test.taken
+        picked[rows], taken[rows] = finding.test.picked, finding.test.taken
     table = pool.table
     data = {
         "row": np.arange(n),
@@ -55,6 +56,7 @@ def decisions_frame(finding: Finding) -> pl.DataFrame:
         "fold": fold,
         "score": score,
         "probability": probability,
+        "picked": picked,
         "taken": taken,
     }
     sealed = finding.prepared.sealed if finding.evidence is not None else np.ones(n, np.bool_)
@@ -69,54 +71,56 @@ def decisions_frame(finding: Finding) -> pl.DataFrame:
 
 
 def trades_frame(finding: Finding) -> pl.DataFrame:
-    """Return the trades of the REAL and NAIVE arms."""
-    test, outcomes = finding.test, finding.outcomes
-    pool = finding.prepared.pool
-    if test is None or outcomes is None:
-        return _trades(pool, pool.outcomes, np.empty(0, np.int64), {}, "REAL")
-    columns = {"score": test.score, "probability": test.probability, "fold": test.fold}
-    picked = {name: values[test.taken] for name, values in columns.items()}
+    """Return the trades of the REAL and NAIVE arms, each in order of entry."""
+    pool, evidence = finding.prepared.pool, finding.evidence
+    outcomes = pool.outcomes if finding.outcomes is None else finding.outcomes
+    if evidence is None:
+        return _arm(finding, outcomes, "REAL", trades_of(pool, np.empty(0, np.int64), outcomes))
     return pl.concat(
-        [
-            _trades(pool, outcomes, test.row[test.taken], picked, "REAL"),
-            _trades(pool, outcomes, test.row, columns, "NAIVE"),
-        ]
+        [_arm(finding, outcomes, name, evidence.trades[name]) for name in ("REAL", "NAIVE")]
     )
 
 
-def _trades(
-    pool: Pool, outcomes: Outcomes, rows: Int64, columns: dict[str, np.ndarray], arm: str
-) -> pl.DataFrame:
-    table = pool.table
-    nothing = np.full(len(rows), np.nan)
-    instruments = [pool.streams[s].bars.instrument for s in table.stream[rows]]
-    values = np.array([instrument.point_value for instrument in instruments])
+def _arm(finding: Finding, outcomes: Outcomes, name: str, trades: Trades) -> pl.DataFrame:
+    pool, rows = finding.prepared.pool, trades.row
     data: dict[str, Any] = {
-        "arm": pl.Series([arm] * len(rows), dtype=pl.String),
-        "stream": pl.Series(_names(pool, table.stream[rows]), dtype=pl.String),
-        "side": table.side[rows],
-        "decision_time": table.t_decision[rows],
-        "entry_time": outcomes.t_entry[rows],
-        "exit_time": outcomes.t_end[rows],
-        "entry_price": outcomes.entry_price[rows],
-        "exit_price": outcomes.exit_price[rows],
-        "risk_points": outcomes.risk[rows],
+        "arm": pl.Series([name] * len(rows), dtype=pl.String),
+        "stream": pl.Series(_names(pool, trades.stream), dtype=pl.String),
+        "side": trades.side,
+        "quantity": trades.quantity,
+        "decision_time": pool.table.t_decision[rows],
+        "entry_time": trades.t_entry,
+        "exit_time": trades.t_exit,
+        "entry_price": trades.entry_price,
+        "exit_price": trades.exit_price,
+        "risk_points": trades.risk,
         "target_r": outcomes.target_r[rows],
-        "r_gross": outcomes.r_gross[rows],
-        "r_net": outcomes.r_net[rows],
-        "mfe_r": outcomes.mfe_r[rows],
-        "mae_r": outcomes.mae_r[rows],
+        "r_gross": trades.r_gross,
+        "r_net": trades.r_net,
+        "mfe_r": trades.best_r,
+        "mae_r": trades.worst_r,
         "reason": pl.Series([REASONS[code] for code in outcomes.reason[rows]], dtype=pl.String),
-        "score": columns.get("score", nothing),
-        "probability": columns.get("probability", nothing),
-        "fold": columns.get("fold", nothing.astype(np.int64) if len(rows) == 0 else nothing),
-        "money": outcomes.r_net[rows] * outcomes.risk[rows] * (values if len(rows) else 1.0),
-        "currency": pl.Series([i.currency for i in instruments], dtype=pl.String),
+        **_said(finding, rows),
+        "costs": trades.costs,
+        "money": trades.money,
+        "currency": pl.Series(trades.currency.tolist(), dtype=pl.String),
         "row": rows,
     }
     frame = pl.DataFrame(data)
     times = [pl.col(name).cast(_UTC) for name in ("decision_time", "entry_time", "exit_time")]
     return _no_nan(frame.with_columns(*times, pl.col("fold").cast(pl.Int64)))
+
+
+def _said(finding: Finding, rows: Int64) -> dict[str, np.ndarray]:
+    """Return what the model said of pooled rows, and in which fold."""
+    n, test = len(finding.prepared.pool), finding.test
+    found = {}
+    for name in ("score", "probability", "fold"):
+        whole = np.full(n, np.nan)
+        if test is not None:
+            whole[test.row] = getattr(test, name)
+        found[name] = whole[rows]
+    return found
 
 
 def _no_nan(frame: pl.DataFrame) -> pl.DataFrame:

@@ -22,7 +22,7 @@ class Picks(ArrayTable):
 
     ``row`` indexes the pool; a validation row may occur once per fold. Score,
     probability and prediction are NaN without a learner. ``one_seed`` is what the first
-    seed alone would pick.
+    seed alone would pick; ``taken`` are the picks that are really held.
     """
 
     row: Int64
@@ -30,8 +30,9 @@ class Picks(ArrayTable):
     score: Float64
     probability: Float64
     predicted_r: Float64
-    taken: Bool
+    picked: Bool
     one_seed: Bool
+    taken: Bool
 
     def __len__(self) -> int:
         return len(self.row)
@@ -58,6 +59,7 @@ def pick(
             (validation, fold.validation, known, known_plans),
         ):
             mean = mean_plan(found)
+            picked = take(selector.point, view, mean.score)
             part.append(
                 Picks(
                     row=rows,
@@ -65,8 +67,9 @@ def pick(
                     score=mean.score,
                     probability=_filled(mean.probability, view),
                     predicted_r=_filled(mean.predicted_r, view),
-                    taken=take(selector.point, view, mean.score),
+                    picked=picked,
                     one_seed=take(alone, view, found[0].score),
+                    taken=picked,
                 )
             )
     return Picks.concat(test), Picks.concat(validation)
@@ -83,7 +86,8 @@ def everything(plan: FoldPlan) -> Picks:
     return Picks(
         row=row,
         fold=np.concatenate([np.full(len(fold.test), fold.index) for fold in plan.folds]),
-        score=nothing, probability=nothing, predicted_r=nothing, taken=yes, one_seed=yes,
+        score=nothing, probability=nothing, predicted_r=nothing,
+        picked=yes, one_seed=yes, taken=yes,
     )  # fmt: skip
 
 

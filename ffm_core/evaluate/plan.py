@@ -17,7 +17,6 @@ from ffm_core.evaluate.executor import Executor
 from ffm_core.evaluate.pool import Pool, pool_streams
 from ffm_core.evaluate.progress import Progress
 from ffm_core.evaluate.streams import Parts, Source, Stream, StreamTask, prepare_stream
-from ffm_core.evaluate.trades import one_per_stream
 from ffm_core.records import Certificate, ExitPolicy, Params, ParamValue
 from ffm_core.ruler.folds import FoldPlan, FoldSettings, choose_seal, plan_folds
 from ffm_core.runs.config import EvalConfig
@@ -113,8 +112,6 @@ def prepare(
     proven = _proven(tasks, parts, streams)
     streams, embedded = embed_streams(parts, streams, home, progress, proven=proven)
     pool = pool_streams(streams, parts.labeler, parts.blocks)
-    if config.overlap == "one_per_stream":
-        pool = _thin(pool)
     days, start_us = _grid(streams)
     broken = any(one.status == "broken" for one in (*proven, *(s.certificate for s in streams)))
     try:
@@ -273,10 +270,6 @@ def _exit_params(
     run = own(parts.run_policy, config.exit_params)
     same = parts.run_policy.name == parts.label_policy.name
     return (run if same else own(parts.label_policy, {})), run
-
-
-def _thin(pool: Pool) -> Pool:
-    return replace(pool, table=replace(pool.table, valid=one_per_stream(pool)))
 
 
 def _grid(streams: Sequence[Stream]) -> tuple[Int32, Int64]:

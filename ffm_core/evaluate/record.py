@@ -35,7 +35,7 @@ from ffm_core.ruler.judging import SAMPLING, difference_of
 from ffm_core.ruler.metrics import summarise_arm
 from ffm_core.ruler.sharpe import moments
 from ffm_core.ruler.verdict import months_needed, trigger_evidence
-from ffm_core.types import Float64, Int64
+from ffm_core.types import Float64
 
 CALIBRATION_BINS = 10
 
@@ -67,6 +67,7 @@ def result_of(finding: Finding) -> dict[str, Any]:
             "qualifier": finding.verdict.qualifier,
             "months_needed": months_needed(finding.verdict),
         },
+        "positions": {},
         "trigger": {},
         "ablation": [],
         "trials": {},
@@ -76,6 +77,7 @@ def result_of(finding: Finding) -> dict[str, Any]:
     if evidence is not None and finding.ticket is not None:
         context = finding.ticket.context
         result["arms"] = _arms(finding, evidence)
+        result["positions"] = _positions(finding, evidence)
         result["trigger"] = trigger_evidence(evidence).record()
         result["ablation"] = _ablation(evidence)
         result["trials"] = {
@@ -204,6 +206,19 @@ def _arms(finding: Finding, evidence: Evidence) -> dict[str, Any]:
     return arms
 
 
+def _positions(finding: Finding, evidence: Evidence) -> dict[str, Any]:
+    """Return how many picks of an arm were held under the overlap rule."""
+    test = finding.test
+    assert test is not None
+    picked = {"REAL": int(test.picked.sum()), "NAIVE": len(test)}
+    return {
+        "overlap": finding.job.config.overlap,
+        "arms": {
+            name: {"picked": n, "held": len(evidence.trades[name])} for name, n in picked.items()
+        },
+    }
+
+
 def _n_real(evidence: Evidence) -> int:
     return len(evidence.trades["REAL"])
 
@@ -229,7 +244,7 @@ def _plots(finding: Finding, evidence: Evidence) -> dict[str, Any]:
     assert outcomes is not None
     pool = finding.prepared.pool
     real = evidence.trades["REAL"]
-    taken = {"REAL": test.row[test.taken], "NAIVE": test.row}
+    taken = {name: evidence.trades[name].row for name in ("REAL", "NAIVE")}
     return {
         "equity": _equity(finding, evidence),
         "nulls": _nulls(evidence),
@@ -246,9 +261,8 @@ def _equity(finding: Finding, evidence: Evidence) -> dict[str, Any]:
         name: np.cumsum(daily_r(trades, evidence.days)).tolist()
         for name, trades in evidence.trades.items()
     }
-    picks, outcomes = finding.picks, finding.outcomes
-    if finding.job.learner is not None and picks is not None and outcomes is not None:
-        curves["RANDOM"] = _random_curve(finding, evidence, picks)
+    if finding.job.learner is not None:
+        curves["RANDOM"] = _random_curve(finding, evidence)
     seed = finding.job.config.seed
     low, high = equity_band(daily_r(evidence.trades["REAL"], evidence.days), seed=seed)
     return {
@@ -258,14 +272,14 @@ def _equity(finding: Finding, evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def _random_curve(finding: Finding, evidence: Evidence, picks: Int64) -> list[float]:
+def _random_curve(finding: Finding, evidence: Evidence) -> list[float]:
     """Return the mean cumulative R over the RANDOM draws."""
     assert finding.outcomes is not None
-    if picks.shape[1] == 0:
-        return [0.0] * len(evidence.days)
-    day = np.searchsorted(evidence.days, finding.prepared.pool.table.day[picks.ravel()])
-    r = finding.outcomes.r_net[picks.ravel()]
-    total = np.bincount(day, weights=r, minlength=len(evidence.days)) / len(picks)
+    assert finding.random is not None
+    rows = np.concatenate(finding.random)
+    day = np.searchsorted(evidence.days, finding.prepared.pool.table.day[rows])
+    r = finding.outcomes.r_net[rows]
+    total = np.bincount(day, weights=r, minlength=len(evidence.days)) / len(finding.random)
     curve: list[float] = np.cumsum(total).tolist()
     return curve
 

@@ -225,7 +225,7 @@ def _refused(job: Job, promised: dict[str, Any], prepared: Prepared) -> Finding:
     )
     return Finding(
         job=job, prereg=promised, prepared=prepared, ticket=None, evidence=None, verdict=verdict,
-        test=None, outcomes=None, picks=None,
+        test=None, outcomes=None, random=None,
     )  # fmt: skip
 
 
@@ -329,7 +329,7 @@ def _judge(
     progress: Progress,
 ) -> Finding:
     fitted = Fitted.of(job, prepared, cache, identity, progress)
-    evidence, picks = gather_evidence(job, prepared, ticket, fitted, cache, identity, progress)
+    evidence, random = gather_evidence(job, prepared, ticket, fitted, cache, identity, progress)
     tightening = [
         _tightened(check, evidence) for check in job.tightening if evidence.claim in check.claims
     ]
@@ -339,5 +339,6 @@ def _judge(
     classic = tuple(check.judge(evidence) for check in compared if evidence.claim in check.claims)
     return Finding(
         job=job, prereg=promised, prepared=prepared, ticket=ticket, evidence=evidence,
-        verdict=verdict, test=fitted.test, outcomes=fitted.outcomes, picks=picks, classic=classic,
+        verdict=verdict, test=fitted.test, outcomes=fitted.outcomes, random=random,
+        classic=classic,
     )  # fmt: skip

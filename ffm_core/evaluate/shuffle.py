@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -15,7 +15,7 @@ from ffm_core.evaluate.streams import load_json, save_json
 from ffm_core.records import Learner, ShuffleResult
 from ffm_core.ruler.arms import can_reach
 from ffm_core.runs.cache import Cache
-from ffm_core.types import Bool, Float64
+from ffm_core.types import Bool
 
 KINDS: tuple[Shuffle, ...] = ("full", "block")
 _CHUNK = 8  # permutations per round once the first few did not end the test
@@ -57,15 +57,15 @@ class ShuffleArms:
 
     Parameters
     ----------
-    test_r : sequence of float64 (n_test,)
-        Net R of each fold's test rows under the run's exits.
+    mean_of : callable
+        What each fold's picked test rows (bool arrays) come to: mean net R of what is held.
     identity : str
         Hash of the trial; a finished draw is found again under it.
     """
 
     learner: Learner
     folds: Sequence[FoldViews]
-    test_r: Sequence[Float64]
+    mean_of: Callable[[Sequence[Bool]], float]
     seed: int
     share: float
     planned: int
@@ -104,16 +104,8 @@ class ShuffleArms:
         return [float(known[draw]["mean_r"]) for draw in wanted]
 
     def _fit(self, draws: tuple[tuple[Shuffle, int], ...]) -> dict[tuple[Shuffle, int], float]:
-        total = np.zeros(len(draws))
-        count = np.zeros(len(draws))
         fit = partial(
             fit_shuffled, learner=self.learner, seed=self.seed, share=self.share, draws=draws
         )
-        answers = self.executor.run(fit, self.folds)
-        for taken_rows, r in zip(answers, self.test_r, strict=True):
-            for i, taken in enumerate(taken_rows):
-                kept = taken & np.isfinite(r)  # an outcome may be void under the run's exits
-                total[i] += r[kept].sum()
-                count[i] += kept.sum()
-        means = np.divide(total, count, out=np.zeros_like(total), where=count > 0)
-        return dict(zip(draws, means.tolist(), strict=True))
+        picked = list(self.executor.run(fit, self.folds))  # by fold, then by draw
+        return {draw: self.mean_of([fold[i] for fold in picked]) for i, draw in enumerate(draws)}

@@ -2,87 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ffm_core.evaluate.pool import Pool
-from ffm_core.records import Outcomes, Trades
+from ffm_core.records import Outcomes, Overlap, Trades
+from ffm_core.ruler import positions
 from ffm_core.ruler.months import month_name, month_of
-from ffm_core.types import Float64, Int16, Int32, Int64
+from ffm_core.types import Float64, Int8, Int16, Int32, Int64
+
+
+def hold(rows: Int64, stream: Int16, outcomes: Outcomes, overlap: Overlap) -> Int64:
+    """Return those of the picked rows that are traded, ascending.
+
+    Rows that the run's exits made void are not. ``stream`` is that of every row of
+    ``outcomes``.
+    """
+    rows = np.sort(rows)
+    rows = rows[outcomes.valid[rows]]
+    entry, leave = outcomes.t_entry[rows], outcomes.t_end[rows]
+    return rows[positions.hold(stream[rows], entry, leave, overlap)]
 
 
 def trades_of(pool: Pool, rows: Int64, outcomes: Outcomes) -> Trades:
-    """Return the trades of pooled rows, in order of decision time."""
-    rows = np.sort(rows)
+    """Return the trades of pooled rows that were held, in order of entry."""
     stream = pool.table.stream[rows]
-    return Trades(
-        row=rows,
-        day=pool.table.day[rows],
-        stream=stream,
-        side=pool.table.side[rows],
-        t_entry=outcomes.t_entry[rows],
-        t_exit=outcomes.t_end[rows],
-        r_net=outcomes.r_net[rows],
-        r_gross=outcomes.r_gross[rows],
-        worst_r=outcomes.mae_r[rows],
-        best_r=outcomes.mfe_r[rows],
-        money=outcomes.r_net[rows] * outcomes.risk[rows] * point_values(pool)[stream],
-        weight=np.ones(len(rows)),
-    )
+    return _trades(pool, outcomes.take(rows), row=rows, day=pool.table.day[rows], stream=stream,
+                   side=pool.table.side[rows], weight=np.ones(len(rows)))  # fmt: skip
 
 
 def trades_of_bars(
-    pool: Pool,
-    stream_index: int,
-    bar: Int64,
-    side: np.ndarray,
-    found: Outcomes,
-    weight: float,
+    pool: Pool, number: int, bar: Int64, side: Int8, outcomes: Outcomes, weight: float
 ) -> Trades:
-    """Return trades entered on bars that are no decisions (the ENTRY arm)."""
-    keep = np.flatnonzero(found.valid)
-    stream = pool.streams[stream_index]
-    bars = stream.bars
-    value = bars.instrument.point_value
-    return Trades(
-        row=np.full(len(keep), -1, dtype=np.int64),
-        day=stream.day[bar[keep]],
-        stream=np.full(len(keep), stream_index, dtype=np.int16),
-        side=side[keep],
-        t_entry=bars.ts_us[found.entry_bar[keep]],
-        t_exit=found.t_end[keep],
-        r_net=found.r_net[keep],
-        r_gross=found.r_gross[keep],
-        worst_r=found.mae_r[keep],
-        best_r=found.mfe_r[keep],
-        money=found.r_net[keep] * found.risk[keep] * value,
-        weight=np.full(len(keep), weight),
+    """Return trades entered after bars of a stream that are no decisions (the ENTRY arm)."""
+    kept = np.flatnonzero(outcomes.valid)
+    n = len(kept)
+    return _trades(
+        pool,
+        outcomes.take(kept),
+        row=np.full(n, -1, dtype=np.int64),
+        day=pool.streams[number].day[bar[kept]],
+        stream=np.full(n, number, dtype=np.int16),
+        side=side[kept],
+        weight=np.full(n, weight),
     )
 
 
-def join_trades(parts: Sequence[Trades]) -> Trades:
-    """Concatenate trades and put them in order of entry time."""
-    names = Trades.__dataclass_fields__
-    joined = {name: np.concatenate([getattr(p, name) for p in parts]) for name in names}
-    order = np.lexsort((joined["stream"], joined["t_entry"]))
-    return Trades(**{name: values[order] for name, values in joined.items()})
-
-
-def no_trades() -> Trades:
-    """Return an arm that traded nothing."""
-    kinds = {
-        "row": np.int64, "day": np.int32, "stream": np.int16, "side": np.int8,
-        "t_entry": np.int64, "t_exit": np.int64,
-    }  # fmt: skip
-    names = Trades.__dataclass_fields__
-    return Trades(**{name: np.empty(0, dtype=kinds.get(name, np.float64)) for name in names})
-
-
-def point_values(pool: Pool) -> Float64:
-    """Money per point of each stream, in its own currency; shape (S,)."""
-    return np.array([s.bars.instrument.point_value for s in pool.streams])
+def _trades(
+    pool: Pool,
+    outcomes: Outcomes,
+    *,
+    row: Int64,
+    day: Int32,
+    stream: Int16,
+    side: Int8,
+    weight: Float64,
+) -> Trades:
+    instruments = [one.bars.instrument for one in pool.streams]
+    return Trades(
+        row=row,
+        day=day,
+        stream=stream,
+        side=side,
+        quantity=np.ones(len(row)),
+        t_entry=outcomes.t_entry,
+        t_exit=outcomes.t_end,
+        entry_price=outcomes.entry_price,
+        exit_price=outcomes.exit_price,
+        risk=outcomes.risk,
+        point_value=np.array([one.point_value for one in instruments])[stream],
+        currency=np.array([one.currency for one in instruments], dtype=np.str_)[stream],
+        r_gross=outcomes.r_gross,
+        r_net=outcomes.r_net,
+        worst_r=outcomes.mae_r,
+        best_r=outcomes.mfe_r,
+        weight=weight,
+    ).in_time_order()
 
 
 def daily_r(trades: Trades, days: Int32) -> Float64:
@@ -156,17 +152,3 @@ def overlap_share(pool: Pool, rows: Int64) -> float:
         overlapping += bool(pool.outcomes.t_entry[row] < open_until[stream])
         open_until[stream] = max(open_until[stream], int(pool.outcomes.t_end[row]))
     return overlapping / len(rows) if len(rows) else 0.0
-
-
-def one_per_stream(pool: Pool) -> np.ndarray:
-    """Mark the decisions that find their stream without an open trade; bool (N,)."""
-    open_until: dict[int, int] = {}
-    keep = pool.table.valid.copy()
-    stream: Int16 = pool.table.stream
-    for row in np.flatnonzero(keep):
-        key = int(stream[row])
-        if pool.outcomes.t_entry[row] < open_until.get(key, -(2**62)):
-            keep[row] = False
-            continue
-        open_until[key] = int(pool.outcomes.t_end[row])
-    return keep

@@ -32,12 +32,14 @@ from ffm_core.records.strategy import (
     ParamValue,
 )
 from ffm_core.records.trades import (
+    OVERLAPS,
     REASONS,
     VOIDS,
     ExitPolicy,
     Fills,
     Orders,
     Outcomes,
+    Overlap,
     SimulateFn,
     Trades,
 )
@@ -56,6 +58,7 @@ from ffm_core.records.verdict import (
 
 __all__ = [
     "ANSWERS",
+    "OVERLAPS",
     "REASONS",
     "VOIDS",
     "Answer",
@@ -81,6 +84,7 @@ __all__ = [
     "Orders",
     "Outcome",
     "Outcomes",
+    "Overlap",
     "Param",
     "ParamValue",
     "Params",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import numpy as np
 
 from ffm_core.records.strategy import Param, Params
 from ffm_core.records.tables import ArrayTable
-from ffm_core.types import Bool, Float64, Int8, Int16, Int32, Int64
+from ffm_core.types import Bool, Float64, Int8, Int16, Int32, Int64, Text
 
 if TYPE_CHECKING:
     from ffm_core.bars.table import Bars
@@ -20,6 +20,11 @@ REASONS = ("none", "stop", "stop_gap", "target", "target_gap", "timeout", "sessi
            "trail", "data_end", "skipped", "ordered")  # fmt: skip
 VOIDS = ("none", "no_next_bar", "data_end", "roll", "hole", "small_risk", "stop_beyond_open",
          "tie_skipped")  # fmt: skip
+
+
+# When a trade may block the next one: never, on its own stream, or on every stream.
+Overlap: TypeAlias = Literal["each", "one_per_stream", "one_at_a_time"]
+OVERLAPS: tuple[Overlap, ...] = get_args(Overlap)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,27 +134,73 @@ class Outcomes(ArrayTable):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trades(ArrayTable):
-    """Trades of one arm in time order; all arrays (n,).
+    """Trades of one arm in order of entry, over all streams; all arrays (n,).
 
-    ``weight`` is 1 except for arms that average draws. ``row`` indexes the
-    pooled decision table (-1 where a trade has no decision).
+    What was really held: a pick that found its place taken is not among them. Times are
+    those of the fills, microseconds UTC; prices and ``risk`` are in points. ``worst_r``
+    and ``best_r`` are the worst and best open result while the trade was held, before
+    costs. ``weight`` is 1 except for arms that average draws. ``row`` indexes the pooled
+    decision table (-1 where a trade has no decision).
     """
 
     row: Int64
     day: Int32  # trading date of the decision, days since 1970
     stream: Int16
     side: Int8
-    t_entry: Int64  # microseconds UTC
+    quantity: Float64  # contracts
+    t_entry: Int64
     t_exit: Int64
-    r_net: Float64
+    entry_price: Float64
+    exit_price: Float64
+    risk: Float64  # points from entry to stop
+    point_value: Float64  # money a point of one contract is worth
+    currency: Text  # of the money columns
     r_gross: Float64
+    r_net: Float64
     worst_r: Float64  # mae, as a non-negative number
     best_r: Float64  # mfe
-    money: Float64  # net, one contract, in the instrument's currency
     weight: Float64
 
     def __len__(self) -> int:
         return len(self.day)
 
+    @property
+    def money(self) -> Float64:
+        """Net result of the trade, in its currency."""
+        return self._in_money(self.r_net)
 
-__all__ = ["REASONS", "VOIDS", "ExitPolicy", "Fills", "Orders", "Outcomes", "SimulateFn", "Trades"]
+    @property
+    def costs(self) -> Float64:
+        """Commission, fees and slippage of the round trip, in its currency."""
+        return self._in_money(self.r_gross - self.r_net)
+
+    @property
+    def worst_money(self) -> Float64:
+        """Worst open result while it was held, before costs, as a non-negative number."""
+        return self._in_money(self.worst_r)
+
+    @property
+    def best_money(self) -> Float64:
+        """Best open result while it was held, before costs, in its currency."""
+        return self._in_money(self.best_r)
+
+    def _in_money(self, r: Float64) -> Float64:
+        return r * self.risk * self.point_value * self.quantity
+
+    def in_time_order(self) -> Trades:
+        """Return the trades by entry, those of one moment by stream."""
+        return self.take(np.lexsort((self.stream, self.t_entry)))
+
+
+__all__ = [
+    "OVERLAPS",
+    "REASONS",
+    "VOIDS",
+    "ExitPolicy",
+    "Fills",
+    "Orders",
+    "Outcomes",
+    "Overlap",
+    "SimulateFn",
+    "Trades",
+]

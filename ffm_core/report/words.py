@@ -339,13 +339,32 @@ def _limits_of_run(result: Result) -> list[str]:
         lines.append(
             f"The data audit has findings for {', '.join(_market(d) for d in warned)}; see Data."
         )
-    overlap = numbers.finite((result.get("decisions") or {}).get("overlap_share"))
-    if overlap:
-        lines.append(
-            f"{numbers.percent(overlap)} of the decisions overlap in time and each is judged on "
-            "its own. One position at a time would take fewer trades."
-        )
+    if said := positions(result):
+        lines.append(said)
     return lines
+
+
+_PLACES = {
+    "one_per_stream": "One trade per stream was held at a time",
+    "one_at_a_time": "One trade over all streams was held at a time",
+}
+
+
+def positions(result: Result) -> str:
+    """Say which picks were held, or how many decisions overlap where every pick was."""
+    found = result.get("positions") or {}
+    rule = _PLACES.get(str(found.get("overlap")))
+    if rule is not None:
+        real = found["arms"]["REAL"]
+        held, picked = numbers.count(real["held"]), numbers.count(real["picked"])
+        return f"{rule}: {held} of {picked} picks. The others found a trade open."
+    overlap = numbers.finite((result.get("decisions") or {}).get("overlap_share"))
+    if not overlap:
+        return ""
+    return (
+        f"{numbers.percent(overlap)} of the decisions overlap in time and each is judged on "
+        "its own. One position at a time would take fewer trades."
+    )
 
 
 def _market(data: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ in whatever order.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,11 +48,9 @@ def draw_random(
     return out
 
 
-def draw_means(r_net: Float64, picks: Int64) -> Float64:
-    """Mean R of each draw, (draws,); NaN where a draw is empty."""
-    if picks.shape[1] == 0:
-        return np.full(len(picks), np.nan)
-    return np.asarray(r_net[picks].mean(axis=1), np.float64)
+def draw_means(r_net: Float64, draws: Sequence[Int64]) -> Float64:
+    """Mean R of the rows of each draw, (draws,); NaN where a draw is empty."""
+    return np.array([r_net[rows].mean() if len(rows) else np.nan for rows in draws])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from ffm_core.records import Claim
+from ffm_core.records import Claim, Overlap
 from ffm_core.runs.canonical import canonical_json, sha256_json
 
 __all__ = ["EvalConfig", "canonical_json", "sha256_json"]
@@ -101,8 +101,9 @@ class EvalConfig(BaseModel):
     )
     entry_draws: int = Field(default=20, ge=1, le=10_000, description="draws of the ENTRY arm")
     resamples: int = Field(default=2000, ge=100, le=10_000_000, description="bootstrap resamples")
-    overlap: Literal["each", "one_per_stream"] = Field(
-        default="each", description="judge each decision, or hold one trade per stream at a time"
+    overlap: Overlap = Field(
+        default="each",
+        description="hold every pick, one trade per stream at a time, or one over all streams",
     )
     flat_at_session_end: bool = Field(
         default=False, description="close trades at the session's end"

@@ -183,7 +183,8 @@ def trades(seed: int = 0, n: int = 3016, mean: float = 0.21) -> pl.DataFrame:
             "target_r": np.full(n, 3.0), "r_gross": r + 0.05, "r_net": r, "mfe_r": np.abs(r) + 0.1,
             "mae_r": np.full(n, 0.6), "reason": np.where(r > 0, "target", "stop").tolist(),
             "score": rng.random(n), "probability": rng.uniform(0.2, 0.6, n),
-            "fold": rng.integers(0, 21, n), "money": r * 75, "currency": ["USD"] * n,
+            "fold": rng.integers(0, 21, n), "costs": np.full(n, 3.75), "money": r * 75,
+            "quantity": np.ones(n), "currency": ["USD"] * n,
         }))  # fmt: skip
     return pl.concat(frames)
 

@@ -63,8 +63,8 @@ def test_real_prefers_the_marked_rows() -> None:
     data = fold(signal=0.4)
     found = picked(data, fitted(data))
     marked = data.test.design.x[:, 0] > 0
-    assert found.taken[marked].mean() > 0.9
-    assert found.taken[~marked].mean() < 0.2
+    assert found.picked[marked].mean() > 0.9
+    assert found.picked[~marked].mean() < 0.2
     assert np.isnan(found.predicted_r).all()
     assert ((found.probability > 0) & (found.probability < 1)).all()
 

@@ -28,8 +28,10 @@ def make_trades(day, r, *, weight=None, stream=None) -> Trades:
     return Trades(
         row=np.arange(n), day=np.asarray(day, np.int32),
         stream=np.zeros(n, np.int16) if stream is None else np.asarray(stream, np.int16),
-        side=np.ones(n, np.int8), t_entry=np.arange(n), t_exit=np.arange(n) + 1, r_net=r,
-        r_gross=r + 0.05, worst_r=np.ones(n), best_r=np.ones(n), money=r * 100.0,
+        side=np.ones(n, np.int8), quantity=np.ones(n), t_entry=np.arange(n),
+        t_exit=np.arange(n) + 1, entry_price=np.full(n, 100.0), exit_price=100.0 + r,
+        risk=np.ones(n), point_value=np.full(n, 100.0), currency=np.full(n, "USD"),
+        r_net=r, r_gross=r + 0.05, worst_r=np.ones(n), best_r=np.ones(n),
         weight=np.ones(n) if weight is None else np.asarray(weight, float),
     )  # fmt: skip
 

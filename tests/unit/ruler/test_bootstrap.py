@@ -26,8 +26,10 @@ def make_trades(day, r, weight=None) -> Trades:
     zero = np.zeros(n)
     return Trades(
         row=np.arange(n), day=np.asarray(day, np.int32), stream=np.zeros(n, np.int16),
-        side=np.ones(n, np.int8), t_entry=np.arange(n), t_exit=np.arange(n) + 1, r_net=r,
-        r_gross=r, worst_r=zero, best_r=zero, money=zero,
+        side=np.ones(n, np.int8), quantity=np.ones(n), t_entry=np.arange(n),
+        t_exit=np.arange(n) + 1, entry_price=zero, exit_price=zero, risk=np.ones(n),
+        point_value=np.ones(n), currency=np.full(n, "USD"), r_net=r, r_gross=r,
+        worst_r=zero, best_r=zero,
         weight=np.ones(n) if weight is None else np.asarray(weight, float),
     )  # fmt: skip
 
