@@ -22,68 +22,66 @@ import numpy as np
 
 from ffm_core.bars import Bars
 from ffm_core.errors import FFMError
-from ffm_core.evaluate import streams
 from ffm_core.evaluate.executor import Executor
-from ffm_core.evaluate.fit import FoldData, RealTask, fit_real
+from ffm_core.evaluate.fit import FoldViews, fit_real
+from ffm_core.evaluate.folding import fold
 from ffm_core.evaluate.job import direct_job
-from ffm_core.evaluate.plan import Prepared
+from ffm_core.evaluate.pick import pick
+from ffm_core.evaluate.pool import Folded
 from ffm_core.evaluate.progress import Silent
-from ffm_core.evaluate.run import prepare_job, preregister
+from ffm_core.evaluate.selector import Selector
+from ffm_core.evaluate.streams import decide_all, prepare
+from ffm_core.evaluate.trial import preregister
 from ffm_core.keyed import keyed
-from ffm_core.records import Certificate, Decisions, Labeler, Params
+from ffm_core.records import Decisions, Labeler, Params
 from ffm_core.runs.config import EvalConfig
 from ffm_xgb.learner import LEARNERS
 
 HEADS = ("xgb", "linear", "blend", "classic")
-_CLEAN = Certificate(
-    status="clean", subjects=(), cuts=0, rows_compared=0, detection_bound=1.0, failures=()
-)
 
 
-def lift(prepared: Prepared, head: str, *, seeds: Sequence[int], inner: bool) -> float:
+def lift(folded: Folded, head: str, *, seeds: Sequence[int], inner: bool) -> float:
     """Mean net R of the picked rows minus that of all rows, over all folds.
 
     With ``inner`` the picked rows are those of validation, so that real test
     months are not looked at for a choice of ours.
     """
     learner = next(item for item in LEARNERS if item.name == f"xgb:{head}")
-    pool = prepared.pool
+    pool, r = folded.pool, folded.pool.outcomes.r_net
     picked: list[np.ndarray] = []
     everything: list[np.ndarray] = []
-    for fold in prepared.folds.folds:
-        train = fold.train[pool.trainable[fold.train]]
-        test = fold.validation if inner else fold.test
-        fit_rows, point_rows = train, fold.validation
+    for one in folded.plan.folds:
+        train = one.train[pool.labels.valid[one.train]]
+        test = one.validation if inner else one.test
+        fit_rows, point_rows = train, one.validation
         if inner:  # the newest quarter of train stands in for validation
             cut = int(0.75 * len(train))
             begin = pool.table.t_decision[train[cut]]
             point_rows = train[cut:]
-            fit_rows = train[:cut][pool.t_end[train[:cut]] < begin]
-        data = FoldData(
-            index=fold.index,
-            train=pool.view(fit_rows, labels=True),
-            validation=pool.view(point_rows, labels=True),
-            test=pool.view(test, labels=False),
-            group_validation=pool.group[point_rows],
-            group_test=pool.group[test],
-            week_train=pool.week[fit_rows],
-            top_share=0.5,
+            fit_rows = train[:cut][pool.labels.t_end[train[:cut]] < begin]
+        views = FoldViews(
+            index=one.index,
+            train=pool.view(fit_rows, outcomes=True),
+            validation=pool.view(point_rows, outcomes=True),
+            test=pool.view(test, outcomes=False),
         )
-        answer = fit_real(
-            RealTask(learner=learner, data=data, seeds=tuple(seeds), signal_only=True)
+        fitted = fit_real(views, learner=learner, seeds=seeds, share=0.5, answers={"score"})
+        chosen = replace(one, test=test, validation=point_rows)
+        found, _ = pick(
+            replace(folded.plan, folds=(chosen,)), [views], [Selector.of(fitted, learner)]
         )
-        picked.append(pool.results.r_net[test[answer.taken_test]])
-        everything.append(pool.results.r_net[test])
+        picked.append(r[test[found.picked]])
+        everything.append(r[test])
     return float(np.concatenate(picked).mean() - np.concatenate(everything).mean())
 
 
-def prepare_bars(bars: Sequence[Bars], labeler: Labeler, name: str) -> Prepared:
+def prepare_bars(bars: Sequence[Bars], labeler: Labeler, name: str) -> Folded:
     """Prepare folds as the evaluation would, without the falsifier."""
     config = EvalConfig(strategy=name, jobs=1)
-    streams._certify = lambda *_: _CLEAN  # type: ignore[assignment]
     with tempfile.TemporaryDirectory() as home:
         job = direct_job(bars, labeler, config, Path(home), None)
-        return prepare_job(job, preregister(job), Silent(), write=False)
+        streams = prepare(job, decide_all(job, Silent()), Silent())
+        return fold(job, preregister(job), streams)
 
 
 Task = tuple[int, float, int, str]  # seed, edge, keep every k-th decision, shape of the mark
@@ -100,28 +98,28 @@ def world_rows(task: Task) -> list[dict[str, object]]:
         found = world.labeler.decide(bars, params)
         return found.take(np.arange(0, len(found), thin))
 
-    prepared = prepare_bars(world.bars, replace(world.labeler, decide=decide), "world")
+    folded = prepare_bars(world.bars, replace(world.labeler, decide=decide), "world")
     if mark == "two-sided":
-        prepared = _two_sided(prepared, seed)
-    rows = round(np.mean([len(fold.train) for fold in prepared.folds.folds]))
+        folded = _two_sided(folded, seed)
+    rows = round(np.mean([len(fold.train) for fold in folded.plan.folds]))
     market = f"{mark} mark {edge:+.1f}, every {thin}"
     return [
         {"market": market, "seed": seed, "head": head, "train_rows": rows,
-         "lift_r": lift(prepared, head, seeds=(0, 1, 2), inner=False)}
+         "lift_r": lift(folded, head, seeds=(0, 1, 2), inner=False)}
         for head in HEADS
     ]  # fmt: skip
 
 
-def _two_sided(prepared: Prepared, seed: int) -> Prepared:
+def _two_sided(folded: Folded, seed: int) -> Folded:
     """Replace the mark by a value that is far from zero, on either side, where marked."""
-    design = prepared.pool.design
+    design = folded.pool.design
     place = design.names.index("labeler/mark")
     rng = keyed(seed, "two-sided mark")
     marked = design.x[:, place] > 0.5
     size = np.where(marked, rng.uniform(0.5, 1.0, len(design)), rng.uniform(0, 0.5, len(design)))
     x = design.x.copy()
     x[:, place] = size * rng.choice((-1.0, 1.0), len(design))
-    return replace(prepared, pool=replace(prepared.pool, design=replace(design, x=x)))
+    return replace(folded, pool=replace(folded.pool, design=replace(design, x=x)))
 
 
 def real_rows(data: Sequence[str], strategy: str) -> Iterator[dict[str, object]]:
@@ -132,9 +130,9 @@ def real_rows(data: Sequence[str], strategy: str) -> Iterator[dict[str, object]]
     labeler = open_host(strategy).labeler().record
     for spec in data:
         bars = [item.bars for item in load_many([spec])]
-        prepared = prepare_bars(bars, labeler, strategy)
+        folded = prepare_bars(bars, labeler, strategy)
         for head in HEADS:
-            value = lift(prepared, head, seeds=(0, 1, 2), inner=True)
+            value = lift(folded, head, seeds=(0, 1, 2), inner=True)
             yield {"market": f"{strategy} {bars[0].stream}", "head": head, "lift_r": value}
 
 

@@ -79,7 +79,6 @@ _OPTIONS = (
     _option("--dry-run", is_flag=True,
             help="Show folds, counts and the smallest edge this run could see."),
     _option("--jobs", type=int, metavar="N", help="Processes.  [default: one per core]"),
-    _option("--executor", type=click.Choice(["local"]), help="Where tasks run."),
     _option("--out", type=click.Path(path_type=Path, file_okay=False),
             help="Folder of runs.  [default: ffm-runs]"),
 )  # fmt: skip
@@ -212,12 +211,12 @@ def warn_of_quality(job: Job) -> None:
 
 def stamp_embedders(job: Job, *, quiet: bool = False) -> None:
     """Say which models are loaded, and which fine-tuned ones are there and are not."""
-    if not job.embedders or quiet:
+    if not job.parts.embedders or quiet:
         return
     from ffm_core.embed.stamp import line_of, stamp_of, unused_checkpoints
 
-    lines = [line_of(stamp_of(embedder)) for embedder in job.embedders]
-    lines += unused_checkpoints(job.embedders, job.config.features)
+    lines = [line_of(stamp_of(embedder)) for embedder in job.parts.embedders]
+    lines += unused_checkpoints(job.parts.embedders, job.config.features)
     for line in lines:
         note(line if job.redact is None else job.redact.text(line))
 

@@ -120,7 +120,7 @@ def jobs_of(config: EvalConfig, a: str, b: str, home: Path) -> tuple[Job, Job]:
     for name in (a, b):
         kept = tuple(block for block in config.features if block not in (a, b))
         job = job_of(config.model_copy(update={"features": (*kept, name)}), home)
-        if name not in [embedder.name for embedder in job.embedders]:
+        if name not in [embedder.name for embedder in job.parts.embedders]:
             raise ConfigError(
                 f"{name!r} is no backbone", fix="'ffm backbone list' shows which there are"
             )

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ffm_core.causal.falsify import merge
-from ffm_core.evaluate.embedding import certify_embedders
-from ffm_core.evaluate.executor import Executor
-from ffm_core.evaluate.finding import Job
-from ffm_core.evaluate.plan import tasks_of
+from ffm_core.evaluate.certify import certify_embedders, certify_stream
+from ffm_core.evaluate.job import Job
 from ffm_core.evaluate.progress import Progress
-from ffm_core.evaluate.streams import StreamTask, certify_stream, decide
-from ffm_core.records import Certificate
+from ffm_core.evaluate.streams import StreamTask, decide, tasks_of
+from ffm_core.records import Certificate, Decisions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,33 +47,30 @@ def check(job: Job, progress: Progress) -> tuple[Checked, ...]:
     StrategyError
         When the plug-in raises or breaks its contract.
     """
-    parts = job.source.open()
-    tasks = tasks_of(
-        job.config, job.bars, job.source, parts, code_hash=job.code_hash, home=job.home
-    )
+    tasks = tasks_of(job)
     stage = progress.stage("causality", len(tasks))
-    executor: Executor[StreamTask, Checked] = Executor(job.jobs)
-    found = []
-    for answer in executor.run(_check_stream, tasks):
-        found.append(answer)
+    found, made = [], []
+    for checked, decisions in job.executor.run(_check_stream, tasks):
+        found.append(checked)
+        made.append(decisions)
         stage.advance()
-    if parts.embedders:
+    if job.parts.embedders:
         most = max(range(len(tasks)), key=lambda i: len(tasks[i].bars))
-        proofs = certify_embedders(tasks[most], parts, decide(tasks[most], parts))
+        proofs = certify_embedders(tasks[most], made[most])
         merged = merge([found[most].certificate, *proofs])
         found[most] = replace(found[most], certificate=merged)
     return tuple(found)
 
 
-def _check_stream(task: StreamTask) -> Checked:
-    parts = task.source.open()
-    decisions = decide(task, parts)
-    return Checked(
+def _check_stream(task: StreamTask) -> tuple[Checked, Decisions]:
+    decisions = decide(task)
+    checked = Checked(
         stream=task.bars.stream,
         bars=len(task.bars),
         decisions=len(decisions),
-        certificate=certify_stream(task, parts, decisions),
+        certificate=certify_stream((task, decisions)),
     )
+    return checked, decisions
 
 
 def redacted(job: Job, found: tuple[Checked, ...]) -> tuple[Checked, ...]:

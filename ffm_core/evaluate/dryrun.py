@@ -11,10 +11,14 @@ from typing import Any
 import numpy as np
 
 from ffm_core.embed.stamp import line_of, stamp_of
-from ffm_core.evaluate.finding import Job
+from ffm_core.evaluate.certify import certify
+from ffm_core.evaluate.folding import fold
+from ffm_core.evaluate.job import Job
 from ffm_core.evaluate.progress import Progress
 from ffm_core.evaluate.record import iso
-from ffm_core.evaluate.run import overlaps_of, prepare_job, preregister
+from ffm_core.evaluate.run import overlaps_of
+from ffm_core.evaluate.streams import decide_all, prepare
+from ffm_core.evaluate.trial import preregister
 from ffm_core.ruler.power import smallest_edge
 
 
@@ -26,19 +30,19 @@ def dry_run(job: Job, progress: Progress) -> dict[str, Any]:
     dict
         JSON types; ``lines`` says the same in words.
     """
-    promised = preregister(job)
-    prepared = prepare_job(job, promised, progress, write=False)
-    plan, pool = prepared.folds, prepared.pool
+    promise = preregister(job)
+    decisions = decide_all(job, progress)
+    certificate = certify(job, decisions, progress)
+    folded = fold(job, promise, prepare(job, decisions, progress))
+    plan, pool = folded.plan, folded.pool
     n_test = sum(len(fold.test) for fold in plan.folds)
     share = 1.0 if job.learner is None else job.config.top_share
     n_trades = round(n_test * share)
     target = float(np.median(pool.outcomes.target_r[np.concatenate([f.test for f in plan.folds])]))
     edge = smallest_edge(n_trades, len(plan.test_days), target, take_rate=share)
-    certificate = [stream.certificate for stream in pool.streams]
-    certificate += [prepared.proof] if prepared.proof is not None else []
     found: dict[str, Any] = {
-        "prereg": promised,
-        "certificate": "broken" if any(c.status == "broken" for c in certificate) else "clean",
+        "prereg": promise,
+        "certificate": certificate.status,
         "decisions": {
             "n": len(pool),
             "per_stream": {
@@ -54,16 +58,16 @@ def dry_run(job: Job, progress: Progress) -> dict[str, Any]:
             "used": len(plan.folds),
             "skipped": [f"{iso(f.test_days[0])}: {f.skipped}" for f in plan.skipped],
             "test": [[iso(f.test_days[0]), iso(f.test_days[1])] for f in plan.folds],
-            "seal_from": iso(prepared.seal.day),
+            "seal_from": iso(folded.seal.day),
         },
         "costs": [_costs(job, i) for i in range(len(job.bars))],
         "smallest_edge_r": asdict(edge),
         "qualifier": job.qualifier,
     }
-    if job.embedders:
-        stamps = [stamp_of(embedder) for embedder in job.embedders]
+    if job.parts.embedders:
+        stamps = [stamp_of(embedder) for embedder in job.parts.embedders]
         found["embedders"] = stamps if job.redact is None else job.redact.value(stamps)
-    if overlaps := overlaps_of(prepared):
+    if overlaps := overlaps_of(job, folded):
         found["overlaps"] = list(overlaps)
     return {**found, "lines": _lines(found)}
 

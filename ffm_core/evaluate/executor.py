@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from ffm_core.errors import UnavailableError
 from ffm_core.processes import begin_worker, interrupts_held_back
@@ -19,7 +19,7 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
-class Executor(Generic[A, R]):
+class Executor:
     """Runs one function over many arguments.
 
     Parameters

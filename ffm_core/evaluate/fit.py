@@ -8,14 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 
-from ffm_core.evaluate.selector import Selector, take
+from ffm_core.evaluate.pool import Pool
+from ffm_core.evaluate.selector import SCHEMA, Selector, take
 from ffm_core.keyed import keyed
-from ffm_core.records import Answer, Control, Learner, View
+from ffm_core.records import ANSWERS, Answer, Control, Learner, View
 from ffm_core.ruler.arms import permute_block, permute_full
+from ffm_core.ruler.folds import Fold
+from ffm_core.runs.ledger import Ticket
+from ffm_core.runs.record import versions
 from ffm_core.types import Bool
 
+if TYPE_CHECKING:
+    from ffm_core.evaluate.job import Job
+    from ffm_core.evaluate.progress import Progress
+
+NUMERIC_LIBRARIES = ("numpy", "numba", "xgboost", "scikit-learn")
 Shuffle = Literal["full", "block"]
 US_PER_WEEK = 7 * 86_400 * 1_000_000
 
@@ -28,6 +38,63 @@ class FoldViews:
     train: View
     validation: View
     test: View
+
+
+def fold_views(pool: Pool, folds: Sequence[Fold], learner: Learner | None) -> tuple[FoldViews, ...]:
+    """Return what the learner sees of every fold; test rows carry no outcome."""
+    if learner is None:
+        return ()
+    view = partial(pool.view, bars=learner.reads_bars)
+    return tuple(
+        FoldViews(
+            index=fold.index,
+            train=view(fold.train[pool.labels.valid[fold.train]], outcomes=True),
+            validation=view(fold.validation, outcomes=True),
+            test=view(fold.test, outcomes=False),
+        )
+        for fold in folds
+    )
+
+
+def fit(job: Job, views: Sequence[FoldViews], ticket: Ticket, progress: Progress) -> list[Selector]:
+    """Fit REAL on every fold; fitted folds come from the cache.
+
+    A selector goes through its bytes whether it was fitted now or before, so that a
+    resumed run cannot differ from one that was not interrupted.
+    """
+    learner, cache = job.learner, job.cache
+    if learner is None:
+        return []
+    keys = [cache.key(SCHEMA, ticket.identity, fit_versions(), fold.index) for fold in views]
+    known = [cache.get(key) for key in keys]
+    missing = [i for i, stored in enumerate(known) if stored is None]
+    stage = progress.stage("fits (REAL)", len(views))
+    stage.advance(len(views) - len(missing))
+    fresh = job.executor.run(real_fit(job, learner, answers_of(job)), [views[i] for i in missing])
+    for i, fitted in zip(missing, fresh, strict=True):
+        known[i] = fitted
+        cache.put(keys[i], fitted)
+        stage.advance()
+    return [Selector.of(data, learner) for data in known if isinstance(data, bytes)]
+
+
+def real_fit(job: Job, learner: Learner, answers: Collection[Answer]) -> partial[bytes]:
+    """Return the fit of one fold as REAL is fitted: all seeds, its share."""
+    seeds = tuple(job.config.seed + i for i in range(job.config.n_seeds))
+    share = job.config.top_share
+    return partial(fit_real, learner=learner, seeds=seeds, share=share, answers=answers)
+
+
+def answers_of(job: Job) -> frozenset[Answer]:
+    """Return what REAL's models are asked; targets only where something reads them."""
+    predicts = job.terms.exit.kind == "predicted" or job.config.checks == "classic"
+    return frozenset(ANSWERS if predicts else ("score", "probability"))
+
+
+def fit_versions() -> dict[str, str]:
+    """Versions of the libraries whose change may change a fit; part of cache keys."""
+    found = versions()
+    return {name: found.get(name, "") for name in NUMERIC_LIBRARIES}
 
 
 def fit_real(

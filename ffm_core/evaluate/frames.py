@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,34 +10,49 @@ import polars as pl
 
 from ffm_core.evaluate.finding import Finding
 from ffm_core.evaluate.pool import Pool
-from ffm_core.evaluate.trades import trades_of
 from ffm_core.records import REASONS, VOIDS, Outcomes, Trades
 from ffm_core.types import Int64
 
 _UTC = pl.Datetime("us", "UTC")
+_WHEN = ("bar_time", "entry_time", "exit_time")
 _OUTCOMES = ("entry_price", "risk_points", "exit_price", "r_gross", "r_net", "cost_r", "peak_r",
              "mfe_r", "mae_r", "entry_time", "exit_time", "reason", "void_reason")  # fmt: skip
+# What a run that was refused at once cannot say of its decisions.
+_NOTHING: Mapping[str, pl.DataType | type[pl.DataType]] = {
+    "trading_day": pl.Date, **dict.fromkeys(_OUTCOMES, pl.Float64), "target_r": pl.Float64,
+    "entry_time": _UTC, "exit_time": _UTC, "reason": pl.String, "void_reason": pl.String,
+    "fold": pl.Int64, "score": pl.Float64, "probability": pl.Float64, "picked": pl.Boolean,
+    "taken": pl.Boolean,
+}  # fmt: skip
+_TRADES: Mapping[str, pl.DataType | type[pl.DataType]] = {
+    "arm": pl.String, "stream": pl.String, "side": pl.Int8, "quantity": pl.Float64,
+    "decision_time": _UTC, "entry_time": _UTC, "exit_time": _UTC, "entry_price": pl.Float64,
+    "exit_price": pl.Float64, "risk_points": pl.Float64, "target_r": pl.Float64,
+    "r_gross": pl.Float64, "r_net": pl.Float64, "mfe_r": pl.Float64, "mae_r": pl.Float64,
+    "reason": pl.String, "score": pl.Float64, "probability": pl.Float64, "fold": pl.Int64,
+    "costs": pl.Float64, "money": pl.Float64, "currency": pl.String, "row": pl.Int64,
+}  # fmt: skip
 
 
 def decisions_frame(finding: Finding) -> pl.DataFrame:
-    """Return one row per decision, in pooled order; ``row`` is what ``explain`` takes."""
-    pool = finding.prepared.pool
-    outcomes = pool.outcomes if finding.outcomes is None else finding.outcomes
+    """Return one row per decision, in pooled order; ``row`` is what ``explain`` takes.
+
+    A refused run shows where decisions were and nothing of what became of them.
+    """
+    if finding.folded is None:
+        return _bare(finding)
+    pool, table = finding.folded.pool, finding.folded.pool.table
+    outcomes = pool.outcomes if finding.real is None else finding.real.outcomes
     n = len(pool)
-    fold = np.full(n, -1, dtype=np.int64)
-    score, probability = np.full(n, np.nan), np.full(n, np.nan)
+    said = _said(finding, np.arange(n))
     picked, taken = np.zeros((2, n), dtype=np.bool_)
-    if finding.test is not None:
-        rows = finding.test.row
-        fold[rows] = finding.test.fold
-        score[rows] = finding.test.score
-        probability[rows] = finding.test.probability
-        picked[rows], taken[rows] = finding.test.picked, finding.test.taken
-    table = pool.table
+    if finding.real is not None:
+        test = finding.real.test
+        picked[test.row], taken[test.row] = test.picked, test.taken
     data = {
         "row": np.arange(n),
-        "stream": _names(pool, table.stream),
-        "bar_time": _stamps(pool, np.arange(n)),
+        "stream": _names(finding, table.stream),
+        "bar_time": table.t_decision - _bar_lengths(finding)[table.stream],
         "side": table.side,
         "trading_day": pl.Series(table.day).cast(pl.Date),
         "entry_price": outcomes.entry_price,
@@ -53,39 +69,63 @@ def decisions_frame(finding: Finding) -> pl.DataFrame:
         "exit_time": outcomes.t_end,
         "reason": [REASONS[code] for code in outcomes.reason],
         "void_reason": [VOIDS[code] for code in outcomes.void_reason],
-        "fold": fold,
-        "score": score,
-        "probability": probability,
+        "fold": said["fold"],
+        "score": said["score"],
+        "probability": said["probability"],
         "picked": picked,
         "taken": taken,
     }
-    sealed = finding.prepared.sealed if finding.evidence is not None else np.ones(n, np.bool_)
-    frame = pl.DataFrame(data).with_columns(sealed=sealed)  # a refused run shows nothing at all
-    times = [pl.col(name).cast(_UTC) for name in ("bar_time", "entry_time", "exit_time")]
-    open_eyes = pl.when(~pl.col("sealed"))  # what became of sealed decisions is not shown
+    sealed = finding.folded.sealed if finding.evidence is not None else np.ones(n, np.bool_)
+    frame = _no_nan(pl.DataFrame(data).with_columns(sealed=sealed))
     never = pl.col("entry_price").is_null()  # nothing was entered
+    open_eyes = pl.when(~pl.col("sealed"))  # what became of sealed decisions is not shown
     hidden = [open_eyes.then(pl.col(name)).alias(name) for name in _OUTCOMES]
-    shown = _no_nan(frame.with_columns(*times, pl.col("fold").replace(-1, None)))
     entered = pl.when(~never).then(pl.col("entry_time")).alias("entry_time")
-    return shown.with_columns(entered).with_columns(hidden)
+    return frame.with_columns(entered).with_columns(hidden).with_columns(*_times(_WHEN))
+
+
+def _bare(finding: Finding) -> pl.DataFrame:
+    """Return the decisions of a run that was refused before anything became of them."""
+    parts = [
+        pl.DataFrame(
+            {
+                "stream": pl.Series([bars.stream] * len(made), dtype=pl.String),
+                "bar_time": bars.ts_us[made.bar],
+                "side": made.side,
+                "known": bars.ts_us[made.bar] + bars.timeframe.us,
+            }
+        ).with_columns(place=pl.lit(place))
+        for place, (bars, made) in enumerate(zip(finding.job.bars, finding.decisions, strict=True))
+    ]
+    frame = pl.concat(parts).sort("known", "place", "bar_time", "side")
+    nothing = [pl.lit(None, dtype=kind).alias(name) for name, kind in _NOTHING.items()]
+    return (
+        frame.drop("known", "place")
+        .with_row_index("row")
+        .with_columns(*nothing, sealed=pl.lit(True))
+        .with_columns(pl.col("row").cast(pl.Int64), *_times(("bar_time",)))
+    )
 
 
 def trades_frame(finding: Finding) -> pl.DataFrame:
     """Return the trades of the REAL and NAIVE arms, each in order of entry."""
-    pool, evidence = finding.prepared.pool, finding.evidence
-    outcomes = pool.outcomes if finding.outcomes is None else finding.outcomes
-    if evidence is None:
-        return _arm(finding, outcomes, "REAL", trades_of(pool, np.empty(0, np.int64), outcomes))
-    return pl.concat(
-        [_arm(finding, outcomes, name, evidence.trades[name]) for name in ("REAL", "NAIVE")]
-    )
+    evidence, real, folded = finding.evidence, finding.real, finding.folded
+    if evidence is None or real is None or folded is None:
+        return pl.DataFrame(schema=_TRADES)
+    arms = [
+        _arm(finding, folded.pool, real.outcomes, name, evidence.trades[name])
+        for name in ("REAL", "NAIVE")
+    ]
+    return pl.concat(arms)
 
 
-def _arm(finding: Finding, outcomes: Outcomes, name: str, trades: Trades) -> pl.DataFrame:
-    pool, rows = finding.prepared.pool, trades.row
+def _arm(
+    finding: Finding, pool: Pool, outcomes: Outcomes, name: str, trades: Trades
+) -> pl.DataFrame:
+    rows = trades.row
     data: dict[str, Any] = {
-        "arm": pl.Series([name] * len(rows), dtype=pl.String),
-        "stream": pl.Series(_names(pool, trades.stream), dtype=pl.String),
+        "arm": [name] * len(rows),
+        "stream": _names(finding, trades.stream),
         "side": trades.side,
         "quantity": trades.quantity,
         "decision_time": pool.table.t_decision[rows],
@@ -99,27 +139,27 @@ def _arm(finding: Finding, outcomes: Outcomes, name: str, trades: Trades) -> pl.
         "r_net": trades.r_net,
         "mfe_r": trades.best_r,
         "mae_r": trades.worst_r,
-        "reason": pl.Series([REASONS[code] for code in outcomes.reason[rows]], dtype=pl.String),
+        "reason": [REASONS[code] for code in outcomes.reason[rows]],
         **_said(finding, rows),
         "costs": trades.costs,
         "money": trades.money,
-        "currency": pl.Series(trades.currency.tolist(), dtype=pl.String),
+        "currency": trades.currency.tolist(),
         "row": rows,
     }
-    frame = pl.DataFrame(data)
-    times = [pl.col(name).cast(_UTC) for name in ("decision_time", "entry_time", "exit_time")]
-    return _no_nan(frame.with_columns(*times, pl.col("fold").cast(pl.Int64)))
+    frame = pl.DataFrame(data).with_columns(*_times(("decision_time", "entry_time", "exit_time")))
+    return _no_nan(frame).select(pl.col(name).cast(kind) for name, kind in _TRADES.items())
 
 
-def _said(finding: Finding, rows: Int64) -> dict[str, np.ndarray]:
-    """Return what the model said of pooled rows, and in which fold."""
-    n, test = len(finding.prepared.pool), finding.test
+def _said(finding: Finding, rows: Int64) -> dict[str, pl.Series]:
+    """Return what the model said of pooled rows, and in which fold; null outside the test."""
+    assert finding.folded is not None
     found = {}
     for name in ("score", "probability", "fold"):
-        whole = np.full(n, np.nan)
-        if test is not None:
-            whole[test.row] = getattr(test, name)
-        found[name] = whole[rows]
+        whole = np.full(len(finding.folded.pool), np.nan)
+        if finding.real is not None:
+            whole[finding.real.test.row] = getattr(finding.real.test, name)
+        kind = pl.Int64 if name == "fold" else pl.Float64
+        found[name] = pl.Series(whole[rows]).fill_nan(None).cast(kind)
     return found
 
 
@@ -127,13 +167,14 @@ def _no_nan(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.col(pl.Float64).fill_nan(None))
 
 
-def _names(pool: Pool, stream: np.ndarray) -> list[str]:
-    return [pool.table.streams[s] for s in stream]
+def _times(names: Sequence[str]) -> list[pl.Expr]:
+    return [pl.col(name).cast(_UTC) for name in names]
 
 
-def _stamps(pool: Pool, rows: Int64) -> Int64:
-    out = np.empty(len(rows), dtype=np.int64)
-    for number, stream in enumerate(pool.streams):
-        mine = pool.table.stream[rows] == number
-        out[mine] = stream.bars.ts_us[pool.table.bar[rows[mine]]]
-    return out
+def _names(finding: Finding, stream: np.ndarray) -> list[str]:
+    names = [bars.stream for bars in finding.job.bars]
+    return [names[number] for number in stream]
+
+
+def _bar_lengths(finding: Finding) -> Int64:
+    return np.array([bars.timeframe.us for bars in finding.job.bars], dtype=np.int64)

@@ -1,4 +1,4 @@
-"""From a configuration to a job: open plug-ins, read data, choose checks."""
+"""The job of an evaluation: plug-ins opened, data read, checks chosen; once and in one place."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,15 @@ from ffm_core.bars.sessions import to_stamp
 from ffm_core.bars.simulate import demo_market
 from ffm_core.embed.blocks import find_embedder, unknown_block
 from ffm_core.errors import ConfigError, StrategyError, UnknownNameError, UsageError
-from ffm_core.evaluate.finding import Job
-from ffm_core.evaluate.streams import Parts
+from ffm_core.evaluate.executor import Executor
+from ffm_core.evaluate.parts import Parts, Source
+from ffm_core.evaluate.terms import Terms, terms_of
 from ffm_core.host.boundary import call_plugin
 from ffm_core.host.discovery import suggest
 from ffm_core.host.loading import Host, Offered, Wish, open_host
 from ffm_core.labels.policies import EXIT_POLICIES
 from ffm_core.records import (
+    Control,
     Embedder,
     ExitPolicy,
     FeatureSet,
@@ -36,22 +38,58 @@ from ffm_core.records import (
 from ffm_core.ruler.checks import STRICT
 from ffm_core.ruler.classic import CLASSIC
 from ffm_core.ruler.judging import with_constants
+from ffm_core.runs.cache import Cache
 from ffm_core.runs.config import EvalConfig
-from ffm_core.runs.resolve import check_params
+from ffm_core.runs.ledger import Ledger
 
 CHECK_SETS: Mapping[str, tuple[VerdictCheck, ...]] = {"strict": STRICT, "classic": CLASSIC}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Everything an evaluation needs, found and opened.
+
+    ``parts`` and ``terms`` are opened once, here; ``source`` carries the parts to workers.
+    ``checks`` is the pre-registered set, ``tightening`` are checks of extensions.
+    ``strategy`` and ``data`` are facts for the run record.
+    """
+
+    config: EvalConfig
+    bars: Sequence[Bars]  # by stream
+    source: Source
+    terms: Terms
+    learner: Learner | None
+    controls: Sequence[Control]
+    checks: Sequence[VerdictCheck]
+    tightening: Sequence[VerdictCheck]
+    strategy: dict[str, Any]
+    data: Sequence[dict[str, Any]]
+    code_hash: str
+    home: Path
+    executor: Executor
+    cache: Cache
+    ledger: Ledger
+    qualifier: str = ""
+    redact: Any = None  # a Redactor when a private labeler is judged, or a private embedder used
+
+    @property
+    def parts(self) -> Parts:
+        """The records of the evaluation."""
+        return self.source.parts
+
+
 class HostSource:
     """Parts of installed or single-file plug-ins; opens them again in a worker."""
 
-    host: Host
-    features: tuple[str, ...]
-    exit_name: str | None
+    def __init__(self, host: Host, features: tuple[str, ...], exit_name: str | None) -> None:
+        self.host, self.features, self.exit_name = host, features, exit_name
 
-    def open(self) -> Parts:
-        """Return the records of the evaluation."""
+    def __reduce__(self) -> tuple[Any, ...]:
+        return HostSource, (self.host, self.features, self.exit_name)
+
+    @cached_property
+    def parts(self) -> Parts:
+        """The records of the evaluation."""
         offered = self.host.labeler()
         labeler = offered.record
         label_policy = _static(self.host, labeler)
@@ -119,16 +157,20 @@ def _static(host: Host, labeler: Labeler) -> ExitPolicy:
     return policy
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DirectSource:
     """Parts given as records, for worlds and tests."""
 
-    labeler: Labeler
-    features: tuple[str, ...]
-    exit_name: str | None
+    def __init__(
+        self, labeler: Labeler, features: tuple[str, ...] = (), exit_name: str | None = None
+    ) -> None:
+        self.labeler, self.features, self.exit_name = labeler, features, exit_name
 
-    def open(self) -> Parts:
-        """Return the records, feature sets and embedders looked up by name."""
+    def __reduce__(self) -> tuple[Any, ...]:
+        return DirectSource, (self.labeler, self.features, self.exit_name)
+
+    @cached_property
+    def parts(self) -> Parts:
+        """The records, feature sets and embedders looked up by name."""
         policies = {policy.name: policy for policy in EXIT_POLICIES}
         sets, embedders = _blocks(open_host(naming=blocks_named(self.features)), self.features)
         return Parts(
@@ -176,12 +218,11 @@ def job_of(config: EvalConfig, home: Path) -> Job:
     switched_on = tuple(sorted({item.name for item in host.extensions}))
     config = config.model_copy(update={"extensions": switched_on})
     offered = host.labeler()
-    source = HostSource(host=host, features=config.features, exit_name=config.exit)
-    embedders = source.open().embedders
+    source = HostSource(host, config.features, config.exit)
     redact = _redactor(host, offered.record, offered.origin, config.features)
     # Before any data are read, which may take minutes.
     with redact.hiding() if redact is not None else nullcontext():
-        check_params(offered.record.params, config.params, owner=offered.record.name)
+        terms = terms_of(source.parts, config)
     learner = learner_of(config, host)
     # In one order however they were named: rows are pooled and drawn by stream.
     loaded = sorted(_load(config), key=lambda item: item.bars.stream)
@@ -191,6 +232,7 @@ def job_of(config: EvalConfig, home: Path) -> Job:
         config=config,
         bars=[item.bars for item in loaded],
         source=source,
+        terms=terms,
         learner=learner,
         controls=[_guarded(offer, "control", "change") for offer in host.controls()],
         checks=checks,
@@ -210,10 +252,11 @@ def job_of(config: EvalConfig, home: Path) -> Job:
         data=[data_facts(item.bars, item) for item in loaded],
         code_hash=host.code_hash(),
         home=home,
-        jobs=config.jobs or os.cpu_count() or 1,
+        executor=Executor(config.jobs or os.cpu_count() or 1),
+        cache=Cache(home),
+        ledger=Ledger(home),
         qualifier=qualifier_of(config, custom),
         redact=redact,
-        embedders=embedders,
     )
 
 
@@ -356,12 +399,12 @@ def direct_job(
     """Return a job for bars and a labeler held in memory."""
     ordered = sorted(bars, key=lambda item: item.stream)
     checks, custom = checks_of(config)
-    source = DirectSource(labeler=labeler, features=config.features, exit_name=config.exit)
-    embedders = source.open().embedders
+    source = DirectSource(labeler, config.features, config.exit)
     return Job(
         config=config,
         bars=ordered,
         source=source,
+        terms=terms_of(source.parts, config),
         learner=learner,
         controls=[],
         checks=checks,
@@ -377,9 +420,10 @@ def direct_job(
         data=[data_facts(item) for item in ordered],
         code_hash=_code_of(labeler),
         home=home,
-        jobs=config.jobs or 1,
+        executor=Executor(config.jobs or 1),
+        cache=Cache(home),
+        ledger=Ledger(home),
         qualifier=qualifier_of(config, custom),
-        embedders=embedders,
     )
 
 

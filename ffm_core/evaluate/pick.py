@@ -39,18 +39,22 @@ class Picks(ArrayTable):
 
 
 def pick(
-    plan: FoldPlan, folds: Sequence[FoldViews], selectors: Sequence[Selector]
+    plan: FoldPlan, views: Sequence[FoldViews], selectors: Sequence[Selector]
 ) -> tuple[Picks, Picks]:
     """Ask each fold's selector about its test and validation rows.
 
     Returns
     -------
     test, validation : Picks
+        Without a selector every test row is picked, and no validation row.
     """
+    if not selectors:
+        every = _everything(plan)
+        return every, every.take(np.empty(0, dtype=np.int64))
     test: list[Picks] = []
     validation: list[Picks] = []
-    for fold, views, selector in zip(plan.folds, folds, selectors, strict=True):
-        known, asked = views.validation.blind(), views.test
+    for fold, shown, selector in zip(plan.folds, views, selectors, strict=True):
+        known, asked = shown.validation.blind(), shown.test
         known_plans, plans = selector.plans(known), selector.plans(asked)
         share = selector.point.share
         alone = operating_point(known_plans[0].score, known.stream, share=share)
@@ -79,8 +83,7 @@ def _filled(values: Float64 | None, view: View) -> Float64:
     return np.full(len(view), np.nan) if values is None else values
 
 
-def everything(plan: FoldPlan) -> Picks:
-    """Return the picks of the test rows when no model picks: all of them."""
+def _everything(plan: FoldPlan) -> Picks:
     row = np.concatenate([fold.test for fold in plan.folds])
     nothing, yes = np.full(len(row), np.nan), np.ones(len(row), dtype=np.bool_)
     return Picks(
@@ -91,4 +94,4 @@ def everything(plan: FoldPlan) -> Picks:
     )  # fmt: skip
 
 
-__all__ = ["Picks", "everything", "pick"]
+__all__ = ["Picks", "pick"]

@@ -1,4 +1,4 @@
-"""All streams in one table, in order of time; the design matrix beside it."""
+"""All streams in one table, in order of time, the design matrix and the folds beside it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ffm_core.embed.embedding import columns_of
+from ffm_core.evaluate.embedding import EmbeddedBlock
 from ffm_core.evaluate.streams import Stream
 from ffm_core.records import Column, Design, Embedder, FeatureSet, Labeler, Outcomes, View
 from ffm_core.records.learning import closed_bars
-from ffm_core.ruler.folds import DecisionTable
+from ffm_core.ruler.folds import DecisionTable, FoldPlan
 from ffm_core.ruler.months import month_of
-from ffm_core.types import Float32, Float64, Int64
+from ffm_core.types import Bool, Float32, Float64, Int32, Int64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,43 @@ class Pool:
             outcomes=self.labels.take(rows) if outcomes else None,
             bars=closed_bars(every, stream, bar) if bars else None,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seal:
+    """The earliest seal of the run's instruments."""
+
+    day: int  # first sealed trading date, days since 1970
+    opened: bool
+    by_instrument: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folded:
+    """Every decision in one table, and the folds over it; nothing is judged yet."""
+
+    pool: Pool
+    plan: FoldPlan
+    seal: Seal
+    days: Int32  # union grid of trading days
+    day_start_us: Int64
+    embedded: tuple[EmbeddedBlock, ...]
+
+    @property
+    def first_test_us(self) -> int:
+        """Open of the first test day over all streams, microseconds UTC."""
+        day = min(fold.test_days[0] for fold in self.plan.folds)
+        place = min(int(np.searchsorted(self.days, day)), len(self.days) - 1)
+        return int(self.day_start_us[place])
+
+    @property
+    def sealed(self) -> Bool:
+        """Decisions whose outcome could reach past the seal, (N,); none once it is opened."""
+        table = self.pool.table
+        place = int(np.searchsorted(self.days, self.seal.day))
+        if self.seal.opened or place == len(self.days):
+            return np.zeros(len(table), dtype=np.bool_)
+        return np.asarray(table.t_end_max >= self.day_start_us[place])
 
 
 def pool_streams(

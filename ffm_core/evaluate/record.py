@@ -1,4 +1,4 @@
-"""From a finding to the ``result`` of a run record and its tables.
+"""From a finding to the run record: its result, its envelope, and the tables beside it.
 
 Everything a report shows is computed here, so that a report computes nothing.
 """
@@ -6,18 +6,23 @@ Everything a report shows is computed here, so that a report computes nothing.
 from __future__ import annotations
 
 import datetime as dt
+import platform
+import time
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from ffm_core.embed.cutoff import cut_offs
 from ffm_core.embed.stamp import stamp_of
-from ffm_core.evaluate.ablation import PREFIX
+from ffm_core.evaluate.arms import WITHOUT, Held
 from ffm_core.evaluate.embedding import EmbeddedBlock
-from ffm_core.evaluate.evidence import certificate_of
 from ffm_core.evaluate.finding import Finding
+from ffm_core.evaluate.frames import decisions_frame, trades_frame
+from ffm_core.evaluate.job import Job
+from ffm_core.evaluate.pool import Folded, Pool
 from ffm_core.evaluate.trades import (
     cost_table,
     daily_r,
@@ -26,6 +31,7 @@ from ffm_core.evaluate.trades import (
     overlap_share,
     side_table,
 )
+from ffm_core.evaluate.trial import lock_of
 from ffm_core.hookspecs import HOOK_API
 from ffm_core.records import VOIDS, Evidence, Trades
 from ffm_core.ruler.bootstrap import equity_band
@@ -33,31 +39,120 @@ from ffm_core.ruler.calibration import calibrate
 from ffm_core.ruler.folds import Fold
 from ffm_core.ruler.judging import SAMPLING, difference_of
 from ffm_core.ruler.metrics import summarise_arm
-from ffm_core.ruler.sharpe import moments
 from ffm_core.ruler.verdict import months_needed, trigger_evidence
+from ffm_core.runs.canonical import jsonable, sha256_json
+from ffm_core.runs.record import SCHEMA, run_id, versions
 from ffm_core.types import Float64
 
 CALIBRATION_BINS = 10
 
 
-def result_of(finding: Finding) -> dict[str, Any]:
-    """Return the ``result`` part: it depends on inputs alone."""
-    job, prepared = finding.job, finding.prepared
-    evidence = finding.evidence
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """A judged strategy: the record and the tables stored beside it."""
+
+    record: dict[str, Any]  # schema, result, result_hash, envelope
+    decisions: pl.DataFrame
+    trades: pl.DataFrame
+
+    @property
+    def decision(self) -> str:
+        """PASS, FAIL, INCONCLUSIVE or REFUSED."""
+        return str(self.record["result"]["verdict"]["decision"])
+
+    @property
+    def qualifier(self) -> str:
+        """Why a PASS is a qualified one, or nothing."""
+        return str(self.record["result"]["verdict"]["qualifier"])
+
+
+def record(
+    finding: Finding, result: Any, command: str, started: dt.datetime, clock: float
+) -> Evaluation:
+    """Return the run record of a finding, and its tables.
+
+    Parameters
+    ----------
+    finding : Finding
+        What the evaluation found; its trial is closed.
+    result : dict
+        From :func:`result_of`.
+    command : str
+        How to repeat the run.
+    started, clock
+        When the run began, as a time and as ``time.perf_counter()``.
+    """
+    envelope = _envelope(finding, command, started, time.perf_counter() - clock)
+    if finding.job.redact is not None:
+        envelope = finding.job.redact.value(envelope)
+    return Evaluation(
+        record={
+            "schema": SCHEMA,
+            "result": result,
+            "result_hash": sha256_json(result),
+            "envelope": envelope,
+        },
+        decisions=decisions_frame(finding),
+        trades=trades_frame(finding),
+    )
+
+
+def _envelope(
+    finding: Finding, command: str, started: dt.datetime, seconds: float
+) -> dict[str, Any]:
+    job, ticket = finding.job, finding.ticket
+    identity = lock_of(job, finding.promise) if ticket is None else ticket.identity
+    return {
+        "run_id": run_id(started, identity),
+        "started": started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "seconds": round(seconds, 3),
+        "command": command,
+        "jobs": job.executor.jobs,
+        "cache": {"hits": job.cache.hits, "misses": job.cache.misses},
+        **_embedded(finding),
+        "versions": versions(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "trial": None if ticket is None else ticket.trial_id,
+        "trial_count_today": None if ticket is None else ticket.n_trials_now,
+        "repeat": bool(ticket and ticket.is_repeat),
+        "ledger_head": job.ledger.head(),
+    }
+
+
+def _embedded(finding: Finding) -> dict[str, Any]:
+    """Return how many windows were computed and how many were known already."""
+    blocks = finding.folded.embedded if finding.folded is not None else ()
+    found = {
+        block.embedder.name: {"windows": block.windows, "computed": block.computed}
+        for block in blocks
+    }
+    return {"embedded": found} if found else {}
+
+
+def result_of(finding: Finding) -> Any:
+    """Return the ``result`` part as JSON types, redacted; it depends on inputs alone."""
+    result = jsonable(_result(finding))
+    redact = finding.job.redact
+    return result if redact is None else redact.value(result)
+
+
+def _result(finding: Finding) -> dict[str, Any]:
+    job, evidence, folded = finding.job, finding.evidence, finding.folded
+    terms = job.terms
     result: dict[str, Any] = {
         "strategy": {
             **job.strategy,
             "code_hash": job.code_hash,
             "hook_api": HOOK_API,
-            "params": dict(prepared.params),
-            "exit": {"name": prepared.parts.run_policy.name, "params": dict(prepared.run_params)},
+            "params": dict(terms.params),
+            "exit": {"name": terms.exit.name, "params": dict(terms.exit_params)},
         },
         "data": list(job.data),
         "config": job.config.identity(),
-        "prereg": finding.prereg,
-        "certificate": _certificate(finding),
+        "prereg": finding.promise,
+        "certificate": asdict(finding.certificate),
         "decisions": _decisions(finding),
-        "folds": _folds(finding),
+        "folds": {} if folded is None else _folds(folded),
         "arms": {},
         "checks": [asdict(check) for check in finding.verdict.checks],
         "classic": [asdict(check) for check in finding.classic],
@@ -74,38 +169,36 @@ def result_of(finding: Finding) -> dict[str, Any]:
         "plots": {},
         **_models(finding),
     }
-    if evidence is not None and finding.ticket is not None:
-        context = finding.ticket.context
+    if evidence is not None and folded is not None and finding.real is not None:
         result["arms"] = _arms(finding, evidence)
-        result["positions"] = _positions(finding, evidence)
+        result["positions"] = _positions(job, evidence, finding.real)
         result["trigger"] = trigger_evidence(evidence).record()
         result["ablation"] = _ablation(evidence)
         result["trials"] = {
-            "n": context.n_trials,
-            "effective_n": context.effective_n,
-            "sharpe_variance": context.sharpe_variance,
-            "ledger_since": context.ledger_since,
+            "n": evidence.trial.n_trials,
+            "effective_n": evidence.trial.effective_n,
+            "sharpe_variance": evidence.trial.sharpe_variance,
+            "ledger_since": evidence.trial.ledger_since,
         }
-        result["plots"] = _plots(finding, evidence)
+        result["plots"] = _plots(job, folded, evidence, finding.real)
     return result
 
 
 def _models(finding: Finding) -> dict[str, Any]:
     """Return embedders and cut-offs; absent where a run has none, as in records before them."""
-    parts, found = finding.prepared.parts, {block.embedder.name: block
-                                            for block in finding.prepared.embedded}  # fmt: skip
+    job, folded = finding.job, finding.folded
+    found = {block.embedder.name: block for block in (folded.embedded if folded else ())}
     models: dict[str, Any] = {}
-    if embedders := finding.job.embedders:
+    if embedders := job.parts.embedders:
         models["embedders"] = [stamp_of(one) | _use(found.get(one.name)) for one in embedders]
-    if cuts := cut_offs(parts.blocks):
-        begins = finding.prepared.first_test_us
+    if cuts := cut_offs(job.parts.blocks):
         models["cut_offs"] = [
             {
                 "name": cut.name,
                 "fit_cutoff": cut.fit_cutoff,
                 "released": cut.released,
-                "overlaps": None if begins is None else cut.overlaps(begins),
-                "accepted": finding.job.config.accept_overlap,
+                "overlaps": None if folded is None else cut.overlaps(folded.first_test_us),
+                "accepted": job.config.accept_overlap,
             }
             for cut in cuts
         ]
@@ -125,39 +218,40 @@ def _ablation(evidence: Evidence) -> list[dict[str, Any]]:
     real = evidence.trades["REAL"]
     found = []
     for name, trades in evidence.trades.items():
-        if name.startswith(PREFIX):
+        if name.startswith(WITHOUT):
             added = difference_of(evidence, real, trades, SAMPLING)
-            block = name.removeprefix(PREFIX)
+            block = name.removeprefix(WITHOUT)
             found.append(
                 {"block": block, "adds_r": added.value, "interval": [added.low, added.high]}
             )
     return found
 
 
-def _certificate(finding: Finding) -> dict[str, Any]:
-    found = asdict(certificate_of(finding.prepared))
-    found["subjects"] = list(found["subjects"])
-    found["failures"] = list(found["failures"])
-    return found
-
-
 def _decisions(finding: Finding) -> dict[str, Any]:
-    pool = finding.prepared.pool
-    seen = ~finding.prepared.sealed  # outcomes of the sealed tail are not even counted
+    """Count decisions; of a refused run, and of the sealed tail, no outcome is even counted."""
+    streams = [bars.stream for bars in finding.job.bars]
+    counts = {name: len(d) for name, d in zip(streams, finding.decisions, strict=True) if len(d)}
+    found = {
+        "n": sum(counts.values()),
+        "void": {},
+        "n_valid": 0,
+        "overlap_share": 0.0,
+        "per_stream": dict(sorted(counts.items())),
+    }
+    if finding.folded is None:
+        return found
+    pool, seen = finding.folded.pool, ~finding.folded.sealed
     void = Counter(VOIDS[code] for code in pool.outcomes.void_reason[seen] if code)
     valid = np.flatnonzero(pool.table.valid & seen)
-    names = [pool.table.streams[s] for s in pool.table.stream]
-    return {
-        "n": len(pool),
+    return found | {
         "void": dict(sorted(void.items())),
         "n_valid": len(valid),
         "overlap_share": overlap_share(pool, valid),
-        "per_stream": dict(sorted(Counter(names).items())),
     }
 
 
-def _folds(finding: Finding) -> dict[str, Any]:
-    plan, seal = finding.prepared.folds, finding.prepared.seal
+def _folds(folded: Folded) -> dict[str, Any]:
+    plan, seal = folded.plan, folded.seal
     train, validation, test = plan.lengths
     items = sorted((*plan.folds, *plan.skipped), key=lambda fold: fold.index)
     return {
@@ -206,13 +300,11 @@ def _arms(finding: Finding, evidence: Evidence) -> dict[str, Any]:
     return arms
 
 
-def _positions(finding: Finding, evidence: Evidence) -> dict[str, Any]:
+def _positions(job: Job, evidence: Evidence, real: Held) -> dict[str, Any]:
     """Return how many picks of an arm were held under the overlap rule."""
-    test = finding.test
-    assert test is not None
-    picked = {"REAL": int(test.picked.sum()), "NAIVE": len(test)}
+    picked = {"REAL": int(real.test.picked.sum()), "NAIVE": len(real.test)}
     return {
-        "overlap": finding.job.config.overlap,
+        "overlap": job.terms.overlap,
         "arms": {
             name: {"picked": n, "held": len(evidence.trades[name])} for name, n in picked.items()
         },
@@ -238,50 +330,34 @@ def _draws(means: Float64, n: int) -> dict[str, Any]:
     }
 
 
-def _plots(finding: Finding, evidence: Evidence) -> dict[str, Any]:
-    test, outcomes = finding.test, finding.outcomes
-    assert test is not None
-    assert outcomes is not None
-    pool = finding.prepared.pool
-    real = evidence.trades["REAL"]
+def _plots(job: Job, folded: Folded, evidence: Evidence, held: Held) -> dict[str, Any]:
+    real, table = evidence.trades["REAL"], folded.pool.table
     taken = {name: evidence.trades[name].row for name in ("REAL", "NAIVE")}
     return {
-        "equity": _equity(finding, evidence),
+        "equity": _equity(job, evidence),
         "nulls": _nulls(evidence),
         "months": month_table(real, np.unique(evidence.month_days), evidence.streams),
         "side": side_table(real),
-        "hours": hour_table(real, pool.table.hour[real.row]),
-        "calibration": _calibration(finding),
-        "costs": cost_table(outcomes, taken),
+        "hours": hour_table(real, table.hour[real.row]),
+        "calibration": _calibration(folded.pool, held) if job.learner is not None else None,
+        "costs": cost_table(held.outcomes, taken),
     }
 
 
-def _equity(finding: Finding, evidence: Evidence) -> dict[str, Any]:
+def _equity(job: Job, evidence: Evidence) -> dict[str, Any]:
     curves = {
         name: np.cumsum(daily_r(trades, evidence.days)).tolist()
         for name, trades in evidence.trades.items()
     }
-    if finding.job.learner is not None:
-        curves["RANDOM"] = _random_curve(finding, evidence)
-    seed = finding.job.config.seed
-    low, high = equity_band(daily_r(evidence.trades["REAL"], evidence.days), seed=seed)
+    if job.learner is not None and evidence.random_daily is not None:
+        curves["RANDOM"] = np.cumsum(evidence.random_daily).tolist()
+    real = daily_r(evidence.trades["REAL"], evidence.days)
+    low, high = equity_band(real, seed=job.config.seed)
     return {
         "days": [iso(int(day)) for day in evidence.days],
         "arms": curves,
         "band": {"arm": "REAL", "low": low.tolist(), "high": high.tolist()},
     }
-
-
-def _random_curve(finding: Finding, evidence: Evidence) -> list[float]:
-    """Return the mean cumulative R over the RANDOM draws."""
-    assert finding.outcomes is not None
-    assert finding.random is not None
-    rows = np.concatenate(finding.random)
-    day = np.searchsorted(evidence.days, finding.prepared.pool.table.day[rows])
-    r = finding.outcomes.r_net[rows]
-    total = np.bincount(day, weights=r, minlength=len(evidence.days)) / len(finding.random)
-    curve: list[float] = np.cumsum(total).tolist()
-    return curve
 
 
 def _nulls(evidence: Evidence) -> dict[str, Any]:
@@ -308,12 +384,10 @@ def _mean(trades: Trades) -> float | None:
     return float(trades.r_net.mean()) if len(trades) else None
 
 
-def _calibration(finding: Finding) -> dict[str, Any] | None:
-    test, pool = finding.test, finding.prepared.pool
-    if finding.job.learner is None or test is None:
-        return None
-    found = calibrate(test.probability, pool.labels.label[test.row])
-    shown = calibrate(test.probability, pool.labels.label[test.row], bins=CALIBRATION_BINS)
+def _calibration(pool: Pool, real: Held) -> dict[str, Any] | None:
+    label = pool.labels.label[real.test.row]
+    found = calibrate(real.test.probability, label)
+    shown = calibrate(real.test.probability, label, bins=CALIBRATION_BINS)
     if found is None or shown is None:
         return None
     return {
@@ -323,22 +397,6 @@ def _calibration(finding: Finding) -> dict[str, Any] | None:
         "slope": found.slope,
         "intercept": found.intercept,
     }
-
-
-def daily_of(
-    finding: Finding, arm: str = "REAL"
-) -> tuple[list[int], list[float], dict[str, float]]:
-    """Return days, daily net R of an arm, and its moments, for the ledger."""
-    evidence = finding.evidence
-    assert evidence is not None
-    values = daily_r(evidence.trades[arm], evidence.days)
-    found = moments(values)
-    stored = {
-        name: value
-        for name, value in asdict(found).items()
-        if isinstance(value, float) and np.isfinite(value)
-    }
-    return evidence.days.tolist(), values.tolist(), stored
 
 
 def iso(day: int) -> str:

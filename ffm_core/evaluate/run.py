@@ -1,210 +1,171 @@
-"""The stages of an evaluation, in order; the only place that knows them all."""
+"""An evaluation from top to bottom: every stage in order, nothing reaches back."""
 
 from __future__ import annotations
 
 import datetime as dt
 import inspect
 import time
-from dataclasses import asdict, replace
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ffm_core.bars import Instrument
+from ffm_core.causal.falsify import merge
 from ffm_core.embed.cutoff import cut_offs
 from ffm_core.errors import StrategyError
-from ffm_core.evaluate.evidence import Fitted, certificate_of, gather_evidence
-from ffm_core.evaluate.executor import Executor
-from ffm_core.evaluate.finding import Finding, Job
-from ffm_core.evaluate.lineage import day_fingerprints, days_by_instrument
-from ffm_core.evaluate.plan import Prepared, Seal, SealOf, ledger_seal, prepare
-from ffm_core.evaluate.progress import Progress
-from ffm_core.evaluate.proofs import prove
+from ffm_core.evaluate.arms import hold_positions
+from ffm_core.evaluate.certify import certify, certify_folds
+from ffm_core.evaluate.embedding import embed_streams
+from ffm_core.evaluate.evidence import gather_evidence
+from ffm_core.evaluate.finding import Finding
+from ffm_core.evaluate.fit import fit, fold_views
+from ffm_core.evaluate.folding import fix_seal, fold
+from ffm_core.evaluate.job import Job
+from ffm_core.evaluate.pick import pick
+from ffm_core.evaluate.pool import Folded
+from ffm_core.evaluate.progress import Progress, Silent
+from ffm_core.evaluate.record import Evaluation, record, result_of
+from ffm_core.evaluate.streams import decide_all, prepare
+from ffm_core.evaluate.trial import (
+    accounted,
+    close_ablations,
+    close_trial,
+    open_ablations,
+    open_trial,
+    preregister,
+)
 from ffm_core.records import (
+    Certificate,
     CheckResult,
+    Decisions,
     Evidence,
     Failure,
     Verdict,
     VerdictCheck,
 )
 from ffm_core.ruler.classic import CLASSIC
-from ffm_core.ruler.preregistration import prereg
-from ffm_core.ruler.sharpe import effective_trials
 from ffm_core.ruler.verdict import decide
-from ffm_core.runs.cache import Cache
 from ffm_core.runs.canonical import sha256_json
-from ffm_core.runs.ledger import Ledger, Ticket
-from ffm_core.runs.lineage import DaysTested
-from ffm_core.runs.record import NUMERICS
-
-DECISION_FIELDS = ("bar", "side", "risk", "stop_price", "target_r", "horizon_bars", "group",
-                   "decision")  # fmt: skip
 
 
-def preregister(job: Job) -> dict[str, Any]:
-    """Return the pre-registration of a job: claim, checks, constants, settings."""
-    names = (
-        "train_months", "validation_months", "test_months", "embargo_days", "top_share", "n_seeds",
-        "permutations", "random_draws", "entry_draws", "resamples", "overlap",
-        "flat_at_session_end", "learner", "features", "exit", "slippage_ticks", "accept_overlap",
-    )  # fmt: skip
-    identity = job.config.identity()
-    return prereg(
-        job.config.resolved_claim,
-        [*job.checks, *job.tightening],
-        {name: identity[name] for name in names if name in identity},
-    )
+def evaluate(job: Job, progress: Progress | None = None, *, command: str = "") -> Evaluation:
+    """Judge a job, close its trial in the ledger, and return the record.
 
-
-def prepare_job(job: Job, promised: dict[str, Any], progress: Progress, *, write: bool) -> Prepared:
-    """Prepare streams and folds; with ``write`` the seal is fixed in the ledger."""
-    ledger = Ledger(job.home)
-    seal_of = ledger_seal(ledger, dry=not write)
-    if job.config.unseal and write:
-        seal_of = _unsealing(ledger, job, lock_of(job, promised))
-    return prepare(
-        job.config,
-        job.bars,
-        job.source,
-        code_hash=job.code_hash,
-        home=job.home,
-        executor=Executor(job.jobs),
-        progress=progress,
-        seal_of=seal_of,
-        prove=partial(prove, job) if write else None,
-    )
-
-
-def lock_of(job: Job, promised: dict[str, Any]) -> str:
-    """Hash everything an unsealing is locked to: promise, code and configuration."""
-    return sha256_json(
-        {
-            "prereg": promised["hash"],
-            "code": job.code_hash,
-            "numerics": NUMERICS,
-            "config": job.config.identity(),
-        }
-    )
-
-
-def _unsealing(ledger: Ledger, job: Job, prereg_hash: str) -> SealOf:
-    from ffm_core.bars.sessions import day_grid
-
-    newest: dict[str, int] = {}
-    for bars in job.bars:
-        last = int(day_grid(bars)[0][-1])
-        symbol = bars.instrument.symbol
-        newest[symbol] = max(last, newest.get(symbol, last))
-
-    def seal_of(proposed: dict[str, int], *, write: bool) -> Seal:
-        opening = ledger.unseal if write else ledger.would_unseal
-        opened = opening(newest, prereg_hash=prereg_hash)
-        return Seal(
-            day=min(opened.seal_from.values()), opened=True, by_instrument=dict(opened.seal_from)
-        )
-
-    return seal_of
-
-
-def run(job: Job, progress: Progress) -> Finding:
-    """Judge a strategy; the trial is in the ledger before any result is seen.
+    Parameters
+    ----------
+    job : Job
+        From :func:`~ffm_core.evaluate.job.job_of`.
+    progress : Progress, optional
+        Hears about the stages.
+    command : str
+        How to repeat the run; base names only.
 
     Raises
     ------
     FFMError
-        For data, plug-in and configuration faults; nothing is counted then.
+        For faults of data, plug-ins or configuration.
     """
+    with accounted(job.ledger):
+        return run(job, progress or Silent(), command)
+
+
+def run(job: Job, progress: Progress, command: str = "") -> Evaluation:
+    """Judge a strategy; the trial is in the ledger before any result is seen."""
     started, clock = dt.datetime.now(dt.UTC), time.perf_counter()
-    promised = preregister(job)
-    prepared = prepare_job(job, promised, progress, write=True)
-    cache = Cache(job.home)
-    certificate = certificate_of(prepared)
+    promise = preregister(job)
+
+    # What is judged, and the proof that none of it reads the future.
+    decisions = decide_all(job, progress)
+    certificate = certify(job, decisions, progress)
     if certificate.status == "broken":
-        finding = _refused(job, promised, prepared)
-    else:
-        for sentence in overlaps_of(prepared):
-            accepted = "accepted: " if job.config.accept_overlap else ""
-            progress.note(f"warning: {accepted}{sentence}")
-        ledger = Ledger(job.home)
-        identity = identity_of(job, promised, prepared.seal)
-        ticket = _open(ledger, job, prepared, promised, identity)
-        ablated = _open_ablations(ledger, job, prepared, promised, identity)
-        finding = _judge(job, promised, prepared, ticket, cache, identity, progress)
-        finding = replace(finding, ablated=ablated)
-    return replace(
-        finding,
-        started=started,
-        seconds=time.perf_counter() - clock,
-        cache={"hits": cache.hits, "misses": cache.misses},
-    )
+        refused = refuse(job, promise, decisions, certificate)
+        return record(refused, result_of(refused), command, started, clock)
 
+    # What became of the decisions, what was known at them, and the months they are judged on.
+    streams, embedded = embed_streams(job, prepare(job, decisions, progress), progress)
+    folded = fold(job, promise, streams, embedded)
+    certificate = merge([certificate, certify_folds(job, folded)])
+    if certificate.status == "broken":
+        refused = refuse(job, promise, decisions, certificate, folded)
+        return record(refused, result_of(refused), command, started, clock)
+    warn_of_overlap(job, folded, progress)
 
-def identity_of(job: Job, promised: dict[str, Any], seal: Seal) -> str:
-    """Return the trial's identity: lock, data, and the seal its folds end at."""
-    return sha256_json(
-        {
-            "lock": lock_of(job, promised),
-            "data": [[b.stream, b.sha256, _terms(b.instrument)] for b in job.bars],
-            "seal": {"opened": seal.opened, "from": seal.by_instrument},
-        }
-    )
+    # From here on results are seen: the trial counts, whatever comes of it.
+    folded = fix_seal(job, promise, folded)
+    ticket = open_trial(job, promise, folded)
+    ablated = open_ablations(job, promise, folded, ticket)
 
+    # The model is fitted on train, picks at its operating point, and holds what is free.
+    views = fold_views(folded.pool, folded.plan.folds, job.learner)
+    selectors = fit(job, views, ticket, progress)
+    test, validation = pick(folded.plan, views, selectors)
+    real = hold_positions(job, folded.pool, test, validation)
 
-def _terms(instrument: Instrument) -> dict[str, Any]:
-    """Return what a declared instrument may change in a result, costs above all."""
-    words = ("name", "exchange", "group", "source")
-    return {key: value for key, value in asdict(instrument).items() if key not in words}
+    # Every other arm, on the same rows, exits, costs and positions; then the verdict.
+    evidence = gather_evidence(job, folded, views, real, certificate, ticket, progress)
+    verdict = judge(job, folded, evidence)
+    finding = Finding(
+        job=job, promise=promise, decisions=decisions, certificate=certificate, verdict=verdict,
+        folded=folded, ticket=ticket, evidence=evidence, real=real, classic=compare(job, evidence),
+    )  # fmt: skip
 
-
-def _open_ablations(
-    ledger: Ledger, job: Job, prepared: Prepared, promised: dict[str, Any], identity: str
-) -> dict[str, Ticket]:
-    """Open a trial for every block that is to be left out.
-
-    A refit without a block is another model whose result is seen, and may be preferred
-    for it. It is opened behind the trial it belongs to, so it counts for every later one.
-    """
-    if job.learner is None:
-        return {}
-    return {
-        block: _open(
-            ledger, job, prepared, promised,
-            sha256_json({"of": identity, "without": block}), extra={"without": block},
+    result = result_of(finding)
+    if not close_trial(job, ticket, evidence, verdict, sha256_json(result)):
+        progress.note(
+            "warning: an earlier run of this trial found another result: something here is "
+            "not deterministic (a library was changed, or the strategy draws at random)"
         )
-        for block in job.config.ablate
-    }  # fmt: skip
+    close_ablations(job, ablated, evidence)
+    return record(finding, result, command, started, clock)
 
 
-def _open(
-    ledger: Ledger,
+def judge(job: Job, folded: Folded, evidence: Evidence) -> Verdict:
+    """Ask every check of the pre-registration, those of extensions too, and decide."""
+    tightening = [
+        _tightened(check, evidence) for check in job.tightening if evidence.claim in check.claims
+    ]
+    verdict = decide(evidence, job.checks, qualifier=job.qualifier, tightening=tightening)
+    return held_back(verdict, overlaps_of(job, folded), accepted=job.config.accept_overlap)
+
+
+def _tightened(check: VerdictCheck, evidence: Evidence) -> CheckResult:
+    found: object = check.judge(evidence)
+    if not isinstance(found, CheckResult):
+        raise StrategyError(
+            f"verdict check {check.name!r} returned {type(found).__name__}, expected a CheckResult",
+            fix="return ffm_core.records.CheckResult(name=..., outcome=...)",
+        )
+    return found
+
+
+def compare(job: Job, evidence: Evidence) -> tuple[CheckResult, ...]:
+    """Return the reference's checks for comparison, unless they are the ones that judge."""
+    compared = () if job.config.checks == "classic" else CLASSIC
+    return tuple(check.judge(evidence) for check in compared if evidence.claim in check.claims)
+
+
+def warn_of_overlap(job: Job, folded: Folded, progress: Progress) -> None:
+    """Warn of every model that may have been fitted to the test months."""
+    for sentence in overlaps_of(job, folded):
+        accepted = "accepted: " if job.config.accept_overlap else ""
+        progress.note(f"warning: {accepted}{sentence}")
+
+
+def overlaps_of(job: Job, folded: Folded) -> tuple[str, ...]:
+    """Return a sentence for every model that may have been fitted to the test months."""
+    begins = folded.first_test_us
+    cuts = cut_offs(job.parts.blocks)
+    return tuple(cut.sentence(begins) for cut in cuts if cut.overlaps(begins))
+
+
+def refuse(
     job: Job,
-    prepared: Prepared,
-    promised: dict[str, Any],
-    identity: str,
-    extra: dict[str, Any] | None = None,
-) -> Ticket:
-    days = prepared.folds.test_days
-    streams = prepared.pool.streams
-    prints: dict[str, set[str]] = {}
-    for stream in streams:
-        found = day_fingerprints(stream, days)
-        prints.setdefault(stream.bars.instrument.symbol, set()).update(found)
-    return ledger.open_trial(
-        identity,
-        strategy=job.strategy["name"],
-        claim=job.config.resolved_claim,
-        tested=DaysTested(
-            days=days_by_instrument(streams, days),
-            fingerprints={symbol: sorted(values) for symbol, values in prints.items()},
-        ),
-        prereg_hash=promised["hash"],
-        effective=effective_trials,
-        extra={"code_hash": job.code_hash, **(extra or {})},
-    )
-
-
-def _refused(job: Job, promised: dict[str, Any], prepared: Prepared) -> Finding:
-    certificate = certificate_of(prepared)
+    promise: dict[str, Any],
+    decisions: Sequence[Decisions],
+    certificate: Certificate,
+    folded: Folded | None = None,
+) -> Finding:
+    """Return the finding of a broken certificate; no trial was opened for it."""
     first = certificate.failures[0]
     check = CheckResult(
         name="certificate",
@@ -219,16 +180,18 @@ def _refused(job: Job, promised: dict[str, Any], prepared: Prepared) -> Finding:
             f"{_charge(first)}; nothing else was computed",
             *(_found(failure) for failure in certificate.failures[:5]),
             *((first.fix,) if first.fix else ()),
-            *_where(job, prepared, first),
+            *_where(job, first),
         ),
         checks=(check,),
     )
     return Finding(
-        job=job, prereg=promised, prepared=prepared, ticket=None, evidence=None, verdict=verdict,
-        test=None, outcomes=None, random=None,
+        job=job, promise=promise, decisions=decisions, certificate=certificate, verdict=verdict,
+        folded=folded,
     )  # fmt: skip
 
 
+DECISION_FIELDS = ("bar", "side", "risk", "stop_price", "target_r", "horizon_bars", "group",
+                   "decision")  # fmt: skip
 # Failures that need not be look-ahead.
 _UNKEPT = ("access", "budget", "determinism", "history", "purity", "stream", "values")
 UNSEEN = "unseen"  # what a verdict is held back by where a model may have seen the test months
@@ -260,7 +223,7 @@ def _found(failure: Failure) -> str:
     return f"{failure.subject}{f', {column}' if column else ''}: {failure.message}"
 
 
-def _where(job: Job, prepared: Prepared, failure: Failure) -> tuple[str, ...]:
+def _where(job: Job, failure: Failure) -> tuple[str, ...]:
     """Return the file and line at which to start looking, unless the code is private."""
     if job.strategy["private"]:
         return ()
@@ -268,21 +231,12 @@ def _where(job: Job, prepared: Prepared, failure: Failure) -> tuple[str, ...]:
         return (f"look at {failure.line}",)
     if not failure.subject.startswith("labeler"):
         return ()
-    code = getattr(inspect.unwrap(prepared.parts.labeler.decide), "__code__", None)
+    code = getattr(inspect.unwrap(job.parts.labeler.decide), "__code__", None)
     if code is None:
         return ()
     place = f"{code.co_name}() in {Path(code.co_filename).name}, line {code.co_firstlineno}"
     usual = "[t + 1], shift(-1), roll(-1) and totals over the whole series"
     return (f"start looking at {place}; the usual ways are {usual}",)
-
-
-def overlaps_of(prepared: Prepared) -> tuple[str, ...]:
-    """Return a sentence for every model that may have been fitted to the test months."""
-    begins = prepared.first_test_us
-    if begins is None:
-        return ()
-    cuts = cut_offs(prepared.parts.blocks)
-    return tuple(cut.sentence(begins) for cut in cuts if cut.overlaps(begins))
 
 
 def held_back(verdict: Verdict, overlaps: tuple[str, ...], *, accepted: bool) -> Verdict:
@@ -307,38 +261,3 @@ def held_back(verdict: Verdict, overlaps: tuple[str, ...], *, accepted: bool) ->
         reasons=(*overlaps, _OVERLAP_FIX, *kept),
         checks=(*verdict.checks, check),
     )
-
-
-def _tightened(check: VerdictCheck, evidence: Evidence) -> CheckResult:
-    found: object = check.judge(evidence)
-    if not isinstance(found, CheckResult):
-        raise StrategyError(
-            f"verdict check {check.name!r} returned {type(found).__name__}, expected a CheckResult",
-            fix="return ffm_core.records.CheckResult(name=..., outcome=...)",
-        )
-    return found
-
-
-def _judge(
-    job: Job,
-    promised: dict[str, Any],
-    prepared: Prepared,
-    ticket: Ticket,
-    cache: Cache,
-    identity: str,
-    progress: Progress,
-) -> Finding:
-    fitted = Fitted.of(job, prepared, cache, identity, progress)
-    evidence, random = gather_evidence(job, prepared, ticket, fitted, cache, identity, progress)
-    tightening = [
-        _tightened(check, evidence) for check in job.tightening if evidence.claim in check.claims
-    ]
-    verdict = decide(evidence, job.checks, qualifier=job.qualifier, tightening=tightening)
-    verdict = held_back(verdict, overlaps_of(prepared), accepted=job.config.accept_overlap)
-    compared = () if job.config.checks == "classic" else CLASSIC
-    classic = tuple(check.judge(evidence) for check in compared if evidence.claim in check.claims)
-    return Finding(
-        job=job, prereg=promised, prepared=prepared, ticket=ticket, evidence=evidence,
-        verdict=verdict, test=fitted.test, outcomes=fitted.outcomes, random=random,
-        classic=classic,
-    )  # fmt: skip

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ffm_core.evaluate.executor import Executor
-from ffm_core.evaluate.fit import FoldViews, Shuffle, fit_shuffled
-from ffm_core.evaluate.progress import Progress
-from ffm_core.evaluate.streams import load_json, save_json
+from ffm_core.evaluate.fit import FoldViews, Shuffle, fit_shuffled, fit_versions
 from ffm_core.records import Learner, ShuffleResult
 from ffm_core.ruler.arms import can_reach
-from ffm_core.runs.cache import Cache
+from ffm_core.runs.ledger import Ticket
 from ffm_core.types import Bool
+
+if TYPE_CHECKING:
+    from ffm_core.evaluate.job import Job
+    from ffm_core.evaluate.progress import Progress
 
 KINDS: tuple[Shuffle, ...] = ("full", "block")
 _CHUNK = 8  # permutations per round once the first few did not end the test
@@ -51,61 +53,78 @@ class _Run:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShuffleArms:
-    """Runs both permutation tests over all folds.
+def permutation_tests(
+    job: Job,
+    learner: Learner,
+    views: Sequence[FoldViews],
+    ticket: Ticket,
+    *,
+    real: float,
+    mean_of: Callable[[Sequence[Bool]], float],
+    progress: Progress,
+) -> dict[str, ShuffleResult]:
+    """Run both permutation tests over all folds.
+
+    Draws run in index order, whatever the workers; a finished one is found again under
+    the trial's identity.
 
     Parameters
     ----------
+    real : float
+        Mean net R of REAL with one seed.
     mean_of : callable
         What each fold's picked test rows (bool arrays) come to: mean net R of what is held.
-    identity : str
-        Hash of the trial; a finished draw is found again under it.
     """
+    planned = job.config.permutations
+    runs = {kind: _Run(real, planned) for kind in KINDS}
+    values = _Values(job, learner, views, ticket, mean_of)
+    stage = progress.stage("shuffled labels", planned * len(KINDS))
+    size = 1
+    while any(run.active for run in runs.values()):
+        wanted = [
+            (kind, draw)
+            for kind, run in runs.items()
+            if run.active
+            for draw in range(len(run.draws), min(len(run.draws) + size, planned))
+        ]
+        for (kind, _), value in zip(wanted, values.of(wanted), strict=True):
+            stage.advance(runs[kind].add(value))
+        size = min(2 * size, _CHUNK)
+    for run in runs.values():
+        stage.advance(planned - len(run.draws))
+    return {kind: run.result() for kind, run in runs.items()}
 
-    learner: Learner
-    folds: Sequence[FoldViews]
-    mean_of: Callable[[Sequence[Bool]], float]
-    seed: int
-    share: float
-    planned: int
-    identity: str
-    cache: Cache
-    executor: Executor[FoldViews, list[Bool]]
 
-    def run(self, real: float, progress: Progress) -> dict[str, ShuffleResult]:
-        """Return the two tests; draws run in index order, whatever the workers."""
-        runs = {kind: _Run(real, self.planned) for kind in KINDS}
-        stage = progress.stage("shuffled labels", self.planned * len(KINDS))
-        size = 1
-        while any(run.active for run in runs.values()):
-            wanted = [
-                (kind, draw)
-                for kind, run in runs.items()
-                if run.active
-                for draw in range(len(run.draws), min(len(run.draws) + size, self.planned))
-            ]
-            for (kind, _), value in zip(wanted, self._values(wanted), strict=True):
-                stage.advance(runs[kind].add(value))
-            size = min(2 * size, _CHUNK)
-        for run in runs.values():
-            stage.advance(self.planned - len(run.draws))
-        return {kind: run.result() for kind, run in runs.items()}
+class _Values:
+    """Mean R per draw, fitted once and kept."""
 
-    def _values(self, wanted: list[tuple[Shuffle, int]]) -> list[float]:
-        """Return mean R per draw, from the cache where it is known."""
-        keys = {draw: self.cache.key("shuffle", self.identity, *draw) for draw in wanted}
-        known = {draw: load_json(self.cache, key) for draw, key in keys.items()}
+    def __init__(
+        self,
+        job: Job,
+        learner: Learner,
+        views: Sequence[FoldViews],
+        ticket: Ticket,
+        mean_of: Callable[[Sequence[Bool]], float],
+    ) -> None:
+        self._job, self._learner, self._views, self._mean_of = job, learner, views, mean_of
+        self._identity = job.cache.key(ticket.identity, fit_versions())
+
+    def of(self, wanted: list[tuple[Shuffle, int]]) -> list[float]:
+        cache = self._job.cache
+        keys = {draw: cache.key("shuffle", self._identity, *draw) for draw in wanted}
+        known = {draw: cache.get_json(key) for draw, key in keys.items()}
         missing = tuple(draw for draw in wanted if known[draw] is None)
         if missing:
             for draw, value in self._fit(missing).items():
                 known[draw] = {"mean_r": value}
-                save_json(self.cache, keys[draw], known[draw])
+                cache.put_json(keys[draw], known[draw])
         return [float(known[draw]["mean_r"]) for draw in wanted]
 
     def _fit(self, draws: tuple[tuple[Shuffle, int], ...]) -> dict[tuple[Shuffle, int], float]:
+        config = self._job.config
         fit = partial(
-            fit_shuffled, learner=self.learner, seed=self.seed, share=self.share, draws=draws
-        )
-        picked = list(self.executor.run(fit, self.folds))  # by fold, then by draw
-        return {draw: self.mean_of([fold[i] for fold in picked]) for i, draw in enumerate(draws)}
+            fit_shuffled, learner=self._learner, seed=config.seed, share=config.top_share,
+            draws=draws,
+        )  # fmt: skip
+        picked = list(self._job.executor.run(fit, self._views))  # by fold, then by draw
+        return {draw: self._mean_of([fold[i] for fold in picked]) for i, draw in enumerate(draws)}

@@ -185,8 +185,7 @@ def make_tables(
         for (symbol, path), key in zip(sources, keys, strict=True)
         if key is None or not _standing(recipe.out, manifest, key)
     ]
-    executor: Executor[_Task, tuple[_Draft, ...]] = Executor(jobs)
-    answers = executor.run(_make, tasks)
+    answers = Executor(jobs).run(_make, tasks)
     found: list[Table] = []
     for (_, path), key in zip(sources, keys, strict=True):
         kept = _standing(recipe.out, manifest, key) if key else ()

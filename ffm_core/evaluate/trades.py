@@ -29,12 +29,10 @@ def trades_of(pool: Pool, rows: Int64, outcomes: Outcomes) -> Trades:
     """Return the trades of pooled rows that were held, in order of entry."""
     stream = pool.table.stream[rows]
     return _trades(pool, outcomes.take(rows), row=rows, day=pool.table.day[rows], stream=stream,
-                   side=pool.table.side[rows], weight=np.ones(len(rows)))  # fmt: skip
+                   side=pool.table.side[rows])  # fmt: skip
 
 
-def trades_of_bars(
-    pool: Pool, number: int, bar: Int64, side: Int8, outcomes: Outcomes, weight: float
-) -> Trades:
+def trades_of_bars(pool: Pool, number: int, bar: Int64, side: Int8, outcomes: Outcomes) -> Trades:
     """Return trades entered after bars of a stream that are no decisions (the ENTRY arm)."""
     kept = np.flatnonzero(outcomes.valid)
     n = len(kept)
@@ -45,7 +43,6 @@ def trades_of_bars(
         day=pool.streams[number].day[bar[kept]],
         stream=np.full(n, number, dtype=np.int16),
         side=side[kept],
-        weight=np.full(n, weight),
     )
 
 
@@ -57,7 +54,6 @@ def _trades(
     day: Int32,
     stream: Int16,
     side: Int8,
-    weight: Float64,
 ) -> Trades:
     instruments = [one.bars.instrument for one in pool.streams]
     return Trades(
@@ -77,7 +73,7 @@ def _trades(
         r_net=outcomes.r_net,
         worst_r=outcomes.mae_r,
         best_r=outcomes.mfe_r,
-        weight=weight,
+        weight=np.ones(len(row)),
     ).in_time_order()
 
 

@@ -196,6 +196,8 @@ class Labeler:
         Bars before a decision that suffice to reproduce it; None means all.
     exit_name : str
         Static exit policy of the labels, by name.
+    exit_params : tuple of str
+        Parameters of the labeler that are the exit policy's as well.
     private : bool
         Columns, parameters and paths are redacted in every artefact.
     """
@@ -207,6 +209,7 @@ class Labeler:
     history_bars: int | None = None
     memory: Memory = "recursive"
     exit_name: str = "fixed_rr"
+    exit_params: tuple[str, ...] = ()
     params: tuple[Param, ...] = ()
     columns: tuple[Column, ...] = ()
     private: bool = False

@@ -101,6 +101,7 @@ class Evidence:
     trades: Mapping[str, Trades]  # REAL, NAIVE, ENTRY, extra controls
     take_rate: float
     random_means: Float64  # mean R per RANDOM draw
+    random_daily: Float64 | None = None  # (D,) net R by day, averaged over the RANDOM draws
     shuffle: Mapping[str, ShuffleResult]  # "full", "block"; empty without a learner
     validation_mean_r: float  # REAL's rows at its operating point on validation, NaN if none
     validation_trades: Trades | None

@@ -107,6 +107,15 @@ class Cache:
         value = self.get(key)
         return value if isinstance(value, dict) else None
 
+    def get_json(self, key: str) -> Any:
+        """Return JSON types stored by :meth:`put_json`, or None."""
+        stored = self.get(key)
+        return json.loads(stored) if isinstance(stored, bytes) else None
+
+    def put_json(self, key: str, value: object) -> None:
+        """Store JSON types; floats come back exactly."""
+        self.put(key, json.dumps(value).encode())
+
     def put(self, key: str, value: Arrays | bytes) -> None:
         """Store arrays or bytes under ``key`` in one step.
 

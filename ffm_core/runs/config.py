@@ -142,7 +142,6 @@ class EvalConfig(BaseModel):
     jobs: int | None = Field(
         default=None, ge=1, le=4096, description="processes; default one per core"
     )
-    executor: Literal["local"] = Field(default="local", description="where tasks run")
     out: Path = Field(default=Path("ffm-runs"), description="folder of run folders")
     json_output: bool = Field(default=False, alias="json", description="print one JSON document")
     quiet: bool = Field(default=False, description="no progress")
@@ -207,8 +206,7 @@ class EvalConfig(BaseModel):
         return tuple(weaker + other)
 
 
-NOT_IDENTITY = ("data", "demo", "instruments", "jobs", "executor", "out", "json_output", "quiet",
-                "debug")  # fmt: skip
+NOT_IDENTITY = ("data", "demo", "instruments", "jobs", "out", "json_output", "quiet", "debug")
 
 
 def field_names() -> dict[str, str]:

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from ffm_core.evaluate.streams import Parts, StreamTask, prepare_stream
+from ffm_core.evaluate.certify import certify_stream
+from ffm_core.evaluate.parts import Parts
+from ffm_core.evaluate.streams import StreamTask, decide
 from ffm_core.labels.policies import FIXED_RR
 from ffm_core.records import ExitPolicy, FeatureSet, Labeler
+from ffm_core.runs.config import EvalConfig
 from ffm_core.testing import make_bars
 from ffm_core.testing.zoo import CLEAN, FAULTS, exhibit
 from ffm_core.testing.zoo.clean import in_trend
@@ -87,7 +90,8 @@ class Direct:
     policy: ExitPolicy = FIXED_RR
     feature_sets: tuple[FeatureSet, ...] = ()
 
-    def open(self) -> Parts:
+    @property
+    def parts(self) -> Parts:
         return Parts(
             labeler=self.labeler,
             label_policy=self.policy,
@@ -99,19 +103,9 @@ class Direct:
 
 def _certificate(source: Direct, home: Path):
     task = StreamTask(
-        source=source,
-        bars=BARS,
-        params=source.labeler.defaults(),
-        label_params={param.name: param.default for param in source.policy.params},
-        run_params={param.name: param.default for param in source.policy.params},
-        horizon_bars=source.labeler.horizon_bars,
-        flat_at_session_end=False,
-        slippage_ticks=None,
-        seed=0,
-        code_hash="zoo",
-        home=home,
+        source=source, config=EvalConfig(strategy="zoo"), bars=BARS, code_hash="zoo", home=home
     )
-    return prepare_stream(task).certificate
+    return certify_stream((task, decide(task)))
 
 
 @pytest.mark.slow

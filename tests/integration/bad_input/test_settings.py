@@ -67,7 +67,7 @@ FLAGS = {
     "claim without learner": (("--claim", "selection", "--learner", "none"),
                               "needs a learner; use --claim trigger", "change"),
     "unknown claim": (("--claim", "both"), "not one of 'selection', 'trigger'", "--help"),
-    "unknown executor": (("--executor", "ray"), "'ray' is not 'local'", "--help"),
+    "unknown overlap": (("--overlap", "all"), "not one of 'each', 'one_per_stream'", "--help"),
     "negative jobs": (("--jobs", "-1"), "'jobs' .*is -1: .*greater than or equal to 1", "jobs"),
     "text for jobs": (("--jobs", "all"), "'all' is not a valid integer", "--help"),
     "no permutations": (("--permutations", "0"), "'permutations' .*is 0: .*equal to 1", "permut"),

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from ffm_core.evaluate import evaluate_bars
-from ffm_core.evaluate.ablation import _drop
+from ffm_core.evaluate.arms import drop_block
 from ffm_core.runs.config import EvalConfig
 from ffm_core.testing import make_view
 from ffm_core.testing.worlds import make_world
@@ -52,6 +52,6 @@ def test_a_block_without_columns_is_refused_at_once():
 
 def test_only_the_columns_of_the_block_are_dropped():
     x = np.arange(6, dtype=np.float32).reshape(2, 3)
-    kept = _drop(make_view(x, names=("side", "a/one", "ab/two")), "a").design
+    kept = drop_block(make_view(x, names=("side", "a/one", "ab/two")), "a").design
     assert kept.names == ("side", "ab/two")
     assert kept.x.tolist() == [[0.0, 2.0], [3.0, 5.0]]

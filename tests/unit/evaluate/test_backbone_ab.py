@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
@@ -22,8 +23,7 @@ from ffm_core.evaluate.backbone_ab import (
     promise_of,
     require_same,
 )
-from ffm_core.evaluate.finding import Job
-from ffm_core.evaluate.job import direct_job
+from ffm_core.evaluate.job import Job, direct_job
 from ffm_core.evaluate.progress import Silent
 from ffm_core.host.loading import open_host
 from ffm_core.ruler.bootstrap import Estimate
@@ -152,14 +152,9 @@ def test_a_model_that_may_have_seen_the_months_settles_nothing(
 ) -> None:
     _, home = compared
     seen = job(home)
-    parts = seen.source.open()
     late = replace(STATS, fit_cutoff="2022-12-30")
-
-    class Late:
-        def open(self):
-            return replace(parts, embedders=(late,))
-
-    twice = (job(home), replace(seen, source=Late(), embedders=(late,)))
+    source = SimpleNamespace(parts=replace(seen.parts, embedders=(late,)))
+    twice = (job(home), replace(seen, source=source))
     found, _ = compare(twice, promise_of(CONFIG, "stats", "late"), Silent())
     assert (found.a.overlaps, found.b.overlaps) == (False, True)
     assert found.judgement == "inconclusive"

@@ -18,13 +18,12 @@ from ffm_core.errors import StrategyError, UnavailableError, UnknownNameError
 from ffm_core.evaluate import evaluate_bars
 from ffm_core.evaluate.embedding import embed_streams
 from ffm_core.evaluate.job import DirectSource, direct_job
-from ffm_core.evaluate.plan import tasks_of
 from ffm_core.evaluate.pool import pool_streams
 from ffm_core.evaluate.progress import Silent
 from ffm_core.evaluate.run import held_back
-from ffm_core.evaluate.streams import prepare_stream
+from ffm_core.evaluate.streams import decide_all, prepare
 from ffm_core.features.trivial8 import TRIVIAL8
-from ffm_core.records import Certificate, Verdict
+from ffm_core.records import Verdict
 from ffm_core.report import words
 from ffm_core.runs.config import EvalConfig
 from ffm_core.runs.ledger import Ledger
@@ -94,17 +93,16 @@ def test_a_run_without_embedders_has_none_of_it(small_record):
 
 @pytest.fixture(scope="module")
 def prepared(bars, first, home):
-    """Return parts and the prepared stream; what is proven comes from the cache."""
+    """Return a job and its prepared stream."""
     job = direct_job(bars, LABELER, CONFIG, home, None)
-    parts = job.source.open()
-    (task,) = tasks_of(CONFIG, bars, job.source, parts, code_hash=job.code_hash, home=home)
-    return parts, prepare_stream(task), home
+    (stream,) = prepare(job, decide_all(job, Silent()), Silent())
+    return job, stream
 
 
 def test_columns_stand_in_the_order_asked_and_turn_with_the_side(prepared):
-    parts, stream, home = prepared
-    (made,), (block,) = embed_streams(parts, [stream], home, Silent())
-    design = pool_streams([made], LABELER, parts.blocks).design
+    job, stream = prepared
+    (made,), (block,) = embed_streams(job, [stream], Silent())
+    design = pool_streams([made], LABELER, job.parts.blocks).design
     blocks = [name.partition("/")[0] for name in design.names if "/" in name]
     assert list(dict.fromkeys(b for b in blocks if b != "labeler")) == ["stats", "trivial8"]
     place = design.names.index
@@ -120,17 +118,23 @@ def test_columns_stand_in_the_order_asked_and_turn_with_the_side(prepared):
     assert np.isfinite(design.x[order, place("stats/log_scale")]).all()
 
 
-def test_nothing_is_embedded_once_something_is_broken(prepared):
-    parts, stream, home = prepared
-    broken = Certificate(status="broken", subjects=(), cuts=0, rows_compared=0, detection_bound=1.0)
-    (made,), blocks = embed_streams(parts, [stream], home, Silent(), proven=[broken])
-    assert blocks == ()
-    assert np.isnan(made.features["stats"]).all()
+def test_nothing_is_filled_or_embedded_once_something_is_broken(bars, home, monkeypatch):
+    def peeking(given, params):
+        found = LABELER.decide(given, params)
+        return found.take(found.bar < len(given) - 2)  # never on the last bars given
+
+    for stage in ("prepare", "embed_streams", "open_trial"):
+        monkeypatch.setattr(f"ffm_core.evaluate.run.{stage}", None)
+    labeler = replace(LABELER, name="peeking", decide=peeking)
+    result = evaluate_bars(bars, labeler=labeler, config=CONFIG, home=home)["result"]
+    assert result["verdict"]["decision"] == "REFUSED"
+    (stamp,) = result["embedders"]
+    assert (stamp["bars"], stamp["windows"], stamp["unusable"]) == (None, None, {})
 
 
 def test_names_are_looked_up_among_sets_then_embedders():
     def opened(name):
-        return DirectSource(labeler=LABELER, features=(name,), exit_name=None).open()
+        return DirectSource(LABELER, (name,)).parts
 
     assert opened("trivial8").embedders == ()
     assert opened("stats").embedders == (STATS,)

@@ -128,12 +128,6 @@ def test_classic_checks_get_what_they_need(small_bars: list[Bars], proven_home: 
     assert "checks=classic" in result["verdict"]["qualifier"]
 
 
-def test_one_trade_per_stream_never_overlaps(small_bars: list[Bars], proven_home: Path) -> None:
-    result = judge(small_bars, proven_home, learner="none", overlap="one_per_stream")["result"]
-    assert result["decisions"]["overlap_share"] == 0.0
-    assert result["arms"]["NAIVE"]["n_trades"] > 0
-
-
 def peek(bars: Bars, params: Any) -> Decisions:
     rises = np.flatnonzero(bars.close[1:] > bars.close[:-1])  # knows the next close
     return Decisions(bar=rises, side=np.ones(len(rises)), risk=np.full(len(rises), 20.0))

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from ffm_core.bars.sessions import day_grid
-from ffm_core.evaluate.finding import Job
-from ffm_core.evaluate.job import direct_job
-from ffm_core.evaluate.plan import Prepared, Seal
-from ffm_core.evaluate.proofs import prove
-from ffm_core.evaluate.run import _refused
-from ffm_core.evaluate.streams import Parts, StreamTask, certify_exits
+from ffm_core.evaluate.certify import certify_exits, certify_folds
+from ffm_core.evaluate.job import Job, direct_job
+from ffm_core.evaluate.parts import Parts
+from ffm_core.evaluate.pool import Folded, Seal
+from ffm_core.evaluate.run import refuse
+from ffm_core.evaluate.streams import StreamTask
 from ffm_core.labels.policies import ATR_TRAIL, DYNAMIC_TARGET, FIXED_RR
 from ffm_core.records import Certificate, ExitPolicy, Plan, View
 from ffm_core.ruler.folds import DecisionTable, FoldPlan, FoldSettings, plan_folds
@@ -55,19 +55,13 @@ def certificates(
         call=lambda function, *args: function(*args),
     )
     task = StreamTask(
-        source=None,  # type: ignore[arg-type]  # the parts are at hand
+        source=SimpleNamespace(parts=parts),
+        config=EvalConfig(strategy="own", flat_at_session_end=given.pop("flat", False)),
         bars=BARS,
-        params={},
-        label_params={},
-        run_params={},
-        horizon_bars=40,
-        flat_at_session_end=given.pop("flat", False),
-        slippage_ticks=None,
-        seed=0,
         code_hash="code",
         home=home,
     )
-    return certify_exits(task, parts, given.pop("decisions", DECISIONS))
+    return certify_exits(task, given.pop("decisions", DECISIONS))
 
 
 @pytest.mark.parametrize("run", [FIXED_RR, DYNAMIC_TARGET, ATR_TRAIL], ids=lambda p: p.name)
@@ -87,7 +81,7 @@ def test_an_exit_with_hindsight_is_found_and_shown_from_the_cache(tmp_path, monk
     first = broken.failures[0]
     assert first.check == "horizon"
     assert "later = np.minimum(fills.exit_bar + 1" in first.line
-    monkeypatch.setattr("ffm_core.evaluate.streams.falsify_exit_policy", None)
+    monkeypatch.setattr("ffm_core.evaluate.certify.falsify_exit_policy", None)
     assert certificates(tmp_path, policy) == [clean, broken]
 
 
@@ -171,25 +165,25 @@ def job_of(home: Path, learner: Any) -> Job:
 
 def test_without_a_learner_the_folds_alone_are_proven(tmp_path):
     pool, plan = pool_and_plan()
-    found = prove(job_of(tmp_path, None), pool, plan)  # type: ignore[arg-type]
+    found = prove(job_of(tmp_path, None), pool, plan)
     assert (found.status, found.subjects, found.detection_bound) == ("clean", ("folds",), 0.0)
 
 
 def test_the_default_learner_is_clean_and_remembered(tmp_path, monkeypatch):
     pool, plan = pool_and_plan()
     learner = next(item for item in LEARNERS if item.name == "xgb")
-    asked = partial(prove, job_of(tmp_path, learner), pool, plan)  # type: ignore[arg-type]
+    asked = partial(prove, job_of(tmp_path, learner), pool, plan)
     found = asked()
     assert found.status == "clean"
     assert found.subjects == ("folds", "learner xgb")
-    monkeypatch.setattr("ffm_core.evaluate.proofs.falsify_learner", None)
+    monkeypatch.setattr("ffm_core.evaluate.certify.falsify_learner", None)
     assert asked() == found
 
 
 def test_a_learner_that_ranks_test_rows_is_refused_with_its_line(tmp_path):
     pool, plan = pool_and_plan()
     job = job_of(tmp_path, Ranking())
-    found = prove(job, pool, plan)  # type: ignore[arg-type]
+    found = prove(job, pool, plan)
     (failure,) = found.failures
     assert failure.check == "rows"
     verdict = refusal(job, found)
@@ -203,24 +197,21 @@ def test_a_label_that_reaches_the_next_part_is_refused(tmp_path):
     fold = plan.folds[0]
     pool.labels.t_end[fold.train[-1]] = pool.table.t_decision[fold.validation[0]]
     job = job_of(tmp_path, None)
-    found = prove(job, pool, plan)  # type: ignore[arg-type]
+    found = prove(job, pool, plan)
     assert found.status == "broken"
     assert refusal(job, found).reasons[0].startswith("labels reach across the edge of a fold")
 
 
 def refusal(job: Job, proof: Certificate):
-    """Return the verdict on a run whose streams are clean and whose proof is not."""
+    """Return the verdict on a run whose proof is broken."""
+    return refuse(job, {"hash": ""}, [DECISIONS], proof).verdict
+
+
+def prove(job: Job, pool: PooledRows, plan: FoldPlan) -> Certificate:
     days, opens = day_grid(BARS)
-    clean = replace(proof, status="clean", failures=(), subjects=("labeler clean",))
-
-    class Streams:
-        streams = (type("Stream", (), {"certificate": clean}),)
-
-    prepared = Prepared(
-        parts=job.source.open(), params={}, label_params={}, run_params={}, tasks=(),
-        pool=Streams(),  # type: ignore[arg-type]
-        folds=None,  # type: ignore[arg-type]
-        seal=Seal(day=0, opened=False, by_instrument={}), days=days, day_start_us=opens,
-        proof=proof,
+    folded = Folded(
+        pool=pool,  # type: ignore[arg-type]
+        plan=plan, seal=Seal(day=0, opened=False, by_instrument={}), days=days,
+        day_start_us=opens, embedded=(),
     )  # fmt: skip
-    return _refused(job, {"hash": ""}, prepared).verdict
+    return certify_folds(job, folded)

@@ -22,7 +22,7 @@ CHANGES = {
 }  # fmt: skip
 DISPLAY = {
     "data": ("ES_5m.csv",), "demo": True, "instruments": "mine.toml", "jobs": 2, "out": "there",
-    "json": True, "quiet": True, "debug": True, "executor": "local",
+    "json": True, "quiet": True, "debug": True,
 }  # fmt: skip
 
 

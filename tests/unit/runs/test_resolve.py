@@ -64,7 +64,7 @@ def test_values_keep_their_types(write):
         ("top_share = 0.0", "'top_share'"),
         ("top_share = nan", "'top_share'"),
         ("slippage_ticks = inf", "'slippage_ticks'"),
-        ('overlap = "all"', "'each' or 'one_per_stream'"),
+        ('overlap = "all"', "'each', 'one_per_stream' or 'one_at_a_time'"),
         ("params = 3", "'params' must be a table"),
         ("[params]\nx = [1]", "params.x"),
         ("[params]\nx = nan", "params.x"),
@@ -73,7 +73,7 @@ def test_values_keep_their_types(write):
         ("date_from = 2024-02-01\ndate_to = 2024-01-01", "lies after"),
         ('date_from = "yesterday"', "date_from"),
         ('features = ["a", "a"]', "twice"),
-        ('executor = "ray"', "executor"),
+        ('executor = "ray"', "unknown setting 'executor'"),
     ],
 )
 def test_what_is_wrong_in_a_file_is_named(write, text, words):

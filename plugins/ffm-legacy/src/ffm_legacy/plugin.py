@@ -10,7 +10,7 @@ from ffm_core import hookimpl
 if TYPE_CHECKING:
     from ffm_core.records import FeatureSet, Target
 
-FFM_HOOK_API = 1
+FFM_HOOK_API = 2
 
 
 @hookimpl

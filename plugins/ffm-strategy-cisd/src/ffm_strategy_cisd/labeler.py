@@ -119,6 +119,7 @@ LABELER = Labeler(
     warmup_bars=_MIN_WARMUP,
     history_bars=3000,
     memory="recursive",
+    exit_params=("rr",),
     params=PARAMS,
     columns=COLUMNS,
     summary="Change in state of delivery after a sweep; stop 2 × ATR(14), target 3 R, 130 bars.",

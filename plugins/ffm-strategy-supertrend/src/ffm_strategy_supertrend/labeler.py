@@ -123,6 +123,7 @@ LABELER = Labeler(
     warmup_bars=_MIN_WARMUP,
     history_bars=2000,
     memory="recursive",
+    exit_params=("rr",),
     params=PARAMS,
     columns=COLUMNS,
     summary="SuperTrend(10, 3) flips; stop 2 × ATR(14), target 3 R, 130 bars.",

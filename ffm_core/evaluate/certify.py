@@ -1,0 +1,305 @@
+"""What is proven before anything is judged, each proof kept until something changes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, fields, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ffm_core.bars.sessions import session_end_mask
+from ffm_core.causal.falsify import falsify, merge
+from ffm_core.causal.subjects.base import FeatureSubject, LabelerSubject, Subject
+from ffm_core.causal.subjects.embedders import (
+    MAX_WINDOWS,
+    EmbedderSubject,
+    WindowSubject,
+    falsify_embedder,
+)
+from ffm_core.causal.subjects.exits import falsify_exit_policy
+from ffm_core.causal.subjects.fills import take
+from ffm_core.causal.subjects.learners import MAX_ROWS, falsify_learner, thin
+from ffm_core.embed.windows import windows_at
+from ffm_core.evaluate.fit import answers_of, fit_versions, fold_views
+from ffm_core.evaluate.parts import Source
+from ffm_core.evaluate.streams import StreamTask, tasks_of
+from ffm_core.hookspecs import HOOK_API
+from ffm_core.keyed import keyed
+from ffm_core.labels.outcomes import prepare_orders
+from ffm_core.labels.policies import setting
+from ffm_core.records import (
+    Certificate,
+    Decisions,
+    Embedder,
+    ExitPolicy,
+    Failure,
+    FeatureSet,
+    Learner,
+    Orders,
+    Params,
+)
+from ffm_core.ruler.purge import check_purged
+from ffm_core.runs.cache import Cache
+from ffm_core.runs.record import NUMERICS
+from ffm_core.types import Float32, Int64
+
+if TYPE_CHECKING:
+    from ffm_core.evaluate.job import Job
+    from ffm_core.evaluate.pool import Folded
+    from ffm_core.evaluate.progress import Progress
+
+_VALIDATION_ROWS = 150  # shown to a learner that is falsified
+
+
+def certify(job: Job, decisions: Sequence[Decisions], progress: Progress) -> Certificate:
+    """Falsify the labeler, features, exits and embedders of a job on every stream.
+
+    Embedders are shown windows of the stream with most decisions, once nothing else is
+    broken.
+
+    Raises
+    ------
+    StrategyError
+        When a plug-in raises or breaks its contract.
+    """
+    work = list(zip(tasks_of(job), decisions, strict=True))
+    stage = progress.stage("causality", len(work))
+    proofs = []
+    for proof in job.executor.run(certify_stream, work):
+        proofs.append(proof)
+        stage.advance()
+    if all(proof.status == "clean" for proof in proofs):
+        proofs += certify_embedders(*max(work, key=lambda item: len(item[1])))
+    return merge(proofs)
+
+
+def _subjects(source: Source, params: Params) -> tuple[Subject, ...]:
+    """Return what the falsifier opens here and in its worker.
+
+    The labeler, then the feature sets and the windows of embedders.
+    """
+    parts = source.parts
+    labeler = LabelerSubject(parts.labeler, params, parts.call)
+    sets = (FeatureSubject(chosen, None) for chosen in parts.feature_sets)
+    return (labeler, *sets, *(WindowSubject(chosen) for chosen in parts.windows))
+
+
+def certify_stream(work: tuple[StreamTask, Decisions]) -> Certificate:
+    """Return the falsifier's certificate of one stream, from the cache where nothing changed."""
+    task, decisions = work
+    parts, cache = task.parts, Cache(task.home)
+    keys = [
+        _labeler_key(cache, task),
+        *(
+            _features_key(cache, task, chosen, decisions)
+            for chosen in (*parts.feature_sets, *parts.windows)
+        ),
+    ]
+    found = [load_certificate(cache, key) for key in keys]
+    missing = [i for i, certificate in enumerate(found) if certificate is None]
+    if missing:
+        proven = falsify(
+            partial(_subjects, task.source, task.terms.params),
+            task.bars,
+            seed=task.config.seed,
+            decision_bars=decisions.bar,
+            others=() if task.other is None else (task.other,),
+            answers={0: decisions},
+            only=missing,
+        )
+        for i, certificate in zip(missing, proven, strict=True):
+            save_certificate(cache, keys[i], certificate)
+            found[i] = certificate
+    proofs = [certificate for certificate in found if certificate is not None]
+    if all(proof.status == "clean" for proof in proofs):
+        proofs += certify_exits(task, decisions)
+    merged = merge(proofs)
+    # The package of a private labeler may hold the feature sets, too.
+    return without_lines(merged) if parts.labeler.private else merged
+
+
+def certify_exits(task: StreamTask, decisions: Decisions) -> list[Certificate]:
+    """Return certificates of the exit policies of a run, from the cache where nothing changed.
+
+    Called once decisions are known to be causal; each policy is shown their orders.
+    """
+    cache, found = Cache(task.home), []
+    for policy, params in task.terms.exits:
+        orders = _orders(task, policy, params, decisions)
+        if len(orders.entry_bar) == 0:
+            continue
+        shown = [getattr(orders, item.name) for item in fields(orders)]
+        key = cache.key(
+            "certify-exit", NUMERICS, task.code_hash, policy.name, json.dumps(dict(params)),
+            *(np.empty(0) if values is None else values for values in shown), *_what(task),
+        )  # fmt: skip
+        certificate = load_certificate(cache, key)
+        if certificate is None:
+            certificate = falsify_exit_policy(
+                policy, task.bars, orders, params, seed=task.config.seed
+            )
+            if task.parts.labeler.private:  # its package may hold the policy, too
+                certificate = without_lines(certificate)
+            save_certificate(cache, key, certificate)
+        found.append(certificate)
+    return found
+
+
+def _orders(task: StreamTask, policy: ExitPolicy, params: Params, decisions: Decisions) -> Orders:
+    """Return the orders a policy will fill, with made-up predictions where it needs some."""
+    terms = task.terms
+    if policy.target_of is not None:
+        rng = keyed(task.config.seed, "exit-targets", policy.name)
+        target = policy.target_of(rng.uniform(0.0, 10.0, len(decisions)), params)
+        decisions = replace(decisions, target_r=target)
+    has_rr = any(param.name == "rr" for param in policy.params)
+    orders, void = prepare_orders(
+        task.bars,
+        decisions,
+        default_rr=float(setting(policy, params, "rr")) if has_rr else 1.0,
+        default_horizon=terms.horizon_bars,
+        flat=session_end_mask(task.bars) if terms.flat_at_session_end else None,
+        with_atr=policy.needs_atr,
+    )
+    return take(orders, np.flatnonzero(void == 0))
+
+
+def _embedders(source: Source) -> tuple[EmbedderSubject, ...]:
+    return tuple(EmbedderSubject(embedder) for embedder in source.parts.embedders)
+
+
+def certify_embedders(task: StreamTask, decisions: Decisions) -> list[Certificate]:
+    """Return certificates of the embedders, from the cache where nothing changed.
+
+    Each is shown real windows of one stream, those of decisions first of all.
+    """
+    parts, seed = task.parts, task.config.seed
+    cache, found = Cache(task.home), []
+    for index, embedder in enumerate(parts.embedders):
+        windows = _shown(task, embedder, decisions.bar)
+        key = cache.key(
+            "certify-embedder", NUMERICS, task.code_hash, embedder.name, embedder.identity,
+            seed, windows,
+        )  # fmt: skip
+        certificate = load_certificate(cache, key)
+        if certificate is None:
+            certificate = falsify_embedder(
+                embedder, windows, task.bars, seed=seed, opener=partial(_embedders, task.source),
+                index=index,
+            )  # fmt: skip
+            if embedder.private or parts.labeler.private:  # one package may hold both
+                certificate = without_lines(certificate)
+            save_certificate(cache, key, certificate)
+        found.append(certificate)
+    return found
+
+
+def _shown(task: StreamTask, embedder: Embedder, decided: Int64) -> Float32:
+    """Return usable windows at decisions, filled up with others where there are few."""
+    total, context = len(task.bars), embedder.context_bars
+    spread = np.linspace(0, max(total - 1, 0), min(total, 2 * MAX_WINDOWS)).astype(np.int64)
+    at = np.unique(decided)
+    if len(at) < MAX_WINDOWS:
+        at = np.union1d(at, spread)
+    elif len(at) > 2 * MAX_WINDOWS:
+        at = at[np.linspace(0, len(at) - 1, 2 * MAX_WINDOWS).astype(np.int64)]
+    windows = windows_at(task.bars, at, context_bars=context)
+    return np.ascontiguousarray(windows.values[windows.usable])
+
+
+def certify_folds(job: Job, folded: Folded) -> Certificate:
+    """Falsify the fold plan, and the learner on the first fold.
+
+    No result comes of it: the learner is fitted on some rows of one fold, and what it
+    answers is compared with what it answers, never with what happened.
+
+    Returns
+    -------
+    Certificate
+        Broken when a label reaches a later part of its fold, or when an answer of
+        the learner depends on other rows.
+
+    Raises
+    ------
+    StrategyError
+        When the learner raises or breaks its contract.
+    """
+    found = [check_purged(folded.pool.table, folded.plan, folded.pool.labels.t_end)]
+    if job.learner is not None:
+        found.append(_certify_learner(job, job.learner, folded))
+    return merge(found)
+
+
+def _certify_learner(job: Job, learner: Learner, folded: Folded) -> Certificate:
+    (first,) = fold_views(folded.pool, folded.plan.folds[:1], learner)
+    train, validation = thin(first.train, MAX_ROWS), thin(first.validation, _VALIDATION_ROWS)
+    test = thin(first.test, MAX_ROWS)
+    answers, seed = answers_of(job), job.config.seed
+    cache = Cache(job.home)
+    shown = [
+        values
+        for view in (train, validation, test)
+        for values in (view.design.x, view.t_us, view.stream, view.bar)
+    ]
+    known = [
+        values
+        for outcomes in (train.known, validation.known)
+        for values in (outcomes.r_net, outcomes.peak_r, outcomes.t_end)
+    ]
+    key = cache.key(
+        "certify-learner", NUMERICS, HOOK_API, job.code_hash, learner.name, fit_versions(),
+        sorted(answers), seed, *shown, *known,
+    )  # fmt: skip
+    found = load_certificate(cache, key)
+    if found is None:
+        found = falsify_learner(learner, train, validation, test, seed=seed, answers=answers)
+        if job.strategy["private"]:  # its package may hold the learner, too
+            found = without_lines(found)
+        save_certificate(cache, key, found)
+    return found
+
+
+# --- keeping certificates -----------------------------------------------------------------
+
+
+def without_lines(certificate: Certificate) -> Certificate:
+    """Return a certificate that shows no code."""
+    failures = tuple(replace(failure, line="") for failure in certificate.failures)
+    return replace(certificate, failures=failures)
+
+
+def _labeler_key(cache: Cache, task: StreamTask) -> str:
+    params = json.dumps(dict(task.terms.params), sort_keys=True)
+    return cache.key(
+        "certify-labeler", NUMERICS, task.code_hash, task.parts.labeler.name, params, *_what(task)
+    )
+
+
+def _features_key(cache: Cache, task: StreamTask, chosen: FeatureSet, decisions: Decisions) -> str:
+    return cache.key(
+        "certify-features", NUMERICS, task.code_hash, chosen.name, chosen.version,
+        decisions.bar, *_what(task),
+    )  # fmt: skip
+
+
+def _what(task: StreamTask) -> tuple[str | int, ...]:
+    other = "" if task.other is None else task.other.sha256
+    return task.bars.sha256, other, task.config.seed
+
+
+def load_certificate(cache: Cache, key: str) -> Certificate | None:
+    """Return a certificate stored as JSON, or None."""
+    stored = cache.get_json(key)
+    if stored is None:
+        return None
+    failures = tuple(Failure(**failure) for failure in stored.pop("failures"))
+    subjects = tuple(stored.pop("subjects"))
+    return Certificate(**stored, subjects=subjects, failures=failures)
+
+
+def save_certificate(cache: Cache, key: str, certificate: Certificate) -> None:
+    """Store a certificate as JSON."""
+    cache.put_json(key, asdict(certificate))
