@@ -252,7 +252,7 @@ def _unknown_rolls(bars: Bars) -> QualityFinding:
 
 
 def _known_rolls(bars: Bars, codes: np.ndarray) -> list[QualityFinding]:
-    changes = np.flatnonzero(np.diff(codes)) + 1
+    changes = np.flatnonzero(np.diff(bars.rolls)) + 1
     found = []
     if len(changes):
         found.append(

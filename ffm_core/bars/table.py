@@ -105,6 +105,31 @@ class Bars:
         codes.setflags(write=False)
         return np.ascontiguousarray(codes, dtype=np.int32)
 
+    @cached_property
+    def rolls(self) -> Int64:
+        """How many times the contract has changed up to each bar, shape (T,), read-only.
+
+        Zeros without a contract column: where the series rolled is then unknown.
+        """
+        count = np.zeros(len(self), dtype=np.int64)
+        codes = self.contract_codes
+        if codes is not None:
+            count[1:] = np.cumsum(codes[1:] != codes[:-1])
+        count.setflags(write=False)
+        return count
+
+    def rolls_with(self, roll_table: Int64 | None) -> Int64:
+        """Return :attr:`rolls` with those of a declared table added, shape (T,).
+
+        Parameters
+        ----------
+        roll_table : int64 (R,), optional
+            Moments, microseconds UTC, from which a new contract is quoted.
+        """
+        if roll_table is None:
+            return self.rolls
+        return self.rolls + np.searchsorted(np.sort(roll_table), self.ts_us, side="right")
+
     @property
     def stream(self) -> str:
         """Name of the stream: ``ES/5m``."""

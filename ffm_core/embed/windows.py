@@ -102,8 +102,7 @@ def windows_at(
     if odd:
         raise ConfigError(f"{odd[0]!r} is no flaw to mask", fix="mask hole, roll, both or none")
     nothing = np.zeros(0, dtype=np.int64)
-    codes = bars.contract_codes if "roll" in masked else None
-    rolled = nothing if codes is None else _changes(codes.astype(np.int64))
+    rolled = bars.rolls if "roll" in masked else nothing
     broken = holes(bars) if "hole" in masked else nothing
     values = np.zeros((len(at), context_bars), dtype=np.float32)
     scale = np.full(len(at), np.nan)
@@ -111,12 +110,6 @@ def windows_at(
     flaw = np.zeros(len(at), dtype=np.int8)
     _fill(bars.close, at, broken, rolled, values, scale, shape, flaw)
     return Windows(values=values, scale=scale, shape=shape, flaw=flaw)
-
-
-def _changes(codes: Int64) -> Int64:
-    count = np.zeros(len(codes), dtype=np.int64)
-    count[1:] = np.cumsum(codes[1:] != codes[:-1])
-    return count
 
 
 @kernel

@@ -19,7 +19,7 @@ from ffm_core.forecast.curve import Tail
 from ffm_core.forecast.distribution import Forecast
 from ffm_core.forecast.ensemble import Combined, combine
 from ffm_core.forecast.forecasters import Forecaster, forecast_at, forecaster_of, log_closes
-from ffm_core.forecast.origins import rolls, season_of
+from ffm_core.forecast.origins import season_of
 from ffm_core.forecast.risk import risk
 from ffm_core.forecast.scoring import context_of
 
@@ -178,7 +178,7 @@ def cautions_of(bars: Bars, first: int, last: int) -> tuple[str, ...]:
     found = []
     if holes(bars)[first] != holes(bars)[last]:
         found.append("a session or more is missing among the bars it looks at")
-    if rolls(bars)[first] != rolls(bars)[last]:
+    if bars.rolls[first] != bars.rolls[last]:
         found.append("the contract changes among the bars it looks at; the step is no move")
     return tuple(found)
 

@@ -129,7 +129,7 @@ def rolling_origins(
     for reason, before, after in (
         ("price", unknown[:-1], unknown[1:]),  # the first bar of a context counts as well
         ("hole", holes(bars), holes(bars)),
-        ("roll", rolls(bars), rolls(bars)),
+        ("roll", bars.rolls, bars.rolls),
     ):
         keep = before[at - longest + 1] == after[at + horizon]
         if not keep.all():
@@ -157,15 +157,6 @@ def rolling_origins(
         stamps=bars.ts_us[at] + bars.timeframe.us,
         dropped=dropped,
     )
-
-
-def rolls(bars: Bars) -> Int64:
-    """Return how many changes of contract lie up to each bar, shape (T,)."""
-    codes = bars.contract_codes
-    count = np.zeros(len(bars), dtype=np.int64)
-    if codes is not None:
-        count[1:] = np.cumsum(codes[1:] != codes[:-1])
-    return count
 
 
 def synthetic_origins(

@@ -268,29 +268,10 @@ def _later_voids(bars: Bars, bar: Int64, fills: Fills, roll_table: Int64 | None)
     void[fills.reason == DATA_END] = VOIDS.index("data_end")
     broken = holes(bars)
     void[broken[fills.exit_bar] > broken[bar]] = VOIDS.index("hole")
-    rolled = rolls(bars, roll_table)
+    rolled = bars.rolls_with(roll_table)
     void[rolled[fills.exit_bar] > rolled[bar]] = VOIDS.index("roll")
     void[fills.reason == SKIPPED] = VOIDS.index("tie_skipped")
     return void
-
-
-def rolls(bars: Bars, roll_table: Int64 | None = None) -> Int64:
-    """Return how many rolls happened up to each bar, shape (T,).
-
-    Parameters
-    ----------
-    bars : Bars
-        With or without a contract column.
-    roll_table : int64 (R,), optional
-        Moments, microseconds UTC, from which a new contract is quoted.
-    """
-    count = np.zeros(len(bars), dtype=np.int64)
-    codes = bars.contract_codes
-    if codes is not None:
-        count[1:] += np.cumsum(codes[1:] != codes[:-1])
-    if roll_table is not None:
-        count += np.searchsorted(np.sort(roll_table), bars.ts_us, side="right")
-    return count
 
 
 def _table(

@@ -86,8 +86,7 @@ def edges(bars: Bars) -> dict[str, Int64]:
     """
     stamps = bars.ts_us
     found = {"session": _changes(np.diff(stamps) > bars.timeframe.us)}
-    codes = bars.contract_codes
-    found["roll"] = np.empty(0, np.int64) if codes is None else _changes(np.diff(codes) != 0)
+    found["roll"] = _changes(np.diff(bars.rolls) != 0)
     local = _local_us(bars)
     found["clock"] = _changes(np.diff(local - stamps) != 0)
     for name, size in _HIGHER_US.items():

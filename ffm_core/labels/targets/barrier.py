@@ -19,7 +19,6 @@ from ffm_core.bars.sessions import session_end_mask, wall_us
 from ffm_core.bars.table import Bars
 from ffm_core.errors import ConfigError
 from ffm_core.labels.kernels import fill_barriers, next_flat
-from ffm_core.labels.outcomes import rolls
 from ffm_core.labels.step import DATA_END, TARGET, TARGET_GAP, TIES
 from ffm_core.labels.targets.breaks import broken, make, told, whole_behind
 from ffm_core.records import TargetValues
@@ -124,7 +123,7 @@ def _compute(bars: Bars) -> TargetValues:
     count = len(bars)
     part = part_of(bars)
     atr = atr_simple(bars.high, bars.low, bars.close, ATR_BARS)
-    atr[~whole_behind(rolls(bars), count, ATR_BARS + 1)] = np.nan
+    atr[~whole_behind(bars.rolls, count, ATR_BARS + 1)] = np.nan
     value = np.full(count, np.nan)
     end = np.arange(count, dtype=np.int64)
     rows = np.flatnonzero((part >= 0) & (atr > 0.0) & (end + 1 < count))

@@ -19,7 +19,6 @@ import numpy as np
 
 from ffm_core.bars.table import Bars
 from ffm_core.jit import kernel
-from ffm_core.labels.outcomes import rolls
 from ffm_core.records import Target, TargetValues
 from ffm_core.types import Bool, Float32, Float64, Int64
 
@@ -33,7 +32,7 @@ def broken(bars: Bars) -> Int64:
 
     A window of bars ``a`` to ``b`` is in one piece when ``broken[a] == broken[b]``.
     """
-    count = rolls(bars)
+    count = bars.rolls
     if len(bars) > 1:
         gap = np.diff(bars.ts_us) > (GAP_BARS + 1) * bars.timeframe.us
         count[1:] += np.cumsum(gap)

@@ -14,7 +14,6 @@ import numpy as np
 
 from ffm_core.bars.primitives import frozen, swing_highs, swing_lows
 from ffm_core.bars.table import Bars
-from ffm_core.labels.outcomes import rolls
 from ffm_core.labels.targets.breaks import ahead, broken, make, told_at, whole_behind
 from ffm_core.labels.targets.structure import first_break
 from ffm_core.labels.targets.windows import (
@@ -55,7 +54,7 @@ class Closes:
         self.close = frozen(bars.close)
         self.bars = len(bars)
         self._pieces: Int64 | None = None if in_one_piece else broken(bars)
-        self.rolled: Int64 | None = None if in_one_piece else rolls(bars)
+        self.rolled: Int64 | None = None if in_one_piece else bars.rolls
 
     @cached_property
     def log(self) -> Float64:

@@ -14,7 +14,7 @@ import numpy as np
 from ffm_core.bars.primitives import atr_wilder
 from ffm_core.bars.sessions import holes
 from ffm_core.bars.table import Bars
-from ffm_core.labels.outcomes import MIN_RISK_TICKS, rolls
+from ffm_core.labels.outcomes import MIN_RISK_TICKS
 from ffm_core.labels.policies import FIXED_RR
 from ffm_core.labels.step import DATA_END
 from ffm_core.labels.targets.breaks import make, told
@@ -81,7 +81,7 @@ def _compute(side: int, bars: Bars) -> TargetValues:
     end = bar.copy()
     if len(rows):
         value[rows], end[rows] = _climb(bars, rows, side, risk[rows])
-        for breaks in (rolls(bars), holes(bars)):
+        for breaks in (bars.rolls, holes(bars)):
             value[breaks[end] != breaks] = np.nan
     return told(value, end)
 

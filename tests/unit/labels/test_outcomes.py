@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ffm_core.bars.instruments import lookup
 from ffm_core.errors import ConfigError, StrategyError
-from ffm_core.labels.outcomes import holes, outcomes, prepare_orders, rolls
+from ffm_core.labels.outcomes import holes, outcomes, prepare_orders
 from ffm_core.labels.policies import ATR_TRAIL, DYNAMIC_TARGET, FIXED_RR
 from ffm_core.records import REASONS, VOIDS, Decisions, Outcomes
 
@@ -185,7 +185,7 @@ def test_a_declared_roll_table_voids_too(quiet):
     table = np.array([quiet.ts_us[5]])
     found = outcomes(quiet, decisions((1, 1), (2, 1)), FIXED_RR, horizon_bars=3, roll_table=table)
     assert [void(found, row) for row in range(2)] == ["none", "roll"]
-    assert rolls(quiet, table).tolist() == [0] * 5 + [1] * 5
+    assert quiet.rolls_with(table).tolist() == [0] * 5 + [1] * 5
 
 
 def test_the_policy_skip_voids_a_tie(make_bars):
