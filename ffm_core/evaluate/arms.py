@@ -30,7 +30,7 @@ WITHOUT = "without "  # before the block an ablated arm leaves out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class Holdings:
     """What REAL holds: its picks, and what became of every decision under the run's exits."""
 
     test: Picks
@@ -38,7 +38,7 @@ class Held:
     validation: Trades | None  # None without a learner
 
 
-def hold_positions(job: Job, pool: Pool, test: Picks, validation: Picks) -> Held:
+def hold_positions(job: Job, pool: Pool, test: Picks, validation: Picks) -> Holdings:
     """Fill the picks under the run's exits and hold those whose place is free."""
     outcomes = seen = pool.outcomes
     if job.terms.exit.kind == "predicted" and job.learner is not None:
@@ -52,7 +52,7 @@ def hold_positions(job: Job, pool: Pool, test: Picks, validation: Picks) -> Held
     test = test.take(outcomes.valid[test.row])
     rows = hold(test.row[test.picked], pool.table.stream, outcomes, job.terms.overlap)
     held = replace(test, taken=test.picked & np.isin(test.row, rows))
-    return Held(test=held, outcomes=outcomes, validation=chosen)
+    return Holdings(test=held, outcomes=outcomes, validation=chosen)
 
 
 def predicted_outcomes(pool: Pool, picks: Picks, terms: Terms) -> Outcomes:
@@ -78,7 +78,7 @@ def predicted_outcomes(pool: Pool, picks: Picks, terms: Terms) -> Outcomes:
     return Outcomes(**merged)
 
 
-def random_rows(pool: Pool, real: Held, terms: Terms, *, draws: int, seed: int) -> list[Int64]:
+def random_rows(pool: Pool, real: Holdings, terms: Terms, *, draws: int, seed: int) -> list[Int64]:
     """Return the pooled rows that each RANDOM draw holds."""
     rows, table = real.test.row, pool.table
     drawn = draw_random(
@@ -87,7 +87,7 @@ def random_rows(pool: Pool, real: Held, terms: Terms, *, draws: int, seed: int) 
     return [hold(rows[draw], table.stream, real.outcomes, terms.overlap) for draw in drawn]
 
 
-def entry_trades(pool: Pool, real: Held, terms: Terms, *, draws: int, seed: int) -> Trades:
+def entry_trades(pool: Pool, real: Holdings, terms: Terms, *, draws: int, seed: int) -> Trades:
     """Return the trades of random bars matched to the decisions, all draws together.
 
     Each stands for one decision: same stream, month and hour, same risk in ATR,
@@ -129,7 +129,7 @@ def entry_trades(pool: Pool, real: Held, terms: Terms, *, draws: int, seed: int)
 
 
 def _entry_draw(
-    pool: Pool, number: int, rows: Int64, at: Int64, side: Int8, real: Held, terms: Terms
+    pool: Pool, number: int, rows: Int64, at: Int64, side: Int8, real: Holdings, terms: Terms
 ) -> Trades:
     stream = pool.streams[number]
     order = np.lexsort((side, at))
@@ -175,7 +175,7 @@ def _candidate_bars(pool: Pool, number: int, rows: Int64) -> Int64:
 
 
 def control_trades(
-    job: Job, folded: Folded, views: Sequence[FoldViews], real: Held, progress: Progress
+    job: Job, folded: Folded, views: Sequence[FoldViews], real: Holdings, progress: Progress
 ) -> dict[str, Trades]:
     """Fit the extra controls of extensions; they are reported and gate nothing."""
     found: dict[str, Trades] = {}
@@ -197,7 +197,7 @@ def control_trades(
 
 
 def ablated_trades(
-    job: Job, folded: Folded, views: Sequence[FoldViews], real: Held, progress: Progress
+    job: Job, folded: Folded, views: Sequence[FoldViews], real: Holdings, progress: Progress
 ) -> dict[str, Trades]:
     """Return the arm ``without <block>`` for every block that is to be left out.
 
@@ -220,7 +220,12 @@ def ablated_trades(
 
 
 def _without(
-    job: Job, learner: Learner, folded: Folded, views: Sequence[FoldViews], real: Held, block: str
+    job: Job,
+    learner: Learner,
+    folded: Folded,
+    views: Sequence[FoldViews],
+    real: Holdings,
+    block: str,
 ) -> Trades:
     less = [
         replace(

@@ -11,7 +11,7 @@ import numpy as np
 
 from ffm_core.errors import SampleError
 from ffm_core.evaluate.arms import (
-    Held,
+    Holdings,
     ablated_trades,
     control_trades,
     entry_trades,
@@ -38,7 +38,7 @@ def gather_evidence(
     job: Job,
     folded: Folded,
     views: Sequence[FoldViews],
-    real: Held,
+    real: Holdings,
     certificate: Certificate,
     ticket: Ticket,
     progress: Progress,
@@ -95,7 +95,7 @@ def gather_evidence(
     )
 
 
-def _mean_daily(folded: Folded, real: Held, drawn: Sequence[Int64]) -> Float64:
+def _mean_daily(folded: Folded, real: Holdings, drawn: Sequence[Int64]) -> Float64:
     """Return net R by test day, averaged over the RANDOM draws; shape (D,)."""
     rows, days = np.concatenate(drawn), folded.plan.test_days
     day = np.searchsorted(days, folded.pool.table.day[rows])
@@ -103,7 +103,7 @@ def _mean_daily(folded: Folded, real: Held, drawn: Sequence[Int64]) -> Float64:
     return np.asarray(np.bincount(day, weights=r, minlength=len(days)) / len(drawn))
 
 
-def _extra(folded: Folded, real: Held, terms: Terms) -> dict[str, Any]:
+def _extra(folded: Folded, real: Holdings, terms: Terms) -> dict[str, Any]:
     """Return what the ``classic`` checks read, where the risk head was fitted."""
     test = real.test
     if not np.isfinite(test.predicted_r).any():
@@ -119,7 +119,7 @@ def _extra(folded: Folded, real: Held, terms: Terms) -> dict[str, Any]:
     }
 
 
-def _mean_held(terms: Terms, folded: Folded, real: Held, picked: Sequence[Bool]) -> float:
+def _mean_held(terms: Terms, folded: Folded, real: Holdings, picked: Sequence[Bool]) -> float:
     """Return mean net R of what is held of each fold's picked test rows, 0 without any."""
     folds, r = folded.plan.folds, real.outcomes.r_net
     rows = np.concatenate([fold.test[one] for fold, one in zip(folds, picked, strict=True)])

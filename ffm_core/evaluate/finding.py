@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ffm_core.evaluate.arms import Held
+from ffm_core.evaluate.arms import Holdings
 from ffm_core.evaluate.job import Job
 from ffm_core.evaluate.pool import Folded
 from ffm_core.records import Certificate, CheckResult, Decisions, Evidence, Verdict
@@ -25,7 +25,7 @@ class Finding:
     folded: Folded | None = None
     ticket: Ticket | None = None
     evidence: Evidence | None = None
-    real: Held | None = None
+    real: Holdings | None = None
     classic: tuple[CheckResult, ...] = ()
 
 

@@ -17,7 +17,7 @@ import polars as pl
 
 from ffm_core.embed.cutoff import cut_offs
 from ffm_core.embed.stamp import stamp_of
-from ffm_core.evaluate.arms import WITHOUT, Held
+from ffm_core.evaluate.arms import WITHOUT, Holdings
 from ffm_core.evaluate.embedding import EmbeddedBlock
 from ffm_core.evaluate.finding import Finding
 from ffm_core.evaluate.frames import decisions_frame, trades_frame
@@ -300,7 +300,7 @@ def _arms(finding: Finding, evidence: Evidence) -> dict[str, Any]:
     return arms
 
 
-def _positions(job: Job, evidence: Evidence, real: Held) -> dict[str, Any]:
+def _positions(job: Job, evidence: Evidence, real: Holdings) -> dict[str, Any]:
     """Return how many picks of an arm were held under the overlap rule."""
     picked = {"REAL": int(real.test.picked.sum()), "NAIVE": len(real.test)}
     return {
@@ -330,7 +330,7 @@ def _draws(means: Float64, n: int) -> dict[str, Any]:
     }
 
 
-def _plots(job: Job, folded: Folded, evidence: Evidence, held: Held) -> dict[str, Any]:
+def _plots(job: Job, folded: Folded, evidence: Evidence, held: Holdings) -> dict[str, Any]:
     real, table = evidence.trades["REAL"], folded.pool.table
     taken = {name: evidence.trades[name].row for name in ("REAL", "NAIVE")}
     return {
@@ -384,7 +384,7 @@ def _mean(trades: Trades) -> float | None:
     return float(trades.r_net.mean()) if len(trades) else None
 
 
-def _calibration(pool: Pool, real: Held) -> dict[str, Any] | None:
+def _calibration(pool: Pool, real: Holdings) -> dict[str, Any] | None:
     label = pool.labels.label[real.test.row]
     found = calibrate(real.test.probability, label)
     shown = calibrate(real.test.probability, label, bins=CALIBRATION_BINS)
