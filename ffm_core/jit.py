@@ -63,12 +63,12 @@ def looped(loop: F, step: Callable[..., object]) -> F:
     names = {"step": step, "__builtins__": builtins}
     plain = getattr(step, "py_func", None)
     if plain is None:
-        made: F = FunctionType(loop.__code__, names)  # type: ignore[assignment, attr-defined]
+        made: F = FunctionType(loop.__code__, names)  # type: ignore[assignment]
         return made
     # As if the loop stood in the step's own file: numba keeps code by file, line and name.
     home = plain.__code__
     name = f"{loop.__name__}_{plain.__name__}"
-    code = loop.__code__.replace(  # type: ignore[attr-defined]
+    code = loop.__code__.replace(
         co_filename=home.co_filename, co_firstlineno=home.co_firstlineno, co_name=name,
         co_qualname=name,
     )  # fmt: skip
