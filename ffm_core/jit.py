@@ -6,8 +6,10 @@ machine that follows IEEE 754.
 
 from __future__ import annotations
 
+import builtins
 import os
 from collections.abc import Callable
+from types import FunctionType
 from typing import TypeVar
 
 from ffm_core.paths import ffm_home
@@ -43,6 +45,36 @@ def inlined(function: F) -> F:
     """
     compiled: F = numba.njit(nogil=True, error_model="numpy", inline="always")(function)
     return compiled
+
+
+def looped(loop: F, step: Callable[..., object]) -> F:
+    """Return ``loop`` with ``step`` for what it calls by that name, compiled if ``step`` is.
+
+    The machine code is kept beside that of the step, and made anew when the step's file
+    changes.
+
+    Parameters
+    ----------
+    loop : callable
+        A function of one's own that calls the global name ``step``.
+    step : callable
+        A kernel, or a Python function.
+    """
+    names = {"step": step, "__builtins__": builtins}
+    plain = getattr(step, "py_func", None)
+    if plain is None:
+        made: F = FunctionType(loop.__code__, names)  # type: ignore[assignment]
+        return made
+    # As if the loop stood in the step's own file: numba keeps code by file, line and name.
+    home = plain.__code__
+    name = f"{loop.__name__}_{plain.__name__}"
+    code = loop.__code__.replace(
+        co_filename=home.co_filename, co_firstlineno=home.co_firstlineno, co_name=name,
+        co_qualname=name,
+    )  # fmt: skip
+    made = FunctionType(code, names, name)  # type: ignore[assignment]
+    made.__module__, made.__qualname__ = plain.__module__, name
+    return kernel(made)
 
 
 def helper(function: F) -> F:

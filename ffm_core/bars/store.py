@@ -11,8 +11,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,9 +29,11 @@ from ffm_core.bars.timeframe import Timeframe
 from ffm_core.bars.validate import validate
 from ffm_core.errors import DataError, OutputError, SchemaError
 from ffm_core.paths import kind_of
+from ffm_core.runs.atomic import atomic_write, locked
 
 MANIFEST = "manifest.json"
 SCHEMA = "ffm-store/1"
+_PATIENCE = 60.0  # seconds to wait for another process that adds bars
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,15 +138,20 @@ class Store:
         SchemaError
             When a bar contradicts a stored one.
         OutputError
-            When the folder cannot be written; nothing half-written is left.
+            When the folder cannot be written, or another process has been adding bars for
+            a minute; nothing half-written is left.
         """
+        with locked(self.root, seconds=_PATIENCE, moved_by="--out"):
+            # Another process may have added streams since this store was opened.
+            return open_store(self.root, create=True)._grown(bars, source)
+
+    def _grown(self, bars: Bars, source: Mapping[str, Any]) -> Store:
         old = self.streams.get(bars.stream)
         if old is not None:
             bars = merge(self.load(bars.stream), bars, str(source.get("name", "new bars")))
         sources = (*(old.sources if old is not None else ()), dict(source))
         entry, data = _entry(bars, sources)
-        make_folder(self.root)
-        write_atomic(self.root / entry.file, data)
+        atomic_write(self.root / entry.file, data, moved_by="--out")
         grown = Store(self.root, {**self.streams, bars.stream: entry})
         try:
             grown._write_manifest()
@@ -177,7 +182,7 @@ class Store:
             "streams": {name: self.streams[name].as_json() for name in sorted(self.streams)},
         }
         text = json.dumps(content, indent=1, sort_keys=True) + "\n"
-        write_atomic(self.root / MANIFEST, text.encode())
+        atomic_write(self.root / MANIFEST, text.encode(), moved_by="--out")
 
 
 def is_store(root: Path) -> bool:
@@ -299,47 +304,6 @@ def _bars(stream: str, data: bytes, name: str) -> Bars:
         raise SchemaError(f"{name}: not a file of this store", fix="import it again")
     frame, _ = validate(frame, name=name, where=lambda index: f"{name} row {index + 1}")
     return Bars(frame, lookup(symbol), Timeframe.parse(timeframe))
-
-
-def make_folder(place: Path) -> None:
-    """Make a folder and its parents.
-
-    Raises
-    ------
-    OutputError
-        When that fails.
-    """
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-    except OSError as err:
-        raise OutputError(
-            f"{place}: cannot be made: {err.strerror}", fix="choose another folder with --out"
-        ) from err
-
-
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file so that it is complete or absent.
-
-    Raises
-    ------
-    OutputError
-        When it cannot be written; a file of that name keeps its old content.
-    """
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        with draft.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError as err:
-        raise OutputError(
-            f"{path}: cannot be written: {err.strerror or err}",
-            fix="free some space, check permissions, or choose another folder with --out",
-        ) from err
-    finally:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
 
 
 def file_sha256(path: Path) -> str:

@@ -154,15 +154,15 @@ def simulate_command(
     SYMBOL is SIM, letters and a seed, such as SIMA7.
     """
     from ffm_core.bars.simulate import market
-    from ffm_core.bars.store import make_folder, parquet_bytes, write_atomic
+    from ffm_core.bars.store import parquet_bytes
     from ffm_core.errors import OutputError
+    from ffm_core.runs.atomic import atomic_write
 
     bars = market(symbol.upper(), seed=seed, months=months, timeframe=timeframe)
-    make_folder(out)
     path = out / f"{bars.instrument.symbol}_{bars.timeframe}.parquet"
     if path.exists() and not force:
         raise OutputError(f"{path} exists already", fix="say --force, or write elsewhere")
-    write_atomic(path, parquet_bytes(bars.frame))
+    atomic_write(path, parquet_bytes(bars.frame), moved_by="--out")
     if as_json:
         facts = {"path": path, "stream": bars.stream, "rows": len(bars), "sha256": bars.sha256}
         emit_json("ffm-data-simulate/1", facts)

@@ -1,9 +1,9 @@
 """Step kernels: one definition of a feature, driven over an array or bar by bar.
 
 A program is a compiled ``step`` that takes one bar, changes its state arrays and
-writes its columns, and a compiled ``run`` that calls ``step`` in a loop. Batch
-calls ``run``, streaming calls ``step``; nothing else computes a value, so both
-give the same bits. State is two flat arrays, so a snapshot is a copy of them.
+writes its columns. Batch calls it in a compiled loop, streaming bar by bar; nothing
+else computes a value, so both give the same bits. State is two flat arrays, so a
+snapshot is a copy of them.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,11 @@ from ffm_core.bars.primitives import frozen
 from ffm_core.bars.table import Bars
 from ffm_core.bars.timeframe import Timeframe
 from ffm_core.errors import ConfigError
+from ffm_core.jit import looped
 from ffm_core.records import Column, FeatureSet, FeatureStream, Memory
 from ffm_core.types import Float32, Float64, Int64
+
+step: Callable[..., None]  # in :func:`_run`, the step of the program it is made for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,17 +66,13 @@ class Program:
         ``(instrument, timeframe) -> State`` before the first bar.
     step : kernel
         ``step(ts, o, h, l, c, v, f, i, k, n, out, at)``: one bar; ``ts`` is the
-        bar's open in microseconds UTC; writes ``out[at : at + len(columns)]``, a
-        whole float32 row; NaN where a value is undefined.
-    run : kernel
-        ``run(ts, o, h, l, c, v, f, i, k, n, out, at)``: the same over arrays (T,)
-        and ``out`` (T, F), by calling ``step``.
+        bar's open in microseconds UTC; writes ``out[at : at + len(columns)]``, its own
+        part of a float32 array; NaN where a value is undefined.
     """
 
     columns: tuple[Column, ...]
     start: Callable[[Instrument, Timeframe], State]
     step: Callable[..., Any]
-    run: Callable[..., Any]
 
 
 def step_set(
@@ -124,11 +124,26 @@ def run_programs(programs: Sequence[Program], bars: Bars, *, out: Float32 | None
     at = 0
     for program in programs:
         state = program.start(bars.instrument, bars.timeframe)
-        program.run(
-            stamps, *series, frozen(bars.volume), state.f, state.i, state.k, state.n, out, at
-        )
+        run = _driver(program.step)
+        run(stamps, *series, frozen(bars.volume), state.f, state.i, state.k, state.n, out, at)
         at += len(program.columns)
     return out
+
+
+@lru_cache(maxsize=64)
+def _driver(step: Callable[..., Any]) -> Callable[..., None]:
+    return looped(_run, step)
+
+
+def _run(
+    ts: Int64, o: Float64, h: Float64, l: Float64, c: Float64, v: Float64,  # noqa: E741
+    f: Float64, i: Int64, k: Float64, n: Int64, out: Float32, at: int,
+) -> None:  # fmt: skip
+    width = out.shape[1]
+    flat = out.reshape(out.size)  # one view for all rows: a view of each row costs time
+    for t in range(len(ts)):
+        row = t * width + at
+        step(ts[t], o[t], h[t], l[t], c[t], v[t], f, i, k, n, flat, row)  # noqa: F821
 
 
 class StepStream:

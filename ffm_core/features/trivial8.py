@@ -158,28 +158,9 @@ def _step(
     i[0] = seen + 1
 
 
-@kernel
-def _run(
-    ts: Int64,
-    o: Float64,
-    h: Float64,
-    l: Float64,  # noqa: E741
-    c: Float64,
-    v: Float64,
-    f: Float64,
-    i: Int64,
-    k: Float64,
-    n: Int64,
-    out: Float32,
-    at: int,
-) -> None:
-    for t in range(len(ts)):
-        _step(ts[t], o[t], h[t], l[t], c[t], v[t], f, i, k, n, out[t], at)
-
-
 TRIVIAL8 = step_set(
     "trivial8",
-    [Program(columns=COLUMNS, start=_start, step=_step, run=_run)],
+    [Program(columns=COLUMNS, start=_start, step=_step)],
     memory="finite",
     warmup_bars=_LONGEST - 1,
     history_bars=_LONGEST,

@@ -107,7 +107,7 @@ def open_host(
         return Host(
             loaded=tuple(loaded),
             unavailable=unavailable,
-            asked=(strategy, tuple(on)),
+            reopen=(open_host, (strategy, tuple(on))),
             strategy=asked.found if asked else None,
             default_labeler=asked.labeler if asked else None,
         )

@@ -70,8 +70,8 @@ class Host:
         Built-ins first, then the strategy, then extensions as they were named.
     unavailable : mapping of str to str
         Built-ins that lack an optional library, with the reason.
-    asked : (str or None, tuple of Found)
-        The strategy as the user named it, and the extensions that were switched on.
+    reopen : callable, tuple
+        What makes the same host elsewhere, and its arguments.
     strategy : Found, optional
         The strategy under judgement.
     default_labeler : str, optional
@@ -83,21 +83,19 @@ class Host:
         *,
         loaded: tuple[Loaded, ...],
         unavailable: Mapping[str, str],
-        asked: tuple[str | None, tuple[Found, ...]],
+        reopen: tuple[Callable[..., Host], tuple[object, ...]],
         strategy: Found | None,
         default_labeler: str | None = None,
     ) -> None:
         self.loaded = loaded
         self.unavailable = dict(unavailable)
-        self._asked = asked
+        self._reopen = reopen
         self._strategy = strategy
         self._default_labeler = default_labeler
         self._offers: dict[str, list[Offered[Any]]] = {}
 
     def __reduce__(self) -> tuple[Callable[..., Host], tuple[object, ...]]:
-        from ffm_core.host.loading import open_host
-
-        return open_host, self._asked
+        return self._reopen
 
     @property
     def strategy(self) -> Found:

@@ -15,6 +15,7 @@ from ffm_core.paths import kind_of
 from ffm_core.runs.lease import current_lease, is_dead, lease_from_token
 
 _PARTIAL = ".ffm-partial-"
+_LOCK = ".lock"
 _MOVED_BY = "--out or FFM_HOME"
 _FIXES = {
     errno.ENOSPC: "free some space on the disk, or choose another place with {0}",
@@ -39,7 +40,9 @@ def output_error(path: Path, error: OSError, *, moved_by: str = _MOVED_BY) -> Ou
     return OutputError(f"cannot write {path}: {reason}", fix=fix.format(moved_by))
 
 
-def atomic_write(path: Path, data: bytes, *, durable: bool = True) -> None:
+def atomic_write(
+    path: Path, data: bytes, *, durable: bool = True, moved_by: str = _MOVED_BY
+) -> None:
     """Write ``data`` to ``path`` in one step; an older file is replaced.
 
     Parameters
@@ -51,6 +54,8 @@ def atomic_write(path: Path, data: bytes, *, durable: bool = True) -> None:
     durable : bool
         Force the bytes to disk first, so that a power cut cannot leave an empty
         file under the final name.
+    moved_by : str
+        The flag or variable that chooses another place, for the fix.
 
     Raises
     ------
@@ -63,7 +68,7 @@ def atomic_write(path: Path, data: bytes, *, durable: bool = True) -> None:
         _write(temporary, data, durable=durable)
         temporary.replace(path)
     except OSError as error:
-        raise output_error(path, error) from error
+        raise output_error(path, error, moved_by=moved_by) from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -141,6 +146,45 @@ def atomic_dir(path: Path) -> Iterator[Path]:
         raise output_error(path, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def locked(folder: Path, *, seconds: float, moved_by: str = _MOVED_BY) -> Iterator[None]:
+    """Hold a folder, made when absent, against other processes that would change it.
+
+    The hold ends with the process that has it, however it ends.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        What is held; ``.lock`` in it stays behind.
+    seconds : float
+        How long to wait for another process.
+    moved_by : str
+        The flag or variable that chooses another place, for the fix.
+
+    Raises
+    ------
+    OutputError
+        When another process holds it for longer, or the folder cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / _LOCK)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=seconds)
+    except Timeout as error:
+        raise OutputError(
+            f"another process is writing in {folder}",
+            fix=f"wait until it has finished, or choose another place with {moved_by}",
+        ) from error
+    except OSError as error:
+        raise output_error(folder, error, moved_by=moved_by) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def sweep(folder: Path) -> None:

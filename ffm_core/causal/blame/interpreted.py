@@ -41,9 +41,9 @@ def interpreter(function: Callable[..., Any], sources: Sources) -> Callable[[Bar
         plug-in.
     """
     held = _programs(function)
-    if held is None or not any(_source(program.run, sources) for program in held):
+    if held is None or not any(_source(program.step, sources) for program in held):
         return None
-    plain = [replace(program, run=_source(program.run, sources) or program.run) for program in held]
+    plain = [replace(one, step=_source(one.step, sources) or one.step) for one in held]
     width = sum(len(program.columns) for program in plain)
 
     def run(bars: Bars) -> Float32:

@@ -10,7 +10,7 @@ used from the close of its last bar on; warm-up is NaN; nothing is infinite.
 from __future__ import annotations
 
 from ffm_core.features.ffm68.catalogue import COLUMNS, GROUPS, NAMES
-from ffm_core.features.ffm68.kernel import run, step
+from ffm_core.features.ffm68.kernel import step
 from ffm_core.features.ffm68.layout import start
 from ffm_core.features.steps import Program, step_set
 
@@ -18,7 +18,7 @@ __all__ = ["FFM68", "GROUPS", "NAMES"]
 
 FFM68 = step_set(
     "ffm68",
-    [Program(columns=COLUMNS, start=start, step=step, run=run)],
+    [Program(columns=COLUMNS, start=start, step=step)],
     memory="event",
     warmup_bars=62,
     history_bars=None,

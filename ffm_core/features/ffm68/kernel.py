@@ -78,25 +78,3 @@ def _follow_all(
     for k in range(3):
         own, state = LONGER + k * LONGER_SIZE, LONGER_I + k * LONGER_I_SIZE
         follow(clock, o, h, low, c, f, own, i, state, n[LENGTH_US + k], n[BAR_US], n[EXPIRY + k])
-
-
-@kernel
-def run(
-    ts: Int64,
-    o: Float64,
-    h: Float64,
-    l: Float64,  # noqa: E741
-    c: Float64,
-    v: Float64,
-    f: Float64,
-    i: Int64,
-    k: Float64,
-    n: Int64,
-    out: Float32,
-    at: int,
-) -> None:
-    """Take an array of bars; see :class:`~ffm_core.features.steps.Program`."""
-    width = out.shape[1]
-    flat = out.reshape(out.size)  # one view for all rows: a view of each row costs time
-    for t in range(len(ts)):
-        step(ts[t], o[t], h[t], l[t], c[t], v[t], f, i, k, n, flat, t * width + at)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
+import polars as pl
 
 from ffm_core.bars.instrument import Instrument
 from ffm_core.bars.table import Bars
@@ -123,34 +124,16 @@ def _step(
         out[at] = c / top
 
 
-@kernel
-def _run_ahead(
-    ts: Int64, o: Float64, h: Float64, l: Float64, c: Float64, v: Float64,  # noqa: E741
-    f: Float64, i: Int64, k: Float64, n: Int64, out: Float32, at: int,
-) -> None:  # fmt: skip
-    last = len(ts) - 1
-    for t in range(len(ts)):
-        ahead = c[min(t + 1, last)]  # fault: run-reads-ahead
-        _step(ts[t], o[t], h[t], l[t], ahead, v[t], f, i, k, n, out[t], at)
+STEPPED = step_set(
+    "stepped", [Program(columns=(_COLUMN,), start=_start, step=_step)], memory="finite",
+    warmup_bars=_SPAN - 1, history_bars=_SPAN, summary="stepped",
+)  # fmt: skip
 
 
-@kernel
-def _run(
-    ts: Int64, o: Float64, h: Float64, l: Float64, c: Float64, v: Float64,  # noqa: E741
-    f: Float64, i: Int64, k: Float64, n: Int64, out: Float32, at: int,
-) -> None:  # fmt: skip
-    for t in range(len(ts)):
-        _step(ts[t], o[t], h[t], l[t], c[t], v[t], f, i, k, n, out[t], at)
-
-
-def _stepped(name: str, program: Program) -> FeatureSet:
-    return step_set(
-        name, [program], memory="finite", warmup_bars=_SPAN - 1, history_bars=_SPAN, summary=name
-    )
-
-
-AHEAD = Program(columns=(_COLUMN,), start=_start, step=_step, run=_run_ahead)
-STEPPED = _stepped("stepped", Program(columns=(_COLUMN,), start=_start, step=_step, run=_run))
+def _ahead(bars: Bars) -> Float32:
+    later = np.append(bars.close[1:], bars.close[-1:])  # fault: run-reads-ahead
+    frame = bars.frame.with_columns(pl.Series("close", later))
+    return STEPPED.batch(Bars(frame, bars.instrument, bars.timeframe))
 
 
 def _streamed(name: str, stream: type[MeanStream]) -> FeatureSet:
@@ -183,7 +166,7 @@ FAULTS = (
     ),
     fault(
         "run-reads-ahead",
-        "a compiled loop that hands the next close to its step",
-        _stepped("run-reads-ahead", AHEAD),
+        "a batch that hands the next close to each step",
+        replace(STEPPED, name="run-reads-ahead", batch=_ahead),
     ),
 )  # fmt: skip

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -14,7 +16,7 @@ from ffm_core.bars import Bars
 from ffm_core.bars.importing import import_files
 from ffm_core.bars.readers import Options, load, load_many
 from ffm_core.bars.simulate import market
-from ffm_core.bars.store import MANIFEST, open_store, write_atomic
+from ffm_core.bars.store import MANIFEST, open_store
 from ffm_core.errors import DataError, DataQualityError, OutputError, SchemaError
 
 
@@ -202,8 +204,9 @@ def full_disk(monkeypatch, after: int) -> None:
     monkeypatch.setattr(os, "fsync", fsync)
 
 
-def drafts(folder: Path) -> list[str]:
-    return [path.name for path in folder.rglob("*") if path.name.endswith(".part")]
+def visible(folder: Path) -> list[str]:
+    """Return what lies in a folder beside the lock; unfinished files count."""
+    return sorted(path.name for path in folder.iterdir() if path.name != ".lock")
 
 
 def test_a_full_disk_leaves_nothing_half_written(tmp_path, halves, monkeypatch):
@@ -212,35 +215,49 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, halves, monkeypatch):
     with pytest.raises(OutputError, match="No space left") as caught:
         import_files([str(halves[0])], out)
     assert caught.value.exit_code == 2
-    assert list(out.iterdir()) == []
+    assert visible(out) == []
 
 
-@pytest.mark.parametrize("after", [1, 2, 3])
+# File and folder are forced to disk one after the other; a folder may refuse.
+@pytest.mark.parametrize("after", [2, 4, 6])
 def test_a_disk_that_fills_later_keeps_what_was_finished(tmp_path, halves, monkeypatch, after):
     out = tmp_path / "store"
     with monkeypatch.context() as patch:
         full_disk(patch, after=after)
         with pytest.raises(OutputError):
             import_files([str(path) for path in halves], out)
-    assert drafts(out) == []
     named = {entry.file for entry in open_store(out, create=True).streams.values()}
-    assert {path.name for path in out.glob("*.parquet")} == named
+    assert {name for name in visible(out) if name != MANIFEST} == named
     store, report = import_files([str(path) for path in halves], out)
     assert [entry.state for entry in report] == (
-        ["imported", "imported"] if after == 1 else ["present", "imported"]
+        ["imported", "imported"] if after == 2 else ["present", "imported"]
     )
     assert len(list(out.glob("*.parquet"))) == 1
     assert store.load("SIMA1/1h").sha256 == store.streams["SIMA1/1h"].bars_sha256
 
 
-def test_an_old_file_survives_a_failed_write(tmp_path, monkeypatch):
-    path = tmp_path / "a"
-    write_atomic(path, b"old")
-    full_disk(monkeypatch, after=0)
-    with pytest.raises(OutputError):
-        write_atomic(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert drafts(tmp_path) == []
+def test_two_processes_that_add_streams_lose_none(tmp_path):
+    out = tmp_path / "store"
+    first, second = open_store(out, create=True), open_store(out, create=True)
+    for store, seed in ((first, 1), (second, 2)):
+        store.add(market(f"SIMA{seed}", months=1, timeframe="1h"), {"name": str(seed)})
+    assert sorted(open_store(out).streams) == ["SIMA1/1h", "SIMA2/1h"]
+
+
+def test_a_store_that_another_process_holds_is_waited_for(tmp_path, monkeypatch):
+    code = (
+        "import sys, time; from pathlib import Path; from ffm_core.runs.atomic import locked\n"
+        "with locked(Path(sys.argv[1]), seconds=9): print('held', flush=True); time.sleep(60)"
+    )
+    monkeypatch.setattr("ffm_core.bars.store._PATIENCE", 0.1)
+    store, bars = open_store(tmp_path, create=True), market("SIMA1", months=1, timeframe="1h")
+    holder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)
+    with holder:
+        assert holder.stdout.readline().strip() == b"held"
+        with pytest.raises(OutputError, match="another process is writing"):
+            store.add(bars, {"name": "1"})
+        holder.kill()  # and its hold is gone
+    assert list(store.add(bars, {"name": "1"}).streams) == ["SIMA1/1h"]
 
 
 def test_a_folder_that_cannot_be_made(tmp_path, halves):

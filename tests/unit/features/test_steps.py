@@ -27,21 +27,9 @@ def _sum_step(ts, o, h, l, c, v, f, i, k, n, out, at):  # noqa: E741
 
 
 @kernel
-def _sum_run(ts, o, h, l, c, v, f, i, k, n, out, at):  # noqa: E741
-    for t in range(len(ts)):
-        _sum_step(ts[t], o[t], h[t], l[t], c[t], v[t], f, i, k, n, out[t], at)
-
-
-@kernel
 def _last_step(ts, o, h, l, c, v, f, i, k, n, out, at):  # noqa: E741
     out[at] = f[0]
     f[0] = v
-
-
-@kernel
-def _last_run(ts, o, h, l, c, v, f, i, k, n, out, at):  # noqa: E741
-    for t in range(len(ts)):
-        _last_step(ts[t], o[t], h[t], l[t], c[t], v[t], f, i, k, n, out[t], at)
 
 
 @kernel
@@ -71,15 +59,15 @@ def _last_start(instrument, timeframe):
     return State(f=np.full(1, np.nan), i=none, k=np.zeros(0), n=none.copy())
 
 
-def _program(names, start, step, run):
+def _program(names, start, step):
     columns = tuple(Column(name=name, unit="points") for name in names)
-    return Program(columns=columns, start=start, step=step, run=run)
+    return Program(columns=columns, start=start, step=step)
 
 
 def made(version="1"):
     programs = [
-        _program(("total", "count"), _sum_start, _sum_step, _sum_run),
-        _program(("last_volume",), _last_start, _last_step, _last_run),
+        _program(("total", "count"), _sum_start, _sum_step),
+        _program(("last_volume",), _last_start, _last_step),
     ]
     return step_set(
         "toy", programs, memory="event", warmup_bars=1, history_bars=None, version=version

@@ -114,7 +114,7 @@ def host_of(hooks, *, name="idea", default=None, distribution="dist", **more) ->
     return Host(
         loaded=(Loaded(origin=origin, hooks=hooks, hook_api=1),),
         unavailable=more.get("unavailable", {}),
-        asked=(name, ()),
+        reopen=(open_host, (name, ())),
         strategy=origin,
         default_labeler=default,
     )

@@ -192,25 +192,6 @@ def _step(
             out[at + j] = np.nan
 
 
-@kernel
-def _run(
-    ts: Int64,
-    open_: Float64,
-    high: Float64,
-    low: Float64,
-    close: Float64,
-    volume: Float64,
-    f: Float64,
-    i: Int64,
-    k: Float64,
-    n: Int64,
-    out: Float32,
-    at: int,
-) -> None:
-    for t in range(len(ts)):
-        _step(ts[t], open_[t], high[t], low[t], close[t], volume[t], f, i, k, n, out[t], at)
-
-
 def _start(instrument: Instrument, timeframe: Timeframe) -> State:
     """Return the state before the first bar; ``n`` holds the warm-up of each column."""
     warmup = [column.warmup_bars or 0 for column in COLUMNS]
@@ -222,4 +203,4 @@ def _start(instrument: Instrument, timeframe: Timeframe) -> State:
     )
 
 
-PRICE = Program(columns=COLUMNS, start=_start, step=_step, run=_run)
+PRICE = Program(columns=COLUMNS, start=_start, step=_step)

@@ -280,15 +280,6 @@ def _step(
             out[at + column] = np.nan
 
 
-@kernel
-def _run(
-    ts: Int64, open_: Float64, high: Float64, low: Float64, close: Float64, volume: Float64,
-    f: Float64, i: Int64, k: Float64, n: Int64, out: Float32, at: int,
-) -> None:  # fmt: skip
-    for t in range(len(ts)):
-        _step(ts[t], open_[t], high[t], low[t], close[t], volume[t], f, i, k, n, out[t], at)
-
-
 def round_step(instrument: Instrument) -> float:
     """Return the distance of round prices, in points: 100 ticks for most contracts."""
     return _ROUND_STEPS.get(instrument.symbol, _ROUND_TICKS * instrument.tick_size)
@@ -309,4 +300,4 @@ def _start(instrument: Instrument, timeframe: Timeframe) -> State:
     )
 
 
-STRUCTURE = Program(columns=COLUMNS, start=_start, step=_step, run=_run)
+STRUCTURE = Program(columns=COLUMNS, start=_start, step=_step)

@@ -144,13 +144,4 @@ def _world(ts: int, n: Int64, out: Float32, at: int) -> None:
     out[at + 12] = 1.0 if 570 <= minute < 1020 else 0.0
 
 
-@kernel
-def _run(
-    ts: Int64, open_: Float64, high: Float64, low: Float64, close: Float64, volume: Float64,
-    f: Float64, i: Int64, k: Float64, n: Int64, out: Float32, at: int,
-) -> None:  # fmt: skip
-    for t in range(len(ts)):
-        _step(ts[t], open_[t], high[t], low[t], close[t], volume[t], f, i, k, n, out[t], at)
-
-
-TIME = Program(columns=COLUMNS, start=_start, step=_step, run=_run)
+TIME = Program(columns=COLUMNS, start=_start, step=_step)

@@ -238,25 +238,6 @@ def _step(
             out[at + j] = np.nan
 
 
-@kernel
-def _run(
-    ts: Int64,
-    open_: Float64,
-    high: Float64,
-    low: Float64,
-    close: Float64,
-    volume: Float64,
-    f: Float64,
-    i: Int64,
-    k: Float64,
-    n: Int64,
-    out: Float32,
-    at: int,
-) -> None:
-    for t in range(len(ts)):
-        _step(ts[t], open_[t], high[t], low[t], close[t], volume[t], f, i, k, n, out[t], at)
-
-
 def _start(instrument: Instrument, timeframe: Timeframe) -> State:
     """Return the state before the first bar.
 
@@ -272,4 +253,4 @@ def _start(instrument: Instrument, timeframe: Timeframe) -> State:
     )
 
 
-VOLATILITY = Program(columns=COLUMNS, start=_start, step=_step, run=_run)
+VOLATILITY = Program(columns=COLUMNS, start=_start, step=_step)

@@ -302,15 +302,6 @@ def _step(
             out[at + column] = np.nan
 
 
-@kernel
-def _run(
-    ts: Int64, open_: Float64, high: Float64, low: Float64, close: Float64, volume: Float64,
-    f: Float64, i: Int64, k: Float64, n: Int64, out: Float32, at: int,
-) -> None:  # fmt: skip
-    for t in range(len(ts)):
-        _step(ts[t], open_[t], high[t], low[t], close[t], volume[t], f, i, k, n, out[t], at)
-
-
 def _start(instrument: Instrument, timeframe: Timeframe) -> State:
     warmup = np.array([column.warmup_bars or 0 for column in COLUMNS], dtype=np.int64)
     slots = -(-DAY_US // timeframe.us) if timeframe.us < DAY_US else 0
@@ -326,4 +317,4 @@ def _start(instrument: Instrument, timeframe: Timeframe) -> State:
     )
 
 
-VOLUME = Program(columns=COLUMNS, start=_start, step=_step, run=_run)
+VOLUME = Program(columns=COLUMNS, start=_start, step=_step)

@@ -62,16 +62,9 @@ def step(ts, o, h, l, c, v, f, i, k, n, out, at):
     f[0] = c
 
 
-@kernel
-def run(ts, o, h, l, c, v, f, i, k, n, out, at):
-    for t in range(len(ts)):
-        ahead = c[min(t + 1, len(ts) - 1)]  # mark: ahead
-        step(ts[t], o[t], h[t], l[t], ahead, v[t], f, i, k, n, out[t], at)
-
-
 STEPPED = step_set(
     "stepped",
-    [Program(columns=(Column(name="value", unit="ratio"),), start=start, step=step, run=run)],
+    [Program(columns=(Column(name="value", unit="ratio"),), start=start, step=step)],
     memory="finite",
     warmup_bars=1,
     history_bars=2,
@@ -159,11 +152,6 @@ def test_the_worker_is_told_of_declared_columns(mine):
     assert _ask(mine.DECLARED, "prefix", 20, column="median").line == _line("median")
 
 
-def test_a_kernel_is_followed_line_by_line(mine):
-    found = _ask(mine.STEPPED, "prefix", 40, column="value")
-    assert (found.file, found.line) == ("written_idea.py", _line("ahead"))
-
-
 def test_an_infinite_value_is_followed_into_the_kernel(mine):
     found = _ask(mine.STEPPED, "values", 40, column="value")
     assert found.line == _line("infinite")
@@ -172,7 +160,6 @@ def test_an_infinite_value_is_followed_into_the_kernel(mine):
 
 def _breaks_off(mine, sources):
     with interpreted(sources):
-        assert mine.step is not mine.run
         assert not hasattr(mine.step, "py_func")
         raise ZeroDivisionError
 

@@ -20,14 +20,14 @@ from __future__ import annotations
 
 from ffm_core.features.steps import Program, step_set
 from ffm_legacy.ffm68.catalogue import COLUMNS
-from ffm_legacy.ffm68.kernel import run, step
+from ffm_legacy.ffm68.kernel import step
 from ffm_legacy.ffm68.layout import start
 
 __all__ = ["FFM68_LEGACY"]
 
 FFM68_LEGACY = step_set(
     "ffm68-legacy",
-    [Program(columns=COLUMNS, start=start, step=step, run=run)],
+    [Program(columns=COLUMNS, start=start, step=step)],
     memory="event",
     warmup_bars=62,
     history_bars=None,

@@ -62,23 +62,3 @@ def step(
         if np.isinf(out[column]):
             out[column] = np.nan
     i[SEEN] = seen + 1
-
-
-@kernel
-def run(
-    ts: Int64,
-    o: Float64,
-    h: Float64,
-    l: Float64,  # noqa: E741
-    c: Float64,
-    v: Float64,
-    f: Float64,
-    i: Int64,
-    k: Float64,
-    n: Int64,
-    out: Float32,
-    at: int,
-) -> None:
-    """Take every bar in order."""
-    for t in range(len(ts)):
-        step(ts[t], o[t], h[t], l[t], c[t], v[t], f, i, k, n, out[t], at)
