@@ -38,6 +38,14 @@ def repository() -> Path:
     return REPOSITORY
 
 
+@pytest.fixture(scope="session")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a cache of proofs and fits that all tests and workers of this run may lend."""
+    from helpers.store import shared_folder
+
+    return shared_folder(tmp_path_factory, "ffm-cache")
+
+
 # Files that take longest, the longest first. Side by side they are begun in this order, so
 # that no worker sits alone with one of them at the end.
 _LONG = (

@@ -7,6 +7,9 @@ the repository.
 
     python benchmarks/golden.py record FOLDER [--only TEXT] [--data ../shared/data/real]
     python benchmarks/golden.py compare BEFORE AFTER
+    python benchmarks/golden.py figures FOLDER > tests/integration/golden_figures.json
+
+``figures`` keeps of recordings of simulated markets what a test holds every change to.
 
 The file imports nothing of the project, so a copy of it can record an older checkout; it runs
 the ``ffm`` that stands beside the Python it is run with.
@@ -17,12 +20,16 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import os
+import platform
+import re
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +67,18 @@ def cases(data: Path | None) -> Iterator[tuple[str, list[str]]]:
                 yield f"{market}.{strategy}.{setting}", ["eval", strategy, *where, *flags]
     for world, flags in WORLDS.items():
         yield f"world.{world}", ["ruler", "validate", *flags, "--seeds", "0"]
+
+
+# What of a recording is committed: figures, no sentences and no hashes.
+FIGURES = re.compile(
+    r"result\.(arms|decisions|trials)\..*"
+    r"|result\.checks\[\d+\]\.(name|outcome|value|threshold|power|minimum_detectable|interval\[\d\])"
+    r"|result\.(certificate\.(status|cuts|proven_bars)|verdict\.decision)"
+    r"|result\.worlds\.worlds\[\d+\]\.(arms|checks|decision)\b.*"
+    r"|tables\.\w+\.\w+\.(rows|sum)|exit"
+)
+# How far a figure may lie from the committed one: other processors round otherwise.
+RELATIVE, ABSOLUTE = 1e-6, 1e-9
 
 
 def record(folder: Path, data: Path | None, only: str, jobs: int) -> int:
@@ -147,6 +166,47 @@ def _flat(value: Any, at: str = "") -> Iterator[tuple[str, Any]]:
         yield at, value
 
 
+def figures(found: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures of one recording, by their place."""
+    return {key: value for key, value in _flat(found) if FIGURES.fullmatch(key)}
+
+
+def moved(expected: dict[str, Any], found: dict[str, Any]) -> list[str]:
+    """Return one line for every figure that is not where it was."""
+    lines = []
+    for key in sorted(expected.keys() | found.keys()):
+        old, new = expected.get(key, "absent"), found.get(key, "absent")
+        if _number(old) and _number(new):
+            same = math.isclose(old, new, rel_tol=RELATIVE, abs_tol=ABSOLUTE)
+        else:
+            same = old == new
+        if not same:
+            lines.append(f"{key}: {old} -> {new}")
+    return lines
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def write_figures(folder: Path) -> int:
+    """Print what is committed of a folder of recordings, and where it comes from."""
+    found = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+    packages = ("ffm-core", "numba", "numpy", "polars", "scikit-learn", "xgboost")
+    document = {
+        "made": {
+            "command": "python benchmarks/golden.py record FOLDER --only demo, then figures FOLDER",
+            "day": time.strftime("%Y-%m-%d", time.gmtime()),
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+            "packages": {name: metadata.version(name) for name in packages},
+        },
+        "figures": {name: figures(one) for name, one in found.items()},
+    }
+    print(json.dumps(document, indent=1, sort_keys=True))
+    return 0
+
+
 def main() -> int:
     """Record or compare."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -160,7 +220,11 @@ def main() -> int:
     comparing.add_argument("before", type=Path)
     comparing.add_argument("after", type=Path)
     comparing.add_argument("--most", type=int, default=12)
+    writing = commands.add_parser("figures")
+    writing.add_argument("folder", type=Path)
     given = parser.parse_args()
+    if given.command == "figures":
+        return write_figures(given.folder)
     if given.command == "record":
         return record(given.folder, given.data, given.only, given.jobs)
     return compare(given.before, given.after, given.most)

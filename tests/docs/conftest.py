@@ -14,8 +14,8 @@ from helpers.loading import load_module
 PAGES = load_module("ffm_docs_pages", Path(__file__).with_name("pages.py"))
 
 
-# They judge markets of more than two years, or run many commands.
-SLOW = ("README.md", "examples/README.md", "docs/how-to/bring-your-data.md")
+# Commands that prove or judge something; a page that shows one belongs to the slow tier.
+JUDGING = ("eval", "check", "context", "ruler")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -24,13 +24,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         files = PAGES.markdown_files()
         if name == "runnable_page":
             files = [path for path in files if _shows_something(path)]
-        metafunc.parametrize(name, [_param(path) for path in files])
+        metafunc.parametrize(name, [_param(path, runs=name == "runnable_page") for path in files])
 
 
-def _param(path: Path) -> object:
-    name = str(path.relative_to(PAGES.ROOT))
-    marks = [pytest.mark.slow] if name in SLOW else []
-    return pytest.param(path, id=name, marks=marks)
+def _param(path: Path, *, runs: bool) -> object:
+    name = path.relative_to(PAGES.ROOT).as_posix()
+    return pytest.param(path, id=name, marks=[pytest.mark.slow] if runs and _judges(path) else [])
+
+
+def _judges(path: Path) -> bool:
+    shown = (b for b in PAGES.blocks(path) if b.language in PAGES.SHELLS)
+    words = (command.words for block in shown for command in PAGES.commands(block))
+    return any(two[0] == "ffm" and two[1] in JUDGING for two in words if len(two) > 1)
 
 
 def _shows_something(path: Path) -> bool:

@@ -155,10 +155,15 @@ def _command(line: str, place: str) -> Command:
     return Command(words, frozenset(VERDICTS if judges else {0}), place)
 
 
+def home(folder: Path) -> Path:
+    """Return where the commands of a page keep their ledger."""
+    return folder / ".home"
+
+
 def environment(folder: Path) -> dict[str, str]:
     """Return an environment with a ledger, and a place for packages, of its own."""
     own = {
-        "FFM_HOME": str(folder / ".home"),
+        "FFM_HOME": str(home(folder)),
         "PYTHONPATH": str(folder / ".site"),
         "PYTHONDONTWRITEBYTECODE": "1",
         "COLUMNS": "80",

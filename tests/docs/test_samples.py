@@ -7,6 +7,8 @@ import tomllib
 
 import pytest
 
+from helpers.store import lend_cache
+
 
 def run_block(docs, block, folder, names, before=""):
     """Run one block; return what its last command printed."""
@@ -35,8 +37,11 @@ def run_command(docs, command, folder):
     return done.stdout + done.stderr
 
 
-def test_what_a_page_shows_works(docs, runnable_page, tmp_path, monkeypatch, sample_files):
+def test_what_a_page_shows_works(
+    docs, runnable_page, tmp_path, monkeypatch, sample_files, shared_cache
+):
     sample_files(runnable_page, tmp_path)
+    lend_cache(docs.home(tmp_path), shared_cache)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     names, said = {"__name__": "__docs__"}, ""

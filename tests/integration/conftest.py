@@ -23,6 +23,7 @@ from ffm_core.runs.canonical import canonical_json
 from ffm_core.runs.ledger import Ledger, LedgerReport
 from helpers import processes
 from helpers.processes import PATIENCE, until
+from helpers.store import lend_cache
 
 Process = subprocess.Popen[str]
 
@@ -154,13 +155,21 @@ def ffm(capsys: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
 
 
 @pytest.fixture(scope="session")
-def new_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Desk]]:
-    """Return a maker of desks; ``home`` lets two of them share a ledger."""
+def new_desk(
+    tmp_path_factory: pytest.TempPathFactory, shared_cache: Path
+) -> Iterator[Callable[..., Desk]]:
+    """Return a maker of desks.
+
+    ``home`` lets two of them share a ledger; ``lend`` lets one use what other tests have
+    proven and fitted already.
+    """
     made: list[Desk] = []
 
-    def make(home: Path | None = None, **environment: str) -> Desk:
+    def make(home: Path | None = None, *, lend: bool = False, **environment: str) -> Desk:
         folder = tmp_path_factory.mktemp("desk")
         made.append(Desk(folder, home or folder / "ffm-home", environment))
+        if lend:
+            lend_cache(made[-1].home, shared_cache)
         return made[-1]
 
     yield make

@@ -7,17 +7,14 @@ import json
 import pytest
 
 
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    """A cache that the tests of this file share; their ledgers are their own."""
-    return tmp_path_factory.mktemp("cache")
+@pytest.fixture
+def desk(new_desk):
+    return new_desk(lend=True)
 
 
 @pytest.fixture
-def judge(desk, certificates, tide, tidal_market):
+def judge(desk, tide, tidal_market):
     """Judge the rule of the tidal market as it stands, without a model."""
-    desk.home.mkdir()
-    (desk.home / "cache").symlink_to(certificates)
 
     def judge(*words):
         common = ["--data", tidal_market, "--learner", "none", "--jobs", "1", "--quiet"]

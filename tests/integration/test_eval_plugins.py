@@ -105,7 +105,7 @@ def judge(new_desk, site, tidal_market):
         data = ["--data", tidal_market, "--learner", "none", "--jobs", jobs]
         if jobs != "1":
             data += ["--data", twin]  # streams are prepared in parallel
-        return new_desk(PYTHONPATH=path).run("eval", name, *data, "--quiet", *words)
+        return new_desk(lend=True, PYTHONPATH=path).run("eval", name, *data, "--quiet", *words)
 
     return judge
 
