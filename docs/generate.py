@@ -31,6 +31,7 @@ from _pages import (  # noqa: E402
     hooks,
     instruments,
     kit,
+    reasons,
     records,
     zoo,
 )
@@ -38,6 +39,7 @@ from _pages import (  # noqa: E402
 PAGES: Mapping[str, Callable[[], str]] = {
     "hooks.md": hooks.page,
     "records.md": records.page,
+    "reasons.md": reasons.page,
     "cli.md": cli.page,
     "config.md": config.page,
     "errors.md": errors.page,

@@ -34,8 +34,8 @@ _GROUPS = {
     ),
     "What becomes of decisions": ("Orders", "Fills", "Outcomes", "Trades"),
     "What a verdict is made of": (
-        "Certificate", "Failure", "TrialContext", "ShuffleResult", "Evidence", "CheckResult",
-        "Verdict",
+        "Certificate", "Examined", "Failure", "TrialContext", "ShuffleResult", "Evidence",
+        "CheckResult", "Reason", "Verdict",
     ),
 }  # fmt: skip
 

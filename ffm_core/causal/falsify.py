@@ -398,7 +398,7 @@ class _Case:
         proven = total > 0 and session.proven_bars == total
         return Certificate(
             status="broken" if failures else "clean",
-            subjects=(f"{session.subject.name} on {session.bars.stream}",),
+            subjects=(session.examined,),
             cuts=len(made),
             rows_compared=session.rows_compared,
             detection_bound=0.0 if proven else detection_bound(sampled.get("random", 0)),

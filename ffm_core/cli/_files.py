@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from ffm_core.cli._output import columns, emit_json, note, say, split_names
+from ffm_core.cli._output import columns, emit_json, note, progress_of, say, split_names
 from ffm_core.errors import DataError
 
 C = TypeVar("C", bound=Callable[..., Any])
@@ -119,7 +118,6 @@ def write_tables(
 ) -> None:
     """Make the tables, say what became of each file, and leave with code 4 if one failed."""
     from ffm_core.bars.readers import Options
-    from ffm_core.evaluate.progress import Silent, live
     from ffm_core.evaluate.tables import MANIFEST, Recipe, make_tables, target_names
     from ffm_core.host.loading import open_host
 
@@ -133,7 +131,7 @@ def write_tables(
         options=Options(columns=column_pairs(column_map), **reading),
         out=out,
     )
-    with nullcontext(Silent()) if quiet else live() as progress:
+    with progress_of(quiet=quiet) as progress:
         found = make_tables(sources, recipe, jobs=jobs or os.cpu_count() or 1, progress=progress)
     failed = [table for table in found if table.state == "failed"]
     if as_json:

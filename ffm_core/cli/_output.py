@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
@@ -14,6 +15,8 @@ import click
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from ffm_core.evaluate.progress import Progress
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -90,6 +93,16 @@ def console(*, quiet: bool = False) -> Console:
     from rich.console import Console
 
     return Console(stderr=True, quiet=quiet or shell().quiet)
+
+
+@contextmanager
+def progress_of(*, quiet: bool) -> Iterator[Progress]:
+    """Show progress bars on stderr while the block runs, unless ``quiet``."""
+    from ffm_core.evaluate.progress import Silent, live
+    from ffm_core.report.reasons import sentence
+
+    with nullcontext(Silent()) if quiet else live(sentence) as progress:
+        yield progress
 
 
 def columns(rows: Iterable[Sequence[str]], *, gap: int = 2) -> str:

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ffm_core.cli._output import columns, emit_json, note, output_options, say
+from ffm_core.cli._output import columns, emit_json, note, output_options, progress_of, say
 from ffm_core.cli.eval import (
     EXIT_CODES,
     config_of,
     names_hidden,
     pick_options,
-    progress_of,
     store_run,
     warn_of_quality,
 )

@@ -5,18 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ffm_core.cli._output import columns, emit_json, note, output_options, say
+from ffm_core.cli._output import columns, emit_json, note, output_options, progress_of, say
 from ffm_core.cli.eval import (
     EXIT_CODES,
     config_of,
     names_hidden,
     pick_options,
-    progress_of,
     stamp_embedders,
     warn_of_quality,
 )
@@ -93,13 +92,15 @@ def _rows(found: Sequence[Checked]) -> list[dict[str, Any]]:
 
 
 def _page(found: Sequence[Checked]) -> list[str]:
+    from ffm_core.report.reasons import subject
+
     lines = []
     for item in found:
         certificate = item.certificate
         head = f"{item.stream}: {item.bars} bars, {item.decisions} decisions"
         lines.append(f"{head}: {certificate.status}")
         rows = [
-            ("  subjects", ", ".join(name.partition(" on ")[0] for name in certificate.subjects)),
+            ("  subjects", ", ".join(subject(replace(s, stream="")) for s in certificate.subjects)),
             ("  tried", certificate.sentence),
         ]
         lines.append(columns(rows))
@@ -110,8 +111,10 @@ def _page(found: Sequence[Checked]) -> list[str]:
 
 
 def _failure(failure: Failure) -> list[str]:
+    from ffm_core.report.reasons import subject
+
     where = f"bar {failure.bar} ({failure.stamp})" if failure.stamp else f"bar {failure.bar}"
-    head = f"  {failure.check}: {failure.subject}, {failure.column}, {where}"
+    head = f"  {failure.check}: {subject(failure.subject)}, {failure.column}, {where}"
     lines = [head, f"    {failure.message}"]
     line = getattr(failure, "line", "")
     if line:

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ffm_core.cli._output import columns, emit_json, note, output_options, say, split_names
+from ffm_core.cli._output import (
+    columns,
+    emit_json,
+    note,
+    output_options,
+    progress_of,
+    say,
+    split_names,
+)
 from ffm_core.cli.eval import pick_options
 from ffm_core.errors import ConfigError, OutputError, UnknownNameError, UsageError
 
@@ -239,8 +247,6 @@ def learner_of(host: Host, name: str = _LEARNER) -> TargetLearner:
 @contextmanager
 def stages(*, quiet: bool) -> Iterator[Stage]:
     """Show the stages of a command on stderr, unless ``quiet``."""
-    from ffm_core.cli.eval import progress_of
-
     with progress_of(quiet=quiet) as progress:
         yield lambda name, total: progress.stage(name, total).advance
 

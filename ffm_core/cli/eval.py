@@ -5,13 +5,13 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ffm_core.cli._output import emit_json, note, output_options, say
+from ffm_core.cli._output import emit_json, note, output_options, progress_of, say
 
 if TYPE_CHECKING:
     from ffm_core.evaluate import Evaluation, Job
@@ -159,15 +159,6 @@ def config_of(strategy: str, file: Path | None, flags: dict[str, Any]) -> EvalCo
     return resolve(given, file=file).config
 
 
-@contextmanager
-def progress_of(*, quiet: bool) -> Any:
-    """Show progress bars, unless ``quiet``."""
-    from ffm_core.evaluate.progress import Silent, live
-
-    with nullcontext(Silent()) if quiet else live() as progress:
-        yield progress
-
-
 def names_hidden(job: Job) -> AbstractContextManager[None]:
     """Take a private strategy's names out of errors raised inside."""
     hiding: AbstractContextManager[None] = (
@@ -239,8 +230,11 @@ def store_run(job: Job, evaluation: Evaluation) -> Path:
 def _say(evaluation: Evaluation, folder: Path, *, as_json: bool) -> None:
     record = evaluation.record
     if as_json:
+        from ffm_core.report.words import told
+
         rest = {key: value for key, value in record.items() if key != "schema"}
-        emit_json(record["schema"], {**rest, "folder": str(folder)})
+        words = told(record["result"])
+        emit_json(record["schema"], {**rest, "folder": str(folder), "words": words})
         return
     from rich.console import Console
 
@@ -260,4 +254,7 @@ def _say_dry_run(found: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         emit_json("ffm-dry-run/1", found)
         return
-    say("\n".join(found["lines"]))
+    from ffm_core.report.reasons import sentence
+
+    overlaps = [f"overlap     {sentence(overlap)}" for overlap in found.get("overlaps", [])]
+    say("\n".join([*found["lines"], *overlaps]))

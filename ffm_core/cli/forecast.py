@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ffm_core.cli._files import column_pairs, reading_options
-from ffm_core.cli._output import columns, emit_json, note, output_options, say
+from ffm_core.cli._output import columns, emit_json, note, output_options, progress_of, say
 
 if TYPE_CHECKING:
     from ffm_core.bars import Bars
@@ -134,11 +133,9 @@ def watched(name: str, total: int, *, quiet: bool) -> Any:
     """Show one bar of progress on stderr; entering gives a function to advance it."""
     from contextlib import contextmanager
 
-    from ffm_core.evaluate.progress import Silent, live
-
     @contextmanager
     def shown() -> Any:
-        with nullcontext(Silent()) if quiet else live() as progress:
+        with progress_of(quiet=quiet) as progress:
             yield progress.stage(name, total).advance
 
     return shown()

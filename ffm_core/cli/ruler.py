@@ -241,9 +241,9 @@ def _why(row: Mapping[str, Any]) -> list[str]:
     if row["stopped_by"]:
         stops = ", ".join(f"{name} {count}" for name, count in row["stopped_by"].items())
         lines += ["", f"{row['learner']}: checks that did not pass: {stops}"]
-    if row["reasons"]:
+    if row["headlines"]:
         lines += ["", f"{row['learner']}: the headline of each verdict"]
-        lines += [f"  {count:>4} x {text}" for text, count in row["reasons"].items()]
+        lines += [f"  {count:>4} x {text}" for text, count in row["headlines"].items()]
     return lines
 
 

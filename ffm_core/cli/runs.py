@@ -12,6 +12,8 @@ import click
 from ffm_core.cli._output import columns, emit_json, note, output_options, say
 from ffm_core.errors import CausalityError, LedgerError, RecordError, UsageError
 from ffm_core.paths import ffm_home
+from ffm_core.report.reasons import sentence
+from ffm_core.report.words import told
 from ffm_core.runs.compare import Pair, RunComparison, compare_runs
 from ffm_core.runs.explain import decision_rows, explain_decision, stored_decision
 from ffm_core.runs.find import find_run, list_runs, read_run, run_folders
@@ -66,8 +68,9 @@ def show_command(run: str, *, out: Path, as_json: bool, quiet: bool) -> None:
     found = read_run(run, out_dir=out)
     if as_json:
         stored = {"result": found.result, "result_hash": found.result_hash,
-                  "envelope": found.envelope, "path": str(found.path)}  # fmt: skip
-        emit_json("ffm-run/1", stored)
+                  "envelope": found.envelope, "path": str(found.path),
+                  "words": told(found.result)}  # fmt: skip
+        emit_json(found.schema, stored)
         return
     _show(found)
 
@@ -166,13 +169,14 @@ def _line(run: Run) -> dict[str, Any]:
 
 
 def _show(run: Run) -> None:
-    verdict, line = run.result["verdict"], _line(run)
+    line = _line(run)
     qualifier = f" ({line['qualifier']})" if line["qualifier"] else ""
     say(f"{run.decision}{qualifier}  {line['strategy']}, {line['claim']}, {line['data']}")
-    for reason in verdict.get("reasons", []):
-        say(f"  {reason}")
+    said = told(run.result)
+    for text in (said["headline"], *said["reasons"]):
+        say(f"  {text}")
     checks = [[str(c.get("name")), str(c.get("outcome")), _number(c.get("value")),
-               _number(c.get("threshold")), c.get("reason", "")]
+               _number(c.get("threshold")), sentence(c.get("reason"))]
               for c in run.result.get("checks", [])]  # fmt: skip
     if checks:
         say()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ffm_core.errors import StrategyError
-from ffm_core.records import Embedder, FeatureSet
+from ffm_core.records import Embedder, FeatureSet, Reason, because
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,15 +59,14 @@ class CutOff:
         # A date stands for all of its bars, so the test begins on a later date.
         return day is None or day >= _date(first_test_us)
 
-    def sentence(self, first_test_us: int) -> str:
-        """Say what overlaps, in words that need no other sentence."""
-        begins = f"the first test month begins on {_date(first_test_us)}"
-        seen = f"{self.kind} {self.name} may have seen the test months"
+    def reason(self, first_test_us: int) -> Reason:
+        """Return why test months that begin at a moment may have been seen."""
+        told = {"block": self.kind, "name": self.name, "begins": str(_date(first_test_us))}
         if self.day is None:
-            return f"{seen}: it states neither a cut-off nor a release date, and {begins}"
-        which = "release date, which stands in for an unknown cut-off,"
-        which = "cut-off" if self.fit_cutoff else which
-        return f"{seen}: its {which} is {self.day}, and {begins}"
+            return because("seen_unknown", **told)
+        return because(
+            "seen_cutoff" if self.fit_cutoff else "seen_release", day=str(self.day), **told
+        )
 
 
 def cut_offs(blocks: Sequence[FeatureSet | Embedder]) -> tuple[CutOff, ...]:

@@ -195,9 +195,10 @@ def judge(difference: Estimate, effect: float) -> tuple[Judgement, str]:
 def _evaluated(job: Job, progress: Progress) -> Evaluation:
     found = evaluate(job, progress)
     if found.decision == "REFUSED":
-        reasons = found.record["result"]["verdict"]["reasons"]
+        name = job.strategy["name"]
         raise CausalityError(
-            "; ".join(reasons[:2]), fix=f"run 'ffm check {job.strategy['name']}' for the rest"
+            f"{name} was REFUSED for look-ahead or a broken contract",
+            fix=f"run 'ffm check {name}' to see what was found",
         )
     return found
 

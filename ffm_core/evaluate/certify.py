@@ -35,7 +35,6 @@ from ffm_core.records import (
     Decisions,
     Embedder,
     ExitPolicy,
-    Failure,
     FeatureSet,
     Learner,
     Orders,
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
     from ffm_core.evaluate.pool import Folded
     from ffm_core.evaluate.progress import Progress
 
+_FORM = 2  # of stored certificates; others are proven anew
 _VALIDATION_ROWS = 150  # shown to a learner that is falsified
 
 
@@ -293,13 +293,11 @@ def _what(task: StreamTask) -> tuple[str | int, ...]:
 def load_certificate(cache: Cache, key: str) -> Certificate | None:
     """Return a certificate stored as JSON, or None."""
     stored = cache.get_json(key)
-    if stored is None:
+    if stored is None or stored.pop("form", None) != _FORM:
         return None
-    failures = tuple(Failure(**failure) for failure in stored.pop("failures"))
-    subjects = tuple(stored.pop("subjects"))
-    return Certificate(**stored, subjects=subjects, failures=failures)
+    return Certificate.read(stored)
 
 
 def save_certificate(cache: Cache, key: str, certificate: Certificate) -> None:
     """Store a certificate as JSON."""
-    cache.put_json(key, asdict(certificate))
+    cache.put_json(key, {"form": _FORM, **asdict(certificate)})

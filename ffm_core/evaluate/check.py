@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from ffm_core.causal.falsify import merge
 from ffm_core.evaluate.certify import certify_embedders, certify_stream
@@ -77,24 +77,8 @@ def redacted(job: Job, found: tuple[Checked, ...]) -> tuple[Checked, ...]:
     """Take a private strategy's names out of what was found."""
     if job.redact is None:
         return found
-    hide = job.redact.text
+    hide = job.redact.value
     return tuple(
-        replace(
-            item,
-            certificate=replace(
-                item.certificate,
-                failures=tuple(
-                    replace(
-                        failure,
-                        **{
-                            name: hide(value)
-                            for name in failure.__dataclass_fields__
-                            if isinstance(value := getattr(failure, name), str)
-                        },
-                    )
-                    for failure in item.certificate.failures
-                ),
-            ),
-        )
+        replace(item, certificate=Certificate.read(hide(asdict(item.certificate))))
         for item in found
     )

@@ -68,7 +68,7 @@ def dry_run(job: Job, progress: Progress) -> dict[str, Any]:
         stamps = [stamp_of(embedder) for embedder in job.parts.embedders]
         found["embedders"] = stamps if job.redact is None else job.redact.value(stamps)
     if overlaps := overlaps_of(job, folded):
-        found["overlaps"] = list(overlaps)
+        found["overlaps"] = [asdict(overlap) for overlap in overlaps]
     return {**found, "lines": _lines(found)}
 
 
@@ -106,7 +106,6 @@ def _lines(found: dict[str, Any]) -> list[str]:
         f"runs if trades were independent, {edge['day_bound']:+.3f} R if those of a day were one"
     )
     lines += [line_of(stamp) for stamp in found.get("embedders", [])]
-    lines += [f"overlap     {sentence}" for sentence in found.get("overlaps", [])]
     if found["qualifier"]:
         lines.append(f"qualifier   a PASS would be a qualified one: {found['qualifier']}")
     lines.append(f"prereg      {found['prereg']['hash'][:16]} ({found['prereg']['claim']})")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichBars
+
+    from ffm_core.records import Reason
 
 
 _MANY_STEPS = 1_000  # of a stage whose rate says something; fewer are no like steps
@@ -28,8 +30,8 @@ class Progress(Protocol):
         """Open a stage of ``total`` steps."""
         ...
 
-    def note(self, text: str) -> None:
-        """Say one thing the user should know, a warning for example."""
+    def note(self, reason: Reason) -> None:
+        """Warn of something the user should know."""
         ...
 
 
@@ -45,7 +47,7 @@ class Silent:
         """Open a stage nobody watches."""
         return _SilentStage()
 
-    def note(self, text: str) -> None:
+    def note(self, reason: Reason) -> None:
         """Do nothing."""
 
 
@@ -61,21 +63,28 @@ class _RichStage:
 class Live:
     """Progress bars with rate and remaining time on standard error."""
 
-    def __init__(self, bars: RichBars) -> None:
+    def __init__(self, bars: RichBars, words: Callable[[Reason], str]) -> None:
         self._bars = bars
+        self._words = words
 
     def stage(self, name: str, total: int) -> Stage:
         """Open a bar."""
         return _RichStage(self._bars, name, total)
 
-    def note(self, text: str) -> None:
-        """Print above the bars."""
-        self._bars.console.print(text, highlight=False)
+    def note(self, reason: Reason) -> None:
+        """Print a warning above the bars."""
+        self._bars.console.print(f"warning: {self._words(reason)}", highlight=False, markup=False)
 
 
 @contextmanager
-def live() -> Iterator[Progress]:
-    """Show progress bars on standard error while the block runs."""
+def live(words: Callable[[Reason], str]) -> Iterator[Progress]:
+    """Show progress bars on standard error while the block runs.
+
+    Parameters
+    ----------
+    words : callable
+        Makes a sentence of what is noted.
+    """
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -104,4 +113,4 @@ def live() -> Iterator[Progress]:
         TimeRemainingColumn(compact=True),
     )
     with Progress(*columns, console=Console(stderr=True), refresh_per_second=5) as bars:
-        yield Live(bars)
+        yield Live(bars, words)

@@ -40,11 +40,13 @@ from ffm_core.records import (
     Decisions,
     Evidence,
     Failure,
+    Reason,
     Verdict,
     VerdictCheck,
+    because,
 )
 from ffm_core.ruler.classic import CLASSIC
-from ffm_core.ruler.verdict import decide
+from ffm_core.ruler.verdict import decide, held_back, refused
 from ffm_core.runs.canonical import sha256_json
 
 
@@ -78,16 +80,16 @@ def run(job: Job, progress: Progress, command: str = "") -> Evaluation:
     decisions = decide_all(job, progress)
     certificate = certify(job, decisions, progress)
     if certificate.status == "broken":
-        refused = refuse(job, promise, decisions, certificate)
-        return record(refused, result_of(refused), command, started, clock)
+        finding = refuse(job, promise, decisions, certificate)
+        return record(finding, result_of(finding), command, started, clock)
 
     # What became of the decisions, what was known at them, and the months they are judged on.
     streams, embedded = embed_streams(job, prepare(job, decisions, progress), progress)
     folded = fold(job, promise, streams, embedded)
     certificate = merge([certificate, certify_folds(job, folded)])
     if certificate.status == "broken":
-        refused = refuse(job, promise, decisions, certificate, folded)
-        return record(refused, result_of(refused), command, started, clock)
+        finding = refuse(job, promise, decisions, certificate, folded)
+        return record(finding, result_of(finding), command, started, clock)
     warn_of_overlap(job, folded, progress)
 
     # From here on results are seen: the trial counts, whatever comes of it.
@@ -111,10 +113,7 @@ def run(job: Job, progress: Progress, command: str = "") -> Evaluation:
 
     result = result_of(finding)
     if not close_trial(job, ticket, evidence, verdict, sha256_json(result)):
-        progress.note(
-            "warning: an earlier run of this trial found another result: something here is "
-            "not deterministic (a library was changed, or the strategy draws at random)"
-        )
+        progress.note(because("not_deterministic"))
     close_ablations(job, ablated, evidence)
     return record(finding, result, command, started, clock)
 
@@ -146,16 +145,18 @@ def compare(job: Job, evidence: Evidence) -> tuple[CheckResult, ...]:
 
 def warn_of_overlap(job: Job, folded: Folded, progress: Progress) -> None:
     """Warn of every model that may have been fitted to the test months."""
-    for sentence in overlaps_of(job, folded):
-        accepted = "accepted: " if job.config.accept_overlap else ""
-        progress.note(f"warning: {accepted}{sentence}")
+    overlaps = overlaps_of(job, folded)
+    if overlaps and job.config.accept_overlap:
+        progress.note(because("overlap_accepted"))
+    for overlap in overlaps:
+        progress.note(overlap)
 
 
-def overlaps_of(job: Job, folded: Folded) -> tuple[str, ...]:
-    """Return a sentence for every model that may have been fitted to the test months."""
+def overlaps_of(job: Job, folded: Folded) -> tuple[Reason, ...]:
+    """Return a reason for every model that may have been fitted to the test months."""
     begins = folded.first_test_us
     cuts = cut_offs(job.parts.blocks)
-    return tuple(cut.sentence(begins) for cut in cuts if cut.overlaps(begins))
+    return tuple(cut.reason(begins) for cut in cuts if cut.overlaps(begins))
 
 
 def refuse(
@@ -166,98 +167,21 @@ def refuse(
     folded: Folded | None = None,
 ) -> Finding:
     """Return the finding of a broken certificate; no trial was opened for it."""
-    first = certificate.failures[0]
-    check = CheckResult(
-        name="certificate",
-        outcome="refused",
-        value=float(len(certificate.failures)),
-        threshold=0.0,
-        reason=_found(first),
-    )
-    verdict = Verdict(
-        decision="REFUSED",
-        reasons=(
-            f"{_charge(first)}; nothing else was computed",
-            *(_found(failure) for failure in certificate.failures[:5]),
-            *((first.fix,) if first.fix else ()),
-            *_where(job, first),
-        ),
-        checks=(check,),
-    )
+    verdict = refused(certificate)
+    if (place := _where(job, certificate.failures[0])) is not None:
+        verdict = replace(verdict, reasons=(*verdict.reasons, place))
     return Finding(
         job=job, promise=promise, decisions=decisions, certificate=certificate, verdict=verdict,
         folded=folded,
     )  # fmt: skip
 
 
-DECISION_FIELDS = ("bar", "side", "risk", "stop_price", "target_r", "horizon_bars", "group",
-                   "decision")  # fmt: skip
-# Failures that need not be look-ahead.
-_UNKEPT = ("access", "budget", "determinism", "history", "purity", "stream", "values")
-UNSEEN = "unseen"  # what a verdict is held back by where a model may have seen the test months
-_OVERLAP_FIX = (
-    "judge it on later months (--from DATE), choose a model that is older or has seen no market, "
-    "or take the risk with --accept-overlap"
-)
-
-
-def _charge(failure: Failure) -> str:
-    """Say in general what is wrong."""
-    kind = failure.subject.partition(" ")[0]
-    charges = {
-        "exit": "the exit policy answers with more than a trader could know",
-        "learner": "the learner's answers depend on more than the row it is asked about",
-        "embedder": "the embedder's vectors depend on more than the window it is asked about",
-        "fold": "labels reach across the edge of a fold",
-    }
-    if kind not in ("exit", "learner", "fold") and failure.check in _UNKEPT:
-        return "the strategy or a feature does not do what it promises"
-    return charges.get(kind, "the strategy or a feature reads the future")
-
-
-def _found(failure: Failure) -> str:
-    """Say what was found and in which value; declared columns as ``labeler/<column>``."""
-    column = failure.column
-    if column and failure.subject.startswith("labeler") and column not in DECISION_FIELDS:
-        column = f"labeler/{column}"
-    return f"{failure.subject}{f', {column}' if column else ''}: {failure.message}"
-
-
-def _where(job: Job, failure: Failure) -> tuple[str, ...]:
-    """Return the file and line at which to start looking, unless the code is private."""
-    if job.strategy["private"]:
-        return ()
-    if failure.line:
-        return (f"look at {failure.line}",)
-    if not failure.subject.startswith("labeler"):
-        return ()
+def _where(job: Job, failure: Failure) -> Reason | None:
+    """Return where to start looking when no line is known, unless the code is private."""
+    if job.strategy["private"] or failure.line or failure.subject.kind != "labeler":
+        return None
     code = getattr(inspect.unwrap(job.parts.labeler.decide), "__code__", None)
     if code is None:
-        return ()
-    place = f"{code.co_name}() in {Path(code.co_filename).name}, line {code.co_firstlineno}"
-    usual = "[t + 1], shift(-1), roll(-1) and totals over the whole series"
-    return (f"start looking at {place}; the usual ways are {usual}",)
-
-
-def held_back(verdict: Verdict, overlaps: tuple[str, ...], *, accepted: bool) -> Verdict:
-    """Return the verdict that is left when a model may have seen the test months.
-
-    Neither a PASS nor a FAIL can rest on them then: it is INCONCLUSIVE, unless the overlap
-    was accepted, which is said as a reason and qualifies a PASS.
-    """
-    if not overlaps or verdict.decision == "REFUSED":
-        return verdict
-    if accepted:
-        told = tuple(f"accepted by --accept-overlap: {sentence}" for sentence in overlaps)
-        return replace(verdict, reasons=(*told, *verdict.reasons))
-    check = CheckResult(
-        name=UNSEEN, outcome="inconclusive", value=float(len(overlaps)), threshold=0.0,
-        reason=overlaps[0],
-    )  # fmt: skip
-    kept = verdict.reasons if verdict.decision == "INCONCLUSIVE" else ()
-    return replace(
-        verdict,
-        decision="INCONCLUSIVE",
-        reasons=(*overlaps, _OVERLAP_FIX, *kept),
-        checks=(*verdict.checks, check),
-    )
+        return None
+    file = Path(code.co_filename).name
+    return because("start_looking", function=code.co_name, file=file, line=code.co_firstlineno)

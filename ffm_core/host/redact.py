@@ -47,6 +47,10 @@ PUBLIC_WORDS = frozenset(
     """.split()  # noqa: SIM905
 )
 
+# Keys of a reason, and of what was tested, in a record: :class:`.Reason`, :class:`.Examined`.
+_REASON = frozenset({"kind", "numbers", "names"})
+_EXAMINED = frozenset({"kind", "name", "stream"})
+
 # How text ties a value to the name of a setting.
 _IS = r"(\s*=\s*|['\"] is )"
 _VALUE = r"(?:\"[^\"]*\"|'[^']*'|[^\s,;\"')\]}]+)"
@@ -231,6 +235,11 @@ class Redactor:
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, Mapping):
+            if value.keys() in (_REASON, _EXAMINED):  # our own words, and names of others
+                return {
+                    key: item if key == "kind" else self._values(item)
+                    for key, item in value.items()
+                }
             return {
                 self._key(key, inside_params): self._entry(key, item, inside_params)
                 for key, item in value.items()
@@ -239,6 +248,12 @@ class Redactor:
             items = [self._value(item, inside_params=inside_params) for item in value]
             return tuple(items) if isinstance(value, tuple) else items
         return value
+
+    def _values(self, item: Any) -> Any:
+        """Rewrite what belongs to a reason, and keep the keys its words are made from."""
+        if isinstance(item, Mapping):
+            return {key: self._value(part, inside_params=False) for key, part in item.items()}
+        return self._value(item, inside_params=False)
 
     def _entry(self, key: Any, item: Any, inside_params: bool) -> Any:
         if key in self._params and (inside_params or key in self._bare):

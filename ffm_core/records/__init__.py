@@ -48,12 +48,17 @@ from ffm_core.records.verdict import (
     CheckResult,
     Claim,
     Evidence,
+    Examined,
     Failure,
     Outcome,
+    Reason,
     ShuffleResult,
+    SubjectKind,
     TrialContext,
     Verdict,
     VerdictCheck,
+    because,
+    stated,
 )
 
 __all__ = [
@@ -72,6 +77,7 @@ __all__ = [
     "Design",
     "Embedder",
     "Evidence",
+    "Examined",
     "ExitPolicy",
     "Failure",
     "FeatureSet",
@@ -89,8 +95,10 @@ __all__ = [
     "ParamValue",
     "Params",
     "Plan",
+    "Reason",
     "ShuffleResult",
     "SimulateFn",
+    "SubjectKind",
     "Target",
     "TargetHead",
     "TargetLearner",
@@ -100,4 +108,6 @@ __all__ = [
     "Verdict",
     "VerdictCheck",
     "View",
+    "because",
+    "stated",
 ]

@@ -11,13 +11,73 @@ from ffm_core.types import Float64, Int32
 
 Claim: TypeAlias = Literal["selection", "trigger"]
 Outcome: TypeAlias = Literal["pass", "fail", "inconclusive", "refused", "info", "n/a"]
+SubjectKind: TypeAlias = Literal[
+    "labeler", "features", "exit", "learner", "embedder", "target", "fold"
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why something was decided: what it is, and the numbers and names that belong to it.
+
+    Reports make the words. Nothing reads a sentence to learn what happened.
+
+    Parameters
+    ----------
+    kind : str
+        What is meant, as listed in the reference of reasons.
+    numbers, names : mapping
+        What the words are about; not finite where there is no such number.
+    """
+
+    kind: str
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    def __hash__(self) -> int:
+        return hash((self.kind, frozenset(self.numbers.items()), frozenset(self.names.items())))
+
+
+def because(kind: str, /, **values: float | str) -> Reason:
+    """Return a reason; texts among the values are its names, the rest its numbers."""
+    names = {key: value for key, value in values.items() if isinstance(value, str)}
+    numbers = {
+        key: value if isinstance(value, int) else float(value)
+        for key, value in values.items()
+        if not isinstance(value, str)
+    }
+    return Reason(kind=kind, numbers=numbers, names=names)
+
+
+def stated(text: str) -> Reason:
+    """Return a reason in a plug-in's own words; reports show them as they are."""
+    return Reason(kind="stated", names={"text": text})
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What the falsifier examined.
+
+    Parameters
+    ----------
+    kind : str
+        ``labeler``, ``features``, ``exit``, ``learner``, ``embedder``, ``target`` or ``fold``.
+    name : str
+        Its own name; a fold's number, empty for all folds.
+    stream : str
+        ``instrument/timeframe``, empty where it belongs to none.
+    """
+
+    kind: SubjectKind
+    name: str
+    stream: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """One proof of look-ahead or impurity."""
 
-    subject: str
+    subject: Examined
     check: str  # the detector: purity, prefix, mutation, history, stream, horizon, …
     column: str
     bar: int
@@ -47,13 +107,23 @@ class Certificate:
     """
 
     status: Literal["clean", "broken"]
-    subjects: tuple[str, ...]
+    subjects: tuple[Examined, ...]
     cuts: int
     rows_compared: int
     detection_bound: float
     failures: tuple[Failure, ...] = ()
     sampled: Mapping[str, int] = field(default_factory=dict)
     proven_bars: int = 0
+
+    @classmethod
+    def read(cls, stored: Mapping[str, Any]) -> Certificate:
+        """Return the certificate that ``dataclasses.asdict`` and JSON made ``stored`` of."""
+        failures = (
+            Failure(**{**failure, "subject": Examined(**failure["subject"])})
+            for failure in stored["failures"]
+        )
+        subjects = (Examined(**subject) for subject in stored["subjects"])
+        return cls(**{**stored, "failures": tuple(failures), "subjects": tuple(subjects)})
 
     @property
     def sentence(self) -> str:
@@ -127,7 +197,7 @@ class CheckResult:
     minimum_detectable: float | None = None
     months_needed: float | None = None
     gates: bool = True
-    reason: str = ""
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,10 +213,17 @@ class VerdictCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The answer, with its reasons in plain words."""
+    """The answer and its reasons.
+
+    Parameters
+    ----------
+    reasons : tuple of Reason
+        The first says the most. One of kind ``check`` refers to the check of that name,
+        one of kind ``failure`` to a failure of the certificate, by its place.
+    """
 
     decision: Literal["PASS", "FAIL", "INCONCLUSIVE", "REFUSED"]
-    reasons: tuple[str, ...]
+    reasons: tuple[Reason, ...]
     qualifier: str = ""
     checks: tuple[CheckResult, ...] = ()
 
@@ -156,10 +233,15 @@ __all__ = [
     "CheckResult",
     "Claim",
     "Evidence",
+    "Examined",
     "Failure",
     "Outcome",
+    "Reason",
     "ShuffleResult",
+    "SubjectKind",
     "TrialContext",
     "Verdict",
     "VerdictCheck",
+    "because",
+    "stated",
 ]

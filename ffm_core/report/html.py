@@ -11,7 +11,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from ffm_core.report import numbers, plots, questions, sections, words
+from ffm_core.report import numbers, plots, questions, reasons, sections, words
 
 if TYPE_CHECKING:
     import jinja2
@@ -34,7 +34,7 @@ def render(run: Mapping[str, Any], trades: pl.DataFrame) -> str:
     Parameters
     ----------
     run : mapping
-        A run record (``ffm-run/1``); parts a run does not have may be absent or null.
+        A run record of any schema; parts a run does not have may be absent or null.
     trades : polars.DataFrame
         Rows of ``trades.parquet``; may be empty.
 
@@ -82,6 +82,7 @@ def _context(run: Mapping[str, Any], trades: pl.DataFrame) -> dict[str, Any]:
         "nulls": plots.nulls(result),
         "calibration": plots.calibration(result),
         "calibration_facts": sections.calibration(result), "calendar": sections.calendar(result),
+        "rule": words.trigger(result),
         "sides": found.get("side") or [], "hours": sections.hours(result),
         "costs": found.get("costs") or [], "cost_arms": _cost_arms(found.get("costs") or []),
         "timeline": sections.timeline(result), "seal_line": words.seal_line(result),
@@ -189,7 +190,7 @@ def _filters() -> dict[str, Any]:
         "minute": lambda v: numbers.minute(shown(v, "")),
         "signed": lambda v, digits=2: numbers.decimal(v, digits, signed=True),
         "interval": lambda v: numbers.interval(a_list(v)), "dates": ends, "pairs": pairs,
-        "shown": shown, "typeset": lambda v: numbers.typeset(shown(v, "")), "embed": embed,
+        "shown": shown, "subject": reasons.subject, "embed": embed,
     }  # fmt: skip
 
 

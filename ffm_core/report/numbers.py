@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 
 BLANK = "–"  # en dash: the record holds no value here
@@ -46,6 +45,18 @@ def count(value: object) -> str:
     return decimal(value, 0)
 
 
+def counted(value: object, noun: str) -> str:
+    """Format a whole number and what it counts: ``1 bar``, ``2 bars``."""
+    return f"{count(value)} {noun if finite(value) == 1 else plural(noun)}"
+
+
+def plural(noun: str) -> str:
+    """Return the regular plural of an English noun."""
+    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
+        return f"{noun[:-1]}ies"
+    return f"{noun}es" if noun.endswith(("s", "x", "ch", "sh")) else f"{noun}s"
+
+
 def percent(value: object, digits: int = 0) -> str:
     """Format a share between 0 and 1 as a percentage."""
     number = finite(value)
@@ -68,11 +79,6 @@ def day(value: object) -> str:
 def minute(value: object) -> str:
     """Return an ISO stamp to the minute, UTC, with a blank between date and time."""
     return str(value)[:16].replace("T", " ") if value else BLANK
-
-
-def typeset(text: object) -> str:
-    """Return a sentence of the record with true minus signs before its numbers."""
-    return re.sub(r"(?<![\w-])-(?=\d)", _MINUS, str(text))
 
 
 def size(value: object) -> str:

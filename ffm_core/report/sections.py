@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ffm_core.report import numbers, questions, words
+from ffm_core.report.reasons import capital, sentence
 
 if TYPE_CHECKING:
     import polars as pl
@@ -59,7 +60,7 @@ def checks(rows: Sequence[Mapping[str, Any]], *, bound: bool = False) -> list[Pa
 
 def _reason(check: Mapping[str, Any]) -> str:
     repeats = questions.explains_itself(check)
-    return "" if repeats else numbers.typeset(check.get("reason") or "")
+    return "" if repeats else capital(sentence(check.get("reason")))
 
 
 def _in_r(check: Mapping[str, Any]) -> bool:

@@ -25,7 +25,7 @@ def summary(run: Mapping[str, Any], console: Console) -> None:
     Parameters
     ----------
     run : mapping
-        A run record (``ffm-run/1``); parts a run does not have may be absent or null.
+        A run record of any schema; parts a run does not have may be absent or null.
     console : rich.console.Console
         Where to print. Text is never read as markup, so a name cannot style itself.
     """

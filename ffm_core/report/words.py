@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
+from ffm_core.records import Reason
 from ffm_core.report import numbers
 from ffm_core.report.questions import check_words
+from ffm_core.report.reasons import capital, read, sentence, subject
 
 Result: TypeAlias = Mapping[str, Any]
 
@@ -77,6 +79,8 @@ def _rule_alone(result: Result) -> bool:
 
 
 _GROUNDWORK = {"certificate", "sample"}
+# What a decision consists of; every other column of a labeler is one that it declares.
+_FIELDS = {"bar", "side", "risk", "stop_price", "target_r", "horizon_bars", "group", "decision"}
 _SELECTING = {"naive", "random", "shuffle"}
 
 
@@ -91,8 +95,8 @@ def headline(result: Result) -> str:
     decision = (result.get("verdict") or {}).get("decision")
     if decision == "REFUSED":
         if _looks_ahead(result):
-            return "The strategy sees the future, so none of its results can be believed."
-        return "The strategy does not keep what it promises, so no result of it can be believed."
+            return "The strategy uses future bars, so none of its results can be trusted."
+        return "The strategy violates its contract, so none of its results can be trusted."
     if decision == "PASS":
         return (
             "The model's picks earn after costs and beat every control."
@@ -103,13 +107,23 @@ def headline(result: Result) -> str:
         return _fail_headline(result)
     if overlap(result):
         return "A model may have seen the months it is judged on, so they show nothing."
+    if "house_rule_open" in _kinds(result):
+        return "Every check of FFM passed; a house rule is still open."
     if _rule_alone(result):
         return "The rule earns by itself; that the model adds anything is not shown."
     return "These data cannot tell whether the edge is real."
 
 
+def _kinds(result: Result) -> set[str]:
+    """Return the kinds of the verdict's reasons."""
+    given = (result.get("verdict") or {}).get("reasons") or []
+    return {reason.kind for value in given if (reason := read(value)) is not None}
+
+
 def _fail_headline(result: Result) -> str:
     failed = set(failing(result, "fail"))
+    if "house_rule_failed" in _kinds(result):
+        return "Every check of FFM passed; a house rule did not."
     if failed & _SELECTING and _rule_alone(result):
         return "The rule earns by itself; the model adds nothing."
     if "profit" in failed:
@@ -133,34 +147,64 @@ def reasons(result: Result, *, findings: bool = True) -> list[tuple[str, str]]:
     findings : bool
         Whether to repeat what the certificate says of each failure.
     """
-    names = {c["name"] for c in result.get("checks") or []}
-    told = () if findings else _told(result)
+    verdict = result.get("verdict") or {}
+    given = [r for value in verdict.get("reasons") or [] if (r := read(value)) is not None]
+    by_name = {c["name"]: c for c in result.get("checks") or []}
     pairs: list[tuple[str, str]] = []
     groundwork: list[tuple[str, str]] = []
-    for reason in (result.get("verdict") or {}).get("reasons") or []:
-        if any(part in str(reason) for part in told):
-            continue
-        name, colon, rest = str(reason).partition(": ")
-        known = bool(colon) and name in names
-        code = str(reason).startswith("look at ")  # its minus signs are to be found again
-        text = str(reason) if code else numbers.typeset(rest if known else reason)
-        pair = (check_words(name).title, text) if known else ("", text[:1].upper() + text[1:])
-        # That there are enough clean data is no reason to trade: it comes last in a PASS.
-        last = name in _GROUNDWORK and (result.get("verdict") or {}).get("decision") == "PASS"
-        (groundwork if last else pairs).append(pair)
+    for reason in given:
+        if reason.kind == "failure":
+            pairs += _failed(result, reason, first=reason == given[1]) if findings else []
+        elif reason.kind == "check":
+            name = reason.names["check"]
+            pair = (check_words(name).title, sentence((by_name.get(name) or {}).get("reason")))
+            # That there are enough clean data is no reason to trade: it comes last in a PASS.
+            last = name in _GROUNDWORK and verdict.get("decision") == "PASS"
+            (groundwork if last else pairs).append(pair)
+        else:
+            pairs.append(("", capital(sentence(reason))))
     return [*pairs, *groundwork]
 
 
-def _told(result: Result) -> tuple[str, ...]:
-    """Return what the certificate says of its failures."""
+def told(result: Result) -> dict[str, Any]:
+    """Return headline, reasons and conclusion as text, for whoever shows them elsewhere."""
+    lines = [f"{title}: {text}" if title else text for title, text in reasons(result)]
+    return {"headline": headline(result), "reasons": [_plain(line) for line in lines],
+            "conclusion": [_plain(line) for line in conclusion(result)]}  # fmt: skip
+
+
+def _plain(text: str) -> str:
+    return text.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def _failed(result: Result, reason: Reason, *, first: bool) -> list[tuple[str, str]]:
+    """Return a failure that is a reason; of the first one also its fix and its line."""
     failures = (result.get("certificate") or {}).get("failures") or []
-    said = (f.get(name) for f in failures for name in ("message", "fix", "line"))
-    return tuple(str(part) for part in said if part)
+    place = int(reason.numbers["place"])
+    if place >= len(failures):
+        return []
+    failure = failures[place]
+    column = column_of(failure)
+    told = [
+        f"{subject(failure.get('subject'))}{column and f', {column}'}: {failure.get('message')}"
+    ]
+    if first and failure.get("fix"):
+        told.append(f"suggested fix: {failure['fix']}")
+    if first and failure.get("line"):
+        told.append(f"look at {failure['line']}")
+    return [("", capital(text)) for text in told]
+
+
+def column_of(failure: Mapping[str, Any]) -> str:
+    """Return the column of a failure; one that a labeler declares as ``labeler/<column>``."""
+    column, tested = str(failure.get("column") or ""), failure.get("subject")
+    declared = isinstance(tested, Mapping) and tested.get("kind") == "labeler"
+    return f"labeler/{column}" if declared and column and column not in _FIELDS else column
 
 
 def place(failure: Mapping[str, Any]) -> str:
     """Return what failed, by which detector, and in which column, at which bar and time."""
-    parts = [f"{failure.get('subject')} ({failure.get('check')})"]
+    parts = [f"{subject(failure.get('subject'))} ({failure.get('check')})"]
     if failure.get("column"):
         parts.append(f"column {failure['column']}")
     bar, stamp = failure.get("bar"), failure.get("stamp")
@@ -170,7 +214,7 @@ def place(failure: Mapping[str, Any]) -> str:
 
 
 def finding(failure: Mapping[str, Any]) -> list[str]:
-    """Return what was found, the line that is at fault, and how to mend it, where known."""
+    """Return what was found, the line that is at fault, and a suggested fix, where known."""
     message, later = str(failure.get("message")), failure.get("first_future_bar")
     if later is not None and f"first later bar that matters is {later}" not in message:
         message += f"; the first later bar that matters is {later}"
@@ -232,6 +276,8 @@ def _subject(result: Result) -> str:
 
 
 def _on_fail(result: Result) -> list[str]:
+    if "house_rule_failed" in _kinds(result):
+        return ["By the rule of the house, do not trade this; by the checks of FFM you could."]
     titles = [f"“{check_words(name).title}”" for name in failing(result, "fail")]
     where = f" Where it fails: {', '.join(titles)}." if titles else ""
     return [
@@ -275,12 +321,12 @@ def _on_refused(result: Result) -> list[str]:
         "Any profit it shows would be fiction: in live trading the bars it looks at do not exist "
         "yet."
     )
-    other = "In live trading it would not answer as it answers here, or not in time."
+    other = "In live trading it would return different values than here, or return them too late."
     return [
         ahead if _looks_ahead(result) else other,
         (
-            "Repair what the certificate names"
-            + (" (a way to mend it stands there)" if fixes else "")
+            "Fix what the certificate names"
+            + (" (with a suggested fix)" if fixes else "")
             + " and run again."
         ),
     ]
@@ -427,6 +473,13 @@ def seal_line(result: Result) -> str:
         return f"The tail from {start} on has been opened{when}."
     n = numbers.count(seal.get("n_decisions"))
     return f"The tail from {start} on is sealed; its decisions ({n}) were not read."
+
+
+def trigger(result: Result) -> str:
+    """Say what the rule does by itself, in a sentence; empty where it was not measured."""
+    found = result.get("trigger") or {}
+    text = sentence(found.get("reason") or found.get("sentence"))
+    return f"{capital(text).rstrip('.')}." if text else ""
 
 
 def ablation(result: Result) -> list[str]:

@@ -13,7 +13,15 @@ from statistics import NormalDist
 
 import numpy as np
 
-from ffm_core.records import CheckResult, Evidence, Outcome, ShuffleResult, VerdictCheck
+from ffm_core.records import (
+    CheckResult,
+    Evidence,
+    Outcome,
+    Reason,
+    ShuffleResult,
+    VerdictCheck,
+    because,
+)
 from ffm_core.ruler.arms import p_value
 from ffm_core.ruler.bootstrap import Estimate, day_sums
 from ffm_core.ruler.judging import (
@@ -23,7 +31,7 @@ from ffm_core.ruler.judging import (
     bounded,
     bounds,
     difference_of,
-    in_words,
+    estimated,
     make_check,
     mean_of,
     nothing_to_compare,
@@ -48,17 +56,15 @@ _DELTA = 0.15  # R per trade: the smallest edge worth having
 def judge_certificate(constants: Constants, evidence: Evidence) -> CheckResult:
     """Refuse when the falsifier found look-ahead."""
     found = evidence.certificate
-    if found.status == "clean":
-        reason = (
-            f"no look-ahead in {found.cuts} cuts; a leak in more than "
-            f"{found.detection_bound:.2%} of rows would have been seen"
-        )
-        return CheckResult(name="certificate", outcome="pass", value=0.0, threshold=0.0,
-                           reason=reason)  # fmt: skip
-    first = found.failures[0] if found.failures else None
-    what = f"{first.subject}: {first.message}" if first else "the falsifier found look-ahead"
-    return CheckResult(name="certificate", outcome="refused", value=float(len(found.failures)),
-                       threshold=0.0, reason=what)  # fmt: skip
+    count = len(found.failures)
+    clean = found.status == "clean"
+    reason = (
+        because("no_look_ahead", cuts=found.cuts, bound=found.detection_bound)
+        if clean
+        else because("failures_found", count=count)
+    )
+    return CheckResult(name="certificate", outcome="pass" if clean else "refused",
+                       value=float(count), threshold=0.0, reason=reason)  # fmt: skip
 
 
 def judge_sample(constants: Constants, evidence: Evidence) -> CheckResult:
@@ -72,14 +78,15 @@ def judge_sample(constants: Constants, evidence: Evidence) -> CheckResult:
     least = {name: constants[f"min_{name}"] for name in have}
     shares = [have[name] / least[name] for name in have if least[name] > 0]
     enough = all(share >= 1.0 for share in shares)
-    text = f"{have['trades']} trades on {have['days']} days in {have['months']} test months"
-    need = ", ".join(f"{least[name]:.0f} {name}" for name in have)
     scarce = min(shares, default=1.0)
     months = None if enough or scarce <= 0 else evidence.n_test_months / scarce
+    needed = {f"min_{name}": least[name] for name in have}
+    reason = (
+        because("sample_enough", **have) if enough else because("sample_short", **have, **needed)
+    )
     return CheckResult(
         name="sample", outcome="pass" if enough else "inconclusive", value=float(have["trades"]),
-        threshold=least["trades"], months_needed=months,
-        reason=text if enough else f"{text}; at least {need} are needed",
+        threshold=least["trades"], months_needed=months, reason=reason,
     )  # fmt: skip
 
 
@@ -87,9 +94,9 @@ def judge_profit(constants: Constants, evidence: Evidence) -> CheckResult:
     """Ask whether the taken trades earn after costs."""
     trades = arm(evidence, "REAL")
     if trades is None:
-        return open_question("profit", "no trade was taken", threshold=0.0)
+        return open_question("profit", because("no_trade"), threshold=0.0)
     estimate = mean_of(evidence, trades, constants)
-    return bounded("profit", evidence, estimate, constants["delta"], what="the taken trades earn")
+    return bounded("profit", evidence, estimate, constants["delta"], measure="profit")
 
 
 def judge_naive(constants: Constants, evidence: Evidence) -> CheckResult:
@@ -97,22 +104,22 @@ def judge_naive(constants: Constants, evidence: Evidence) -> CheckResult:
     blocked = nothing_to_compare(evidence, "naive")
     trades, everything = arm(evidence, "REAL"), arm(evidence, "NAIVE")
     if blocked or trades is None or everything is None:
-        return blocked or open_question("naive", "the arm that takes every decision is missing")
+        return blocked or open_question("naive", because("arm_missing", arm="NAIVE"))
     estimate = difference_of(evidence, trades, everything, constants)
     effect = constants["delta"] * (1.0 - evidence.take_rate)
-    return bounded("naive", evidence, estimate, effect, what="over taking every decision:")
+    return bounded("naive", evidence, estimate, effect, measure="naive")
 
 
 def judge_entry(constants: Constants, evidence: Evidence) -> CheckResult:
     """Ask whether the decisions beat random bars of the same months and hours."""
     trades, random_bars = arm(evidence, "REAL"), arm(evidence, "ENTRY")
     if trades is None:
-        return open_question("entry", "no trade was taken", threshold=0.0)
+        return open_question("entry", because("no_trade"), threshold=0.0)
     if random_bars is None:
-        return open_question("entry", "no random entry bar could be matched", threshold=0.0)
+        return open_question("entry", because("no_random_entry"), threshold=0.0)
     estimate = difference_of(evidence, trades, random_bars, constants)
     return bounded("entry", evidence, estimate, constants["delta"],
-                   what="over random bars of the same months and hours:")  # fmt: skip
+                   measure="entry")  # fmt: skip
 
 
 def judge_random(constants: Constants, evidence: Evidence) -> CheckResult:
@@ -120,12 +127,11 @@ def judge_random(constants: Constants, evidence: Evidence) -> CheckResult:
     blocked = nothing_to_compare(evidence, "random")
     trades = arm(evidence, "REAL")
     if blocked or trades is None:
-        return blocked or open_question("random", "no trade was taken")
+        return blocked or open_question("random", because("no_trade"))
     draws = evidence.random_means[np.isfinite(evidence.random_means)]
     if len(draws) < constants["min_draws"]:
-        return open_question(
-            "random", f"{len(draws)} random draws, at least {constants['min_draws']:.0f} needed"
-        )
+        least = constants["min_draws"]
+        return open_question("random", because("few_draws", draws=len(draws), needed=least))
     real = day_sums(trades, evidence.days).mean
     tail = constants["tail"]
     estimate = Estimate(
@@ -135,7 +141,7 @@ def judge_random(constants: Constants, evidence: Evidence) -> CheckResult:
         se=float(draws.std(ddof=1)),
     )
     effect = constants["delta"] * (1.0 - evidence.take_rate)
-    return bounded("random", evidence, estimate, effect, what="over random picks:")
+    return bounded("random", evidence, estimate, effect, measure="random")
 
 
 def judge_shuffle(constants: Constants, evidence: Evidence) -> CheckResult:
@@ -146,7 +152,7 @@ def judge_shuffle(constants: Constants, evidence: Evidence) -> CheckResult:
     kinds = ("full", "block")
     absent = [kind for kind in kinds if kind not in evidence.shuffle]
     if absent:
-        return open_question("shuffle", f"the {absent[0]} permutations were not run",
+        return open_question("shuffle", because("no_permutations", variant=absent[0]),
                              threshold=constants["alpha"])  # fmt: skip
     effect = constants["delta"] * (1.0 - evidence.take_rate)
     tests = {kind: evidence.shuffle[kind] for kind in kinds}
@@ -194,17 +200,15 @@ def _shuffle_gap(test: ShuffleResult, constants: Constants, evidence: Evidence) 
 
 def _shuffle_reason(
     tests: dict[str, ShuffleResult], gap: Estimate, failing: dict[str, str], effect: float
-) -> str:
-    parts = [
-        f"p {'at least ' if test.stopped else ''}{p_value(test):.3f} ({kind}, "
-        f"{len(test.draws)} of {test.planned} permutations)"
-        for kind, test in tests.items()
-    ]
-    text = "against permuted labels: " + ", ".join(parts)
+) -> Reason:
+    told: dict[str, float] = {}
+    for kind, test in tests.items():
+        told |= {f"{kind}_p": p_value(test), f"{kind}_draws": len(test.draws),
+                 f"{kind}_planned": test.planned, f"{kind}_stopped": int(test.stopped)}  # fmt: skip
     if not failing:
-        return text
-    text += f"; over the permuted: {in_words(gap)}"
-    return f"{text}: an edge of {effect:+.3f} R is excluded" if "fail" in failing.values() else text
+        return because("shuffle_passed", **told)
+    kind = "shuffle_excluded" if "fail" in failing.values() else "shuffle_open"
+    return because(kind, **told, **estimated("value", gap), effect=effect)
 
 
 def judge_deflated(constants: Constants, evidence: Evidence) -> CheckResult:
@@ -212,18 +216,17 @@ def judge_deflated(constants: Constants, evidence: Evidence) -> CheckResult:
     trades = arm(evidence, "REAL")
     level = constants["level_deflated"]
     if trades is None:
-        return open_question("deflated", "no trade was taken", threshold=level)
+        return open_question("deflated", because("no_trade"), threshold=level)
     found = deflated(day_sums(trades, evidence.days).total, evidence.trial)
     if not math.isfinite(found.value):
-        return open_question("deflated", "daily R does not vary: no Sharpe ratio", threshold=level)
+        return open_question("deflated", because("no_variation"), threshold=level)
     passes = found.value >= level
     return CheckResult(
         name="deflated", outcome="pass" if passes else "inconclusive", value=found.value,
         threshold=level, power=number(_deflated_power(found, trades_per_day(evidence), constants)),
         months_needed=None if passes else _deflated_months(found, evidence.n_test_months, level),
-        reason=f"probability {found.value:.3f} that the edge is not the best of "
-        f"{evidence.trial.n_trials} lucky trial{'s' if evidence.trial.n_trials != 1 else ''} "
-        f"(daily Sharpe {found.moments.sharpe:.3f}, luck alone {found.benchmark:.3f})",
+        reason=because("deflated", probability=found.value, trials=evidence.trial.n_trials,
+                       sharpe=found.moments.sharpe, luck=found.benchmark),
     )  # fmt: skip
 
 
@@ -255,9 +258,9 @@ def judge_generalisation(constants: Constants, evidence: Evidence) -> CheckResul
     name, limit = "generalisation", constants["max_gap"]
     trades, seen = arm(evidence, "REAL"), evidence.validation_trades
     if trades is None:
-        return open_question(name, "no trade was taken", threshold=limit)
+        return open_question(name, because("no_trade"), threshold=limit)
     if seen is None or not len(seen):
-        return open_question(name, "no validation trade to compare with", threshold=limit)
+        return open_question(name, because("no_validation_trade"), threshold=limit)
     days = np.union1d(evidence.days, seen.day).astype(np.int32)
     gap = difference_of(evidence, seen, trades, constants, days=days)
     outcome: Outcome = "pass" if gap.value <= limit else "inconclusive"
@@ -270,8 +273,7 @@ def judge_generalisation(constants: Constants, evidence: Evidence) -> CheckResul
         name=name, outcome=outcome, value=number(gap.value), interval=bounds(gap),
         threshold=limit, effect=limit, months_needed=months,
         minimum_detectable=number(minimum_detectable(gap.se, threshold=limit)),
-        reason=f"from validation to test the mean falls by {in_words(gap)}; "
-        f"{limit:.2f} R is allowed",
+        reason=because("generalisation", **estimated("value", gap), limit=limit),
     )  # fmt: skip
 
 

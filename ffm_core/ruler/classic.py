@@ -21,7 +21,7 @@ import math
 
 import numpy as np
 
-from ffm_core.records import CheckResult, Evidence, Outcome, Trades, VerdictCheck
+from ffm_core.records import CheckResult, Evidence, Outcome, Trades, VerdictCheck, stated
 from ffm_core.ruler.checks import judge_certificate
 from ffm_core.ruler.judging import Constants, arm, make_check
 from ffm_core.ruler.monthly import MONTHLY
@@ -36,7 +36,7 @@ def _column(evidence: Evidence, name: str) -> Float64 | None:
 
 
 def _not_applicable(name: str, reason: str) -> CheckResult:
-    return CheckResult(name=name, outcome="n/a", gates=False, reason=reason)
+    return CheckResult(name=name, outcome="n/a", gates=False, reason=stated(reason))
 
 
 def _mean(trades: Trades) -> float:
@@ -57,13 +57,13 @@ def judge_threshold(constants: Constants, evidence: Evidence) -> CheckResult:
     good = [row for row in rows if _threshold_holds(row, constants)]
     best = good[0] if good else max(rows, key=lambda row: row[2], default=None)
     if best is None:
-        return CheckResult(name=name, outcome="fail", threshold=constants["mean_r"],
-                           reason=f"no decision reaches a threshold; {_ON_TEST}")  # fmt: skip
+        nothing = stated(f"no decision reaches a threshold; {_ON_TEST}")
+        return CheckResult(name=name, outcome="fail", threshold=constants["mean_r"], reason=nothing)
     level, n, mean, wins = best
     return CheckResult(
         name=name, outcome=_ruled(bool(good)), value=mean, threshold=constants["mean_r"],
-        reason=f"at probability {level:.2f}: {n} trades, {wins:.0%} winners, mean {mean:+.2f} R; "
-        f"{_ON_TEST}",
+        reason=stated(f"at probability {level:.2f}: {n} trades, {wins:.0%} winners, mean "
+                      f"{mean:+.2f} R; {_ON_TEST}"),
     )  # fmt: skip
 
 
@@ -99,10 +99,10 @@ def _judge_lift(
         return _not_applicable(name, f"no {against} arm")
     if trades is None:
         return CheckResult(name=name, outcome="fail", threshold=margin,
-                           reason="no trade was taken")  # fmt: skip
+                           reason=stated("no trade was taken"))  # fmt: skip
     lift = _mean(trades) - other
     return CheckResult(name=name, outcome=_ruled(lift >= margin), value=lift, threshold=margin,
-                       reason=f"{lift:+.3f} R over {against}; no interval")  # fmt: skip
+                       reason=stated(f"{lift:+.3f} R over {against}; no interval"))  # fmt: skip
 
 
 def _finite_mean(values: Float64) -> float:
@@ -140,14 +140,14 @@ def judge_risk_head(constants: Constants, evidence: Evidence) -> CheckResult:
     a, b = predicted[usable], peak[usable]
     if len(a) < 2:
         return CheckResult(name=name, outcome="fail", threshold=constants["max_mae"],
-                           reason="fewer than two predictions")  # fmt: skip
+                           reason=stated("fewer than two predictions"))  # fmt: skip
     error = float(np.abs(a - b).mean())
     varies = np.ptp(a) > 0 and np.ptp(b) > 0
     correlation = float(np.corrcoef(a, b)[0, 1]) if varies else 0.0
     passes = error <= constants["max_mae"] and correlation >= constants["min_correlation"]
     return CheckResult(
         name=name, outcome=_ruled(passes), value=error, threshold=constants["max_mae"],
-        reason=f"mean absolute error {error:.2f} R, correlation {correlation:+.2f}",
+        reason=stated(f"mean absolute error {error:.2f} R, correlation {correlation:+.2f}"),
     )  # fmt: skip
 
 
@@ -171,8 +171,8 @@ def judge_instruments(constants: Constants, evidence: Evidence) -> CheckResult:
     ]
     return CheckResult(
         name=name, outcome=_ruled(len(better) >= wanted), value=float(len(better)),
-        threshold=wanted, reason=f"{len(better)} of {len(instruments)} instruments do better "
-        "than taking every decision",
+        threshold=wanted, reason=stated(f"{len(better)} of {len(instruments)} instruments do "
+                                        "better than taking every decision"),
     )  # fmt: skip
 
 

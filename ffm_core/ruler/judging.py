@@ -10,7 +10,16 @@ from types import MappingProxyType
 import numpy as np
 
 from ffm_core.errors import ConfigError
-from ffm_core.records import CheckResult, Claim, Evidence, Outcome, Trades, VerdictCheck
+from ffm_core.records import (
+    CheckResult,
+    Claim,
+    Evidence,
+    Outcome,
+    Reason,
+    Trades,
+    VerdictCheck,
+    because,
+)
 from ffm_core.ruler.bootstrap import DaySums, Estimate, day_sums, resample_means, summarise
 from ffm_core.ruler.power import minimum_detectable, months_to_settle, power_at
 from ffm_core.runs.resolve import span_words
@@ -158,13 +167,16 @@ def bounds(estimate: Estimate) -> tuple[float, float] | None:
     return None if low is None or high is None else (low, high)
 
 
+# Kinds of reasons that say more than "not shown": the data rule an edge worth having out.
+EXCLUDING = frozenset({"excluded", "shuffle_excluded"})
+
+
 def bounded(
-    name: str, evidence: Evidence, estimate: Estimate, effect: float, *, what: str
+    name: str, evidence: Evidence, estimate: Estimate, effect: float, *, measure: str
 ) -> CheckResult:
     """Judge an estimate in R against zero and the effect asked for.
 
-    ``what`` names the quantity and starts the reason, for example
-    ``"the taken trades earn"``.
+    ``measure`` names the quantity in the reason, for example ``profit``.
     """
     outcome = by_bounds(estimate, effect)
     months = None
@@ -182,31 +194,24 @@ def bounded(
         power=number(power_at(effect, estimate.se)),
         minimum_detectable=number(minimum_detectable(estimate.se)),
         months_needed=months,
-        reason=f"{what} {in_words(estimate)}{_ending(outcome, estimate, effect)}",
+        reason=_reason_of(outcome, estimate, effect, measure),
     )
 
 
-def _ending(outcome: Outcome, estimate: Estimate, effect: float) -> str:
-    if outcome == "pass":
-        return ""
-    if outcome == "fail":
-        return f": an edge of {effect:+.3f} R is excluded"
-    if bounds(estimate) is None:
-        return ": too few days with trades for an interval"
-    return f": neither shown to be above zero, nor is {effect:+.3f} R excluded"
+def _reason_of(outcome: Outcome, estimate: Estimate, effect: float, measure: str) -> Reason:
+    kind = {"pass": "shown", "fail": "excluded"}.get(outcome, "open")
+    if kind == "open" and bounds(estimate) is None:
+        kind = "no_interval"
+    return because(kind, measure=measure, effect=effect, **estimated("value", estimate))
 
 
-def in_words(estimate: Estimate) -> str:
-    """Return ``+0.12 R (95 % interval +0.03 to +0.21)``."""
-    if not math.isfinite(estimate.value):
-        return "nothing that can be measured"
-    spread = bounds(estimate)
-    if spread is None:
-        return f"{estimate.value:+.3f} R"
-    return f"{estimate.value:+.3f} R (95 % interval {spread[0]:+.3f} to {spread[1]:+.3f})"
+def estimated(name: str, estimate: Estimate) -> dict[str, float]:
+    """Return an estimate as numbers of a reason: ``name``, ``name_low`` and ``name_high``."""
+    found = {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+    return {key: value for key, value in found.items() if math.isfinite(value)}
 
 
-def open_question(name: str, reason: str, *, threshold: float | None = None) -> CheckResult:
+def open_question(name: str, reason: Reason, *, threshold: float | None = None) -> CheckResult:
     """Return an inconclusive result that no measurement went into."""
     return CheckResult(name=name, outcome="inconclusive", threshold=threshold, reason=reason)
 
@@ -214,9 +219,7 @@ def open_question(name: str, reason: str, *, threshold: float | None = None) -> 
 def nothing_to_compare(evidence: Evidence, name: str) -> CheckResult | None:
     """Return an open question when the model took no decision, or every one."""
     if arm(evidence, "REAL") is None:
-        return open_question(name, "no trade was taken")
+        return open_question(name, because("no_trade"))
     if not evidence.take_rate < 1.0 - _NOISE:
-        return open_question(
-            name, "the model took every decision: there is no selection to compare"
-        )
+        return open_question(name, because("took_everything"))
     return None

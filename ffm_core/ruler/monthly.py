@@ -11,7 +11,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from ffm_core.records import CheckResult, Evidence
+from ffm_core.records import CheckResult, Evidence, because
 from ffm_core.ruler.bootstrap import day_sums
 from ffm_core.ruler.judging import Constants, arm, make_check
 from ffm_core.types import Float64, Int32
@@ -31,7 +31,7 @@ def judge_monthly(constants: Constants, evidence: Evidence) -> CheckResult:
     trades = arm(evidence, "REAL")
     if trades is None or not len(evidence.days):
         return CheckResult(name="months", outcome="info", gates=False, threshold=1.0,
-                           reason="no trade was taken")  # fmt: skip
+                           reason=because("no_trade"))  # fmt: skip
     sums = day_sums(trades, evidence.days)
     _, totals = month_totals(sums.total, evidence.month_days)
     good = int((totals > 0).sum())
@@ -39,8 +39,8 @@ def judge_monthly(constants: Constants, evidence: Evidence) -> CheckResult:
     return CheckResult(
         name="months", outcome="info", gates=False, value=good / len(totals), threshold=1.0,
         effect=constants["delta"], power=power,
-        reason=f"{good} of {len(totals)} test months are profitable; a real edge of "
-        f"{constants['delta']:+.2f} R would win in every one with probability {power:.2f}",
+        reason=because("months_up", good=good, months=len(totals), effect=constants["delta"],
+                       power=power),
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from ffm_core.records import Certificate, Failure
+from ffm_core.records import Certificate, Examined, Failure
 from ffm_core.ruler.folds import DecisionTable, Fold, FoldPlan
 from ffm_core.types import Int64
 
@@ -46,7 +46,7 @@ def check_purged(table: DecisionTable, plan: FoldPlan, t_end: Int64) -> Certific
     rows = sum(len(f.train) + len(f.validation) + len(f.test) for f in plan.folds)
     return Certificate(
         status="broken" if failures else "clean",
-        subjects=("folds",),
+        subjects=(Examined("fold", ""),),
         cuts=0,
         rows_compared=rows,
         detection_bound=0.0,
@@ -109,7 +109,7 @@ def _failure(
     decided = _stamp(int(table.t_decision[row]))
     what = "label of the decision" if check == "horizon" else "decision"
     return Failure(
-        subject=f"fold {fold.index}",
+        subject=Examined("fold", str(fold.index)),
         check=check,
         column=column,
         bar=int(table.bar[row]),

@@ -1,29 +1,42 @@
-"""From checks to a verdict, in words an honest trader would use."""
+"""From checks to a verdict and the reasons for it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
-from ffm_core.records import CheckResult, Evidence, Verdict, VerdictCheck
+from ffm_core.records import (
+    Certificate,
+    CheckResult,
+    Evidence,
+    Reason,
+    Verdict,
+    VerdictCheck,
+    because,
+)
 from ffm_core.ruler.bootstrap import Estimate
 from ffm_core.ruler.judging import (
+    EXCLUDING,
     SAMPLING,
     Constants,
     arm,
     bounds,
     difference_of,
-    in_words,
+    estimated,
     mean_of,
 )
 
 Decision = Literal["PASS", "FAIL", "INCONCLUSIVE", "REFUSED"]
 
-RULE_EARNS = "the rule earns; the model adds nothing"
 _SELECTING = ("naive", "random", "shuffle")
 _GROUNDWORK = ("certificate", "sample")
+_HARMLESS = ("pass", "info", "n/a")
 _FAR = 600  # months; beyond fifty years a number would mislead
+_NAMED = 5  # failures of a broken certificate that are reasons by themselves
+# Failures that need not be look-ahead.
+_UNKEPT = ("access", "budget", "determinism", "history", "purity", "stream", "values")
+UNSEEN = "unseen"  # the check that holds a verdict back where a model may have seen its months
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +51,18 @@ class TriggerEvidence:
     mean: Estimate | None
     over_entry: Estimate | None
     earns: bool
-    sentence: str
+
+    @property
+    def reason(self) -> Reason:
+        """What came of it."""
+        if self.mean is None:
+            return because("no_decision")
+        numbers = estimated("mean", self.mean)
+        if self.over_entry is not None:
+            numbers |= estimated("over", self.over_entry)
+        if self.earns:
+            return because("rule_earns", **numbers)
+        return because("rule_drifts" if self.mean.low > 0 else "rule_flat", **numbers)
 
     def record(self) -> dict[str, object]:
         """Return the ``trigger`` block of a run record."""
@@ -47,7 +71,7 @@ class TriggerEvidence:
             "interval": bounds(self.mean) if self.mean else None,
             "entry_difference": self.over_entry.value if self.over_entry else None,
             "entry_interval": bounds(self.over_entry) if self.over_entry else None,
-            "sentence": self.sentence,
+            "reason": asdict(self.reason),
         }
 
 
@@ -55,25 +79,11 @@ def trigger_evidence(evidence: Evidence, constants: Constants = SAMPLING) -> Tri
     """Measure taking every decision, against zero and against random bars."""
     everything, random_bars = arm(evidence, "NAIVE"), arm(evidence, "ENTRY")
     if everything is None:
-        sentence = "The strategy made no decision in the test months."
-        return TriggerEvidence(mean=None, over_entry=None, earns=False, sentence=sentence)
+        return TriggerEvidence(mean=None, over_entry=None, earns=False)
     mean = mean_of(evidence, everything, constants)
     over = difference_of(evidence, everything, random_bars, constants) if random_bars else None
     earns = mean.low > 0 and (over is None or over.low > 0)
-    return TriggerEvidence(
-        mean=mean, over_entry=over, earns=earns, sentence=_trigger_sentence(mean, over, earns)
-    )
-
-
-def _trigger_sentence(mean: Estimate, over: Estimate | None, earns: bool) -> str:
-    text = f"Taking every decision earns {in_words(mean)} after costs"
-    if over is not None:
-        text += f", {in_words(over)} more than random bars of the same months and hours"
-    if earns:
-        return text + ": the rule has an edge of its own."
-    if mean.low > 0:
-        return text + ": a profit, but not one the rule's timing is shown to make."
-    return text + ": no edge of the rule is shown."
+    return TriggerEvidence(mean=mean, over_entry=over, earns=earns)
 
 
 def decide(
@@ -83,7 +93,7 @@ def decide(
     qualifier: str = "",
     tightening: Sequence[CheckResult] = (),
 ) -> Verdict:
-    """Judge the evidence and say why.
+    """Judge the evidence and give the reasons.
 
     Parameters
     ----------
@@ -111,7 +121,7 @@ def decide(
     results = own + tuple(tightening)
     return Verdict(
         decision=decision,
-        reasons=tuple(_reasons(decision, evidence, results)),
+        reasons=tuple(_reasons(decision, evidence, own, tightening)),
         qualifier=qualifier,
         checks=results,
     )
@@ -150,28 +160,83 @@ def _tightened(results: Sequence[CheckResult]) -> Decision:
     return "INCONCLUSIVE" if "inconclusive" in found else "PASS"
 
 
-def _reasons(decision: Decision, evidence: Evidence, results: Sequence[CheckResult]) -> list[str]:
+def refused(certificate: Certificate) -> Verdict:
+    """Return the verdict on what the falsifier found at fault; nothing else is judged."""
+    check = CheckResult(
+        name="certificate", outcome="refused", value=float(len(certificate.failures)),
+        threshold=0.0, reason=because("failures_found", count=len(certificate.failures)),
+    )  # fmt: skip
+    return Verdict(decision="REFUSED", reasons=refusal(certificate), checks=(check,))
+
+
+def refusal(certificate: Certificate) -> tuple[Reason, ...]:
+    """Return why a broken certificate refuses a run: the kind of fault, and the first failures."""
+    named = len(certificate.failures[:_NAMED])
+    found = tuple(because("failure", place=place) for place in range(named))
+    return (because(f"refused_{_fault(certificate)}"), *found)
+
+
+def _fault(certificate: Certificate) -> str:
+    if not certificate.failures:
+        return "look_ahead"
+    first = certificate.failures[0]
+    kind = first.subject.kind
+    if kind in ("exit", "learner", "fold"):
+        return kind
+    if first.check in _UNKEPT:
+        return "contract"
+    return "embedder" if kind == "embedder" else "look_ahead"
+
+
+def held_back(verdict: Verdict, overlaps: Sequence[Reason], *, accepted: bool) -> Verdict:
+    """Return the verdict that is left when a model may have seen the test months.
+
+    Neither a PASS nor a FAIL can rest on them then: it is INCONCLUSIVE, unless the overlap
+    was accepted, which is said as a reason and qualifies a PASS.
+    """
+    if not overlaps or verdict.decision == "REFUSED":
+        return verdict
+    if accepted:
+        told = (because("overlap_accepted"), *overlaps)
+        return replace(verdict, reasons=(*told, *verdict.reasons))
+    check = CheckResult(
+        name=UNSEEN, outcome="inconclusive", value=float(len(overlaps)), threshold=0.0,
+        reason=overlaps[0],
+    )  # fmt: skip
+    kept = verdict.reasons if verdict.decision == "INCONCLUSIVE" else ()
+    return replace(
+        verdict,
+        decision="INCONCLUSIVE",
+        reasons=(*overlaps, because("overlap_fix"), *kept),
+        checks=(*verdict.checks, check),
+    )
+
+
+def _reasons(
+    decision: Decision,
+    evidence: Evidence,
+    own: Sequence[CheckResult],
+    tightening: Sequence[CheckResult],
+) -> list[Reason]:
     if decision == "REFUSED":
-        first = next(result for result in results if result.outcome == "refused")
-        return [
-            "the strategy or a feature reads the future; no figure of this run can be trusted",
-            first.reason,
-        ]
-    reasons = [*_selection_words(decision, evidence, results), _conclusion(decision, evidence)]
+        return list(refusal(evidence.certificate))
+    results = (*own, *tightening)
+    reasons = _selection(decision, evidence, results)
+    reasons.append(_conclusion(decision, evidence, own, tightening))
     wanted = {"FAIL": ("fail", "refused"), "INCONCLUSIVE": ("inconclusive",), "PASS": ("pass",)}
     reasons += [
-        f"{result.name}: {result.reason}"
+        because("check", check=result.name)
         for result in results
-        if result.gates and result.outcome in wanted[decision] and result.reason
+        if result.gates and result.outcome in wanted[decision] and result.reason is not None
     ]
     if decision == "INCONCLUSIVE":
         reasons.append(_settling(evidence, results))
     return reasons
 
 
-def _selection_words(
+def _selection(
     decision: Decision, evidence: Evidence, results: Sequence[CheckResult]
-) -> list[str]:
+) -> list[Reason]:
     """Say what the rule does by itself when the model's choice is not shown to help."""
     missed = [r for r in results if r.name in _SELECTING and r.outcome in ("fail", "inconclusive")]
     if evidence.claim != "selection" or decision == "PASS" or not missed:
@@ -180,36 +245,43 @@ def _selection_words(
     if not trigger.earns:
         return []
     excluded = any(result.outcome == "fail" for result in missed)
-    words = RULE_EARNS if excluded else f"{RULE_EARNS} that these data can show"
-    return [words, trigger.sentence]
+    return [because("model_adds_nothing" if excluded else "model_not_shown"), trigger.reason]
 
 
-def _conclusion(decision: Decision, evidence: Evidence) -> str:
-    selecting = evidence.claim == "selection"
-    months = f"{evidence.n_test_months} test months"
+def _conclusion(
+    decision: Decision,
+    evidence: Evidence,
+    own: Sequence[CheckResult],
+    tightening: Sequence[CheckResult],
+) -> Reason:
+    told = {"months": evidence.n_test_months, "claim": evidence.claim}
     if decision == "PASS":
-        what = (
-            "the model picks better than taking everything, random picks and permuted labels"
-            if selecting
-            else "the strategy's own decisions earn after costs and beat random bars"
-        )
-        return f"{what} over {months}; the past, not a promise"
-    subject = "the model's choice" if selecting else "these decisions"
+        return because(f"pass_{evidence.claim}", **told)
+    # When only a plug-in's rule stands in the way, that is what is said.
+    if _combine(own) == "PASS":
+        stopped = [r.name for r in tightening if r.gates and r.outcome not in _HARMLESS]
+        kind = "house_rule_failed" if decision == "FAIL" else "house_rule_open"
+        return because(kind, **_listed(stopped))
     if decision == "FAIL":
-        return f"do not trade {subject}: an edge worth having is ruled out over {months}"
-    return f"no conclusion about {subject}: {months} neither show an edge nor rule one out"
+        ruled_out = any(r.reason is not None and r.reason.kind in EXCLUDING for r in own)
+        return because("ruled_out" if ruled_out else "checks_failed", **told)
+    return because("undecided", **told)
 
 
-def _settling(evidence: Evidence, results: Sequence[CheckResult]) -> str:
+def _settling(evidence: Evidence, results: Sequence[CheckResult]) -> Reason:
     open_ones = [r for r in results if r.gates and r.outcome == "inconclusive"]
     needs = [r.months_needed for r in open_ones]
     known = [need for need in needs if need is not None]
-    if not known or len(known) < len(needs):
-        stuck = ", ".join(r.name for r in open_ones if r.months_needed is None)
-        return f"more months of the same would not settle: {stuck or 'nothing is being asked'}"
+    if not open_ones:
+        return because("nothing_measured")
+    if len(known) < len(needs):
+        stuck = [r.name for r in open_ones if r.months_needed is None]
+        return because("months_settle_nothing", **_listed(stuck))
     if max(known) > _FAR:
-        return "settling it would take more than 50 years of such data"
-    return (
-        f"about {max(known):.0f} test months would settle it if the figures stay as they are "
-        f"({evidence.n_test_months} so far)"
-    )
+        return because("over_50_years")
+    return because("months_to_settle", months=max(known), so_far=evidence.n_test_months)
+
+
+def _listed(names: Sequence[str]) -> dict[str, str]:
+    """Return names of checks as the names of a reason, in order."""
+    return {str(place): name for place, name in enumerate(names, start=1)}

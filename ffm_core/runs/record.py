@@ -25,7 +25,8 @@ from ffm_core.runs.canonical import jsonable, sha256_json
 if TYPE_CHECKING:
     import polars as pl
 
-SCHEMA = "ffm-run/1"
+SCHEMA = "ffm-run/2"
+_READ = (SCHEMA, "ffm-run/1")  # reasons and failures of the first are sentences
 # Counts changes of the core that change numbers. Part of every trial's identity.
 NUMERICS = 2
 RECORD_FILE = "run.json"
@@ -52,12 +53,15 @@ class Run:
         As read from ``run.json``.
     result_hash : str
         As stored; :func:`verify_run` compares it with the content.
+    schema : str
+        As stored; reasons and failures of ``ffm-run/1`` are sentences.
     """
 
     path: Path
     result: dict[str, Any]
     envelope: dict[str, Any]
     result_hash: str
+    schema: str = SCHEMA
 
     @property
     def run_id(self) -> str:
@@ -202,9 +206,9 @@ def read_record(folder: Path) -> Run:
     except OSError as error:
         raise RecordError(f"cannot read {path}: {error.strerror}", fix=fix) from error
     except ValueError as error:
-        raise RecordError(f"{path} is no valid JSON: {error}", fix=fix) from error
-    if not isinstance(record, dict) or record.get("schema") != SCHEMA:
-        raise RecordError(f"{path} is no run record of schema {SCHEMA}", fix=fix)
+        raise RecordError(f"{path} is not valid JSON: {error}", fix=fix) from error
+    if not isinstance(record, dict) or record.get("schema") not in _READ:
+        raise RecordError(f"{path} is not a run record of schema {SCHEMA}", fix=fix)
     parts = {name: record.get(name) for name in ("result", "envelope", "result_hash")}
     kinds = (dict, dict, str)
     wrong = [n for (n, v), kind in zip(parts.items(), kinds, strict=True) if type(v) is not kind]
@@ -215,7 +219,7 @@ def read_record(folder: Path) -> Run:
             f"{path} lacks {', '.join(wrong)}, or holds something else there", fix=fix
         )
     return Run(path=folder, result=record["result"], envelope=record["envelope"],
-               result_hash=record["result_hash"])  # fmt: skip
+               result_hash=record["result_hash"], schema=record["schema"])  # fmt: skip
 
 
 def verify_run(folder: Path) -> RunReport:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ffm_core.errors import ConfigError
+from ffm_core.report.words import headline, trigger
 from ffm_core.runs.atomic import atomic_write
 from ffm_core.runs.canonical import canonical_json, sha256_json
 from ffm_core.testing.worlds import WorldKind, make_world
@@ -109,7 +110,7 @@ def run_world(
     Returns
     -------
     dict
-        ``decision``, ``reasons``, ``checks``, ``arms`` (mean R and trades),
+        ``decision``, ``headline``, ``reasons``, ``checks``, ``arms`` (mean R and trades),
         ``trigger``, ``decisions`` and ``result_hash`` of the record.
     """
     from ffm_core.evaluate import evaluate_bars
@@ -137,8 +138,9 @@ def summary_of(record: Mapping[str, Any]) -> dict[str, Any]:
     }
     return {
         "decision": result["verdict"]["decision"],
+        "headline": headline(result),
         "reasons": list(result["verdict"]["reasons"]),
-        "trigger": (result.get("trigger") or {}).get("sentence"),
+        "trigger": trigger(result),
         "checks": checks,
         "arms": arms,
         "decisions": result["decisions"]["n"],
@@ -233,8 +235,8 @@ def tally(answers: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     list of dict
         ``learner``, ``head``, ``n``, ``counts`` by decision, ``pass_share`` and its
         ``pass_interval`` (Wilson, 95 %), ``mean_r`` (per arm, averaged over worlds),
-        ``stopped_by`` (gating checks that did not pass, by name), ``reasons`` (the
-        headline of each verdict) and ``seeds`` by decision.
+        ``stopped_by`` (gating checks that did not pass, by name), ``headlines`` of the
+        verdicts and ``seeds`` by decision.
     """
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for answer in sorted(answers, key=lambda a: (a["learner"], a["head"] or "", a["seed"])):
@@ -251,8 +253,7 @@ def _row(learner: str, head: str | None, rows: list[Mapping[str, Any]]) -> dict[
         for check in row["checks"]
         if check["gates"] is not False and check["outcome"] in ("fail", "inconclusive", "refused")
     )
-    # The first reason is the headline; the others carry numbers of their own world.
-    reasons = Counter(row["reasons"][0] for row in rows if row["reasons"])
+    headlines = Counter(row["headline"] for row in rows)
     return {
         "learner": learner,
         "head": head,
@@ -262,7 +263,7 @@ def _row(learner: str, head: str | None, rows: list[Mapping[str, Any]]) -> dict[
         "pass_interval": list(wilson(passed, len(rows))),
         "mean_r": {arm: _mean_r(arm, rows) for arm in _ARMS},
         "stopped_by": dict(stopped.most_common()),
-        "reasons": dict(reasons.most_common()),
+        "headlines": dict(headlines.most_common()),
         "seeds": {name: [r["seed"] for r in rows if r["decision"] == name] for name in DECISIONS},
     }
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import polars as pl
+
+from ffm_core.records import Examined, because, stated
 
 STREAMS = ("SIMA7/5m", "SIMB7/5m")
 SEAL_FROM = dt.date(2025, 3, 3)
@@ -122,8 +125,16 @@ def _check(name: str, outcome: str, value: float | None, threshold: float | None
            interval: list[float] | None = None, **more: Any) -> dict[str, Any]:  # fmt: skip
     row = {"name": name, "outcome": outcome, "value": value, "interval": interval,
            "threshold": threshold, "effect": None, "power": None, "minimum_detectable": None,
-           "months_needed": None, "gates": True, "reason": ""}  # fmt: skip
+           "months_needed": None, "gates": True, "reason": None}  # fmt: skip
     return {**row, **more}
+
+
+def _why(kind: str, **values: float | str) -> dict[str, Any]:
+    return asdict(because(kind, **values))
+
+
+def _stated(text: str) -> dict[str, Any]:
+    return asdict(stated(text))
 
 
 def _checks(shift: float) -> list[dict[str, Any]]:
@@ -139,17 +150,20 @@ def _checks(shift: float) -> list[dict[str, Any]]:
         return _check(name, judged(value, effect), value, 0.0, [value - 0.09, value + 0.09],
                       effect=effect, power=0.93, minimum_detectable=0.13,
                       months_needed=31.0 if judged(value, effect) == "inconclusive" else None,
-                      reason=f"mean {value:+.3f} R in simulated trades")  # fmt: skip
+                      reason=_why("shown", measure=name, value=value, value_low=value - 0.09,
+                                  value_high=value + 0.09, effect=effect))  # fmt: skip
 
     chance = "pass" if shift == 0 else "fail"
     return [
-        _check("certificate", "pass", 0.0, 0.0, reason="no look-ahead in 4000 cuts"),
-        _check("sample", "pass", 3016.0, 100.0, reason="3,016 trades, 402 days, 21 months"),
+        _check("certificate", "pass", 0.0, 0.0,
+               reason=_why("no_look_ahead", cuts=4000, bound=0.0011)),
+        _check("sample", "pass", 3016.0, 100.0,
+               reason=_why("sample_enough", trades=3016, days=402, months=21)),
         gap("profit", real, 0.15),
         gap("naive", lift, 0.075),
         _check("random", chance, real - 0.05, 0.0, [real - 0.12, real + 0.02], effect=0.075,
                power=0.97, minimum_detectable=0.098,
-               reason=f"over random picks: {real - 0.05:+.3f} R"),
+               reason=_why("shown", measure="random", value=real - 0.05)),
         _check("shuffle", chance, 0.025 if shift == 0 else 0.41, 0.025, effect=0.075, power=0.9,
                minimum_detectable=0.14),
         gap("entry", real + 0.06, 0.15),
@@ -157,7 +171,7 @@ def _checks(shift: float) -> list[dict[str, Any]]:
         _check("generalisation", "pass", 0.04, 0.30, [-0.05, 0.13], effect=0.30, power=0.99,
                minimum_detectable=0.13),
         _check("months", "info", 15 / 21, 1.0, gates=False, effect=0.15, power=0.07,
-               reason="15 of 21 test months are profitable"),
+               reason=_why("months_up", good=15, months=21, effect=0.15, power=0.07)),
     ]  # fmt: skip
 
 
@@ -212,9 +226,10 @@ def full(*, shift: float = 0.0, seed: int = 0) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
     decision = "PASS" if shift == 0 else "FAIL"
     checks = _checks(shift)
-    told = [f"{c['name']}: {c['reason']}" for c in checks
+    told = [_why("check", check=c["name"]) for c in checks
             if c["gates"] and c["reason"] and c["outcome"] == decision.lower()]  # fmt: skip
-    reasons = ["the verdict in one line, over 21 test months", *told]
+    first = "pass_selection" if decision == "PASS" else "ruled_out"
+    reasons = [_why(first, months=21, claim="selection"), *told]
     counts = {"REAL": 3016, "NAIVE": 6030, "ENTRY": 6030}
     result = {
         "strategy": _strategy(), "data": _data(),
@@ -223,7 +238,9 @@ def full(*, shift: float = 0.0, seed: int = 0) -> dict[str, Any]:
                    "checks": [{"name": "profit", "constants": {"delta": 0.15}}],
                    "settings": {"bootstrap": 2000, "block_days": 5}},
         "certificate": {"status": "clean", "cuts": 4000, "rows_compared": 91_220,
-                        "detection_bound": 0.0011, "subjects": ["simulated-demo", "trivial8"],
+                        "detection_bound": 0.0011,
+                        "subjects": [asdict(Examined("labeler", "simulated-demo", "SIMA7/5m")),
+                                     asdict(Examined("features", "trivial8", "SIMA7/5m"))],
                         "failures": []},
         "decisions": {"n": 7811, "void": {"roll": 41, "small_risk": 12}, "n_valid": 7758,
                       "overlap_share": 0.38, "per_stream": dict.fromkeys(STREAMS, 3879)},
@@ -231,14 +248,14 @@ def full(*, shift: float = 0.0, seed: int = 0) -> dict[str, Any]:
         "arms": {k: _arm(k, n, shift) for k, n in counts.items()} | _drawn(shift),
         "checks": checks,
         "classic": [_check("classic-threshold", "fail", 0.41, 1.5, gates=False,
-                           reason="threshold chosen on the test rows"),
+                           reason=_stated("threshold chosen on the test rows")),
                     _check("classic-instruments", "n/a", None, None, gates=False,
-                           reason="one instrument only")],
+                           reason=_stated("one instrument only"))],
         "verdict": {"decision": decision, "reasons": reasons, "qualifier": "",
                     "months_needed": None},
         "trigger": {"mean_r": 0.05, "interval": [-0.01, 0.11], "entry_difference": 0.11,
                     "entry_interval": [0.02, 0.2],
-                    "sentence": "The rule alone is not shown to earn."},
+                    "reason": _why("rule_flat", mean=0.05, mean_low=-0.01, mean_high=0.11)},
         "trials": {"n": 7, "effective_n": 3.4, "sharpe_variance": 0.0021,
                    "ledger_since": "2025-01-04T10:00:00Z"},
         "plots": _plots(rng, pl.DataFrame(), shift),
@@ -254,7 +271,7 @@ def _record(result: dict[str, Any]) -> dict[str, Any]:
                 "versions": {"ffm": "0.1.0", "python": "3.11.9", "numpy": "2.4.0"},
                 "platform": "Linux x86_64", "trial_count_today": 7, "ledger_head": _sha("head"),
                 "out": "ffm-runs", "repeat": False}  # fmt: skip
-    return {"schema": "ffm-run/1", "result": result, "result_hash": _sha("result"),
+    return {"schema": "ffm-run/2", "result": result, "result_hash": _sha("result"),
             "envelope": envelope}  # fmt: skip
 
 
@@ -263,7 +280,8 @@ def refused() -> dict[str, Any]:
     run = full()
     result = run["result"]
     result["certificate"].update(status="broken", failures=[{
-        "subject": "simulated-demo", "check": "prefix", "column": "swing_high", "bar": 4117,
+        "subject": asdict(Examined("labeler", "simulated-demo", "SIMA7/5m")),
+        "check": "prefix", "column": "swing_high", "bar": 4117,
         "stamp": "2023-02-01T15:35:00Z", "first_future_bar": 4119,
         "message": "the value at bar 4117 changes when bars after it are hidden",
         "fix": "confirm the swing two bars later"}])  # fmt: skip
@@ -271,7 +289,7 @@ def refused() -> dict[str, Any]:
         "decision": "REFUSED",
         "qualifier": "",
         "months_needed": None,
-        "reasons": ["simulated-demo reads the future (prefix, swing_high)"],
+        "reasons": [_why("refused_look_ahead"), _why("failure", place=0)],
     }
     result.update(
         folds=None,
@@ -280,7 +298,7 @@ def refused() -> dict[str, Any]:
         plots={},
         trigger={},
         trials={},
-        checks=[_check("certificate", "refused", 1.0, 0.0, reason="1 failure")],
+        checks=[_check("certificate", "refused", 1.0, 0.0, reason=_why("failures_found", count=1))],
     )
     return run
 
@@ -308,13 +326,17 @@ def inconclusive() -> dict[str, Any]:
                                   total_r=6.7, mean_interval=[-0.24, 0.46])  # fmt: skip
     result["checks"] = [
         _check("certificate", "pass", 0.0, 0.0),
-        _check("sample", "inconclusive", 61.0, 100.0, reason="61 trades, 38 days, 4 months"),
+        _check("sample", "inconclusive", 61.0, 100.0,
+               reason=_why("sample_short", trades=61, days=38, months=4, min_trades=100,
+                           min_days=60, min_months=6)),
         _check("profit", "inconclusive", 0.11, 0.0, [-0.24, 0.46], effect=0.15, power=0.17,
-               minimum_detectable=0.5, months_needed=44.0),
+               minimum_detectable=0.5, months_needed=44.0,
+               reason=_why("open", measure="profit", value=0.11, value_low=-0.24, value_high=0.46,
+                           effect=0.15)),
         _check("deflated", "inconclusive", None, 0.95)]  # fmt: skip
     result["verdict"] = {"decision": "INCONCLUSIVE", "qualifier": "", "months_needed": 44.0,
-                         "reasons": ["sample: 61 trades where 100 are needed",
-                                     "profit: the interval holds zero and 0.15 R"]}  # fmt: skip
+                         "reasons": [_why("check", check="sample"), _why("check", check="profit"),
+                                     _why("months_to_settle", months=44.0, so_far=4)]}  # fmt: skip
     result["plots"]["calibration"] = {"bins": [], "ece": None, "brier": None, "slope": None,
                                       "intercept": None}  # fmt: skip
     return run
@@ -335,8 +357,8 @@ def hostile() -> dict[str, Any]:
     result["strategy"].update(name=attack, summary=attack, distribution=attack, labeler=attack,
                               params={attack: attack})  # fmt: skip
     result["data"][0].update(instrument=attack, path_name=attack)
-    result["verdict"]["reasons"] = [attack, "[bold red]not markup[/]"]
-    result["checks"].append(_check(attack, "fail", 1.0, 2.0, reason=attack))
+    result["verdict"]["reasons"] = [_stated(attack), _stated("[bold red]not markup[/]")]
+    result["checks"].append(_check(attack, "fail", 1.0, 2.0, reason=_stated(attack)))
     result["arms"][attack] = _arm(attack, 3, 0.0)
     equity = result["plots"]["equity"]
     equity["arms"][attack] = equity["arms"]["NAIVE"]

@@ -113,15 +113,19 @@ def test_quiet_says_nothing_and_what_is_cached_is_not_embedded_again(desk, done,
 def test_what_may_have_seen_the_test_months_is_held_back_unless_accepted(desk, idea, words):
     held = desk.run("eval", idea, *words, "late")
     assert (held.returncode, held.stdout.split()[0]) == (5, "INCONCLUSIVE"), held.stderr
-    sentence = "mbedder late may have seen the test months: its cut-off is 2031-01-01"
+    sentence = "mbedder late may have been fitted to the test months: its cut-off is 2031-01-01"
     assert sentence in " ".join(held.stdout.split())
     assert f"warning: e{sentence}" in " ".join(held.stderr.split())
     own = desk.run("eval", idea, *words, "own", "--accept-overlap", "--json")
     assert own.returncode == 5, own.stderr
-    verdict = json.loads(own.stdout)["result"]["verdict"]
+    document = json.loads(own.stdout)
+    verdict = document["result"]["verdict"]
     assert verdict["decision"] == "PASS"
     assert verdict["qualifier"] == "judged with accept_overlap=True"
-    assert verdict["reasons"][0].startswith("accepted by --accept-overlap: embedder own may have")
+    assert [reason["kind"] for reason in verdict["reasons"][:2]] == [
+        "overlap_accepted", "seen_cutoff",
+    ]  # fmt: skip
+    assert "Embedder own may have been fitted" in document["words"]["reasons"][1]
     assert not [secret for secret in SECRETS if secret in own.stdout + own.stderr]
 
 
@@ -129,11 +133,11 @@ def test_check_and_dry_run_name_the_embedders(desk, idea, words):
     plain = [*words[:2], *words[4:]]
     checked = desk.run("check", idea, *plain, "ends", "--quiet")
     assert checked.returncode == 0, checked.stderr
-    assert "features windows of 32 bars, " in checked.stdout
+    assert "feature set windows of 32 bars, " in checked.stdout
     assert "embedder ends" in checked.stdout
     dry = desk.run("eval", idea, *words, "late", "--dry-run", "--quiet")
     assert "embedder late: FROZEN" in dry.stdout
-    assert "overlap     embedder late may have seen" in dry.stdout
+    assert "overlap     embedder late may have been fitted" in dry.stdout
 
 
 @pytest.mark.parametrize("body", FAULTS)

@@ -157,7 +157,7 @@ def test_a_worker_that_dies_is_explained(judge):
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_what_a_package_prints_is_no_result(judge, jobs):
     done = judge("prints", "--json", jobs=jobs)
-    assert json.loads(done.stdout)["schema"] == "ffm-run/1"
+    assert json.loads(done.stdout)["schema"] == "ffm-run/2"
     assert "a line that is no JSON" in done.stderr
 
 

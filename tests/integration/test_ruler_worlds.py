@@ -31,12 +31,12 @@ def validate(tmp_path: Path, world: str, seeds: str, learner: str) -> list[dict[
 
 def test_planted_edge_passes(tmp_path: Path) -> None:
     (world,) = validate(tmp_path, "planted", "3", "xgb")
-    assert world["decision"] == "PASS", world["reasons"]
+    assert world["decision"] == "PASS", world["headline"]
 
 
 def test_no_edge_fails_and_a_second_call_judges_nothing_again(tmp_path: Path) -> None:
     first = validate(tmp_path, "null", "3", "xgb")
-    assert [world["decision"] for world in first] == ["FAIL"], first[0]["reasons"]
+    assert [world["decision"] for world in first] == ["FAIL"], first[0]["headline"]
     stamp = next(tmp_path.glob("*.json")).stat().st_mtime_ns
     assert validate(tmp_path, "null", "3", "xgb") == first
     assert next(tmp_path.glob("*.json")).stat().st_mtime_ns == stamp
@@ -47,4 +47,5 @@ def test_an_edge_of_the_rule_is_not_credited_to_the_model(tmp_path: Path) -> Non
     by_learner = {world["learner"]: world for world in worlds}
     assert by_learner["none"]["decision"] == "PASS"
     assert by_learner["xgb"]["decision"] != "PASS"
-    assert any("the rule earns; the model adds nothing" in r for r in by_learner["xgb"]["reasons"])
+    kinds = [reason["kind"] for reason in by_learner["xgb"]["reasons"]]
+    assert "model_adds_nothing" in kinds

@@ -12,7 +12,7 @@ from ffm_core.evaluate.certify import certify_stream
 from ffm_core.evaluate.parts import Parts
 from ffm_core.evaluate.streams import StreamTask, decide
 from ffm_core.labels.policies import FIXED_RR
-from ffm_core.records import ExitPolicy, FeatureSet, Labeler
+from ffm_core.records import Examined, ExitPolicy, FeatureSet, Labeler
 from ffm_core.runs.config import EvalConfig
 from ffm_core.testing import make_bars
 from ffm_core.testing.zoo import CLEAN, FAULTS, exhibit
@@ -73,7 +73,7 @@ def test_ffm_eval_refuses_and_names_the_line(name, desk, market):
     done = desk.run("eval", idea, *words, "--json")
     assert done.returncode == 6, done.stderr
     failures = json.loads(done.stdout)["result"]["certificate"]["failures"]
-    mine = [failure for failure in failures if name in failure["subject"]]
+    mine = [failure for failure in failures if failure["subject"]["name"] == name]
     assert mine
     assert all(failure["message"] and failure["fix"] for failure in mine)
     places = [failure["line"] for failure in mine]
@@ -113,16 +113,16 @@ def test_every_faulty_feature_set_breaks_the_certificate(tmp_path):
     chosen = tuple(fault.make() for fault in FEATURES)
     certificate = _certificate(Direct(feature_sets=chosen), tmp_path)
     broken = {failure.subject for failure in certificate.failures}
-    escaped = [f.name for f in FEATURES if f"features {f.name} on ES/5m" not in broken]
+    escaped = [f.name for f in FEATURES if Examined("features", f.name, "ES/5m") not in broken]
     assert escaped == []
-    assert "labeler in-trend on ES/5m" not in broken
+    assert Examined("labeler", "in-trend", "ES/5m") not in broken
 
 
 @pytest.mark.parametrize("fault", LABELERS, ids=lambda fault: fault.name)
 def test_every_faulty_labeler_breaks_the_certificate(fault, tmp_path):
     certificate = _certificate(Direct(labeler=fault.make()), tmp_path)
     assert certificate.status == "broken"
-    assert all(fault.name in failure.subject for failure in certificate.failures)
+    assert all(failure.subject.name == fault.name for failure in certificate.failures)
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,7 @@ def shared_home(tmp_path_factory) -> Path:
 def test_every_faulty_exit_policy_breaks_the_certificate(fault, shared_home):
     certificate = _certificate(Direct(policy=fault.make()), shared_home)
     assert certificate.status == "broken"
-    assert all(fault.name in failure.subject for failure in certificate.failures)
+    assert all(failure.subject.name == fault.name for failure in certificate.failures)
 
 
 def test_an_honest_strategy_is_certified(shared_home):

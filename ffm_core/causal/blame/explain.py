@@ -76,7 +76,7 @@ def _failure(session: Session, finding: Discrepancy, *, search: bool) -> Failure
     if why:
         fix = f"this line: {why}; {fix}"
     return Failure(
-        subject=f"{session.subject.name} on {session.bars.stream}",
+        subject=session.examined,
         check=finding.check,
         column=finding.difference.column,
         bar=finding.difference.bar,

@@ -14,7 +14,16 @@ from ffm_core.bars.timeframe import Timeframe
 from ffm_core.causal.process.access import roots_of
 from ffm_core.causal.trial.rows import Rows
 from ffm_core.errors import FFMError, StrategyError
-from ffm_core.records import Column, Decisions, FeatureSet, FeatureStream, Labeler, Memory, Params
+from ffm_core.records import (
+    Column,
+    Decisions,
+    FeatureSet,
+    FeatureStream,
+    Labeler,
+    Memory,
+    Params,
+    SubjectKind,
+)
 from ffm_core.types import Float32, Int64
 
 Call: TypeAlias = Callable[..., Any]
@@ -48,8 +57,9 @@ class History:
 class Subject(Protocol):
     """A plug-in under test."""
 
-    name: str
-    kind: str  # what it is called in messages: labeler, features, …
+    name: str  # its kind and its own name, for messages and draws
+    kind: SubjectKind
+    own_name: str
     private: bool
     warmup_bars: int
     histories: tuple[History, ...]  # longest last
@@ -139,7 +149,8 @@ class LabelerSubject:
 
     def __init__(self, labeler: Labeler, params: Params, call: Call | None) -> None:
         self.name = f"labeler {labeler.name}"
-        self.kind = "labeler"
+        self.kind: SubjectKind = "labeler"
+        self.own_name = labeler.name
         self.private = labeler.private
         self.warmup_bars = labeler.warmup_bars
         # "Bars before a decision": the decision's own bar comes on top.
@@ -233,7 +244,8 @@ class FeatureSubject:
 
     def __init__(self, feature_set: FeatureSet, call: Call | None) -> None:
         self.name = f"features {feature_set.name}"
-        self.kind = "features"
+        self.kind: SubjectKind = "features"
+        self.own_name = feature_set.name
         self.private = False
         self.warmup_bars = feature_set.warmup_bars
         self.histories = _histories(feature_set)

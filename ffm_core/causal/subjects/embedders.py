@@ -29,7 +29,7 @@ from ffm_core.causal.trial.streaming import same_bits
 from ffm_core.embed.blocks import WindowRows
 from ffm_core.embed.embedding import checked
 from ffm_core.keyed import keyed
-from ffm_core.records import Certificate, Embedder, FeatureSet
+from ffm_core.records import Certificate, Embedder, Examined, FeatureSet
 from ffm_core.types import Bool, Float32, Int64
 
 MAX_WINDOWS = 300
@@ -190,7 +190,7 @@ class _EmbedderTrial:
         self.embedder = embedder
         self.windows = windows
         self.seed = seed
-        self.notes = Notes(self.name)
+        self.notes = Notes(Examined("embedder", embedder.name))
         self._call = caller(self.name, call, _RAISES_FIX)
 
     def embed(self, windows: Float32) -> Float32:

@@ -15,7 +15,7 @@ from ffm_core.errors import StrategyError
 from ffm_core.keyed import keyed
 from ffm_core.labels.kernels import next_flat
 from ffm_core.labels.step import DATA_END, SKIPPED
-from ffm_core.records import REASONS, ExitPolicy, Fills, Orders, Params
+from ffm_core.records import REASONS, Examined, ExitPolicy, Fills, Orders, Params
 from ffm_core.types import Bool, Float64, Int64
 
 COMPARED = ("exit_bar", "exit_price", "reason", "mfe_r", "mae_r", "r_gross")
@@ -54,7 +54,7 @@ class Trial:
         self.bars = Bars(bars.frame.rechunk(), bars.instrument, bars.timeframe)
         self.orders = orders
         self.params = dict(params)
-        self.notes = Notes(f"{self.name} on {bars.stream}")
+        self.notes = Notes(Examined("exit", policy.name, bars.stream))
         self.whole = False  # whether orders must be asked for together, and from the first bar
         self._seed = seed
         self._call = caller(self.name, call, "it must accept any orders inside the bars")

@@ -29,6 +29,7 @@ from ffm_core.records import (
     Answer,
     Certificate,
     Design,
+    Examined,
     Learner,
     Model,
     Outcomes,
@@ -141,7 +142,7 @@ class _Trial:
         call: Call | None,
     ) -> None:
         self.name = f"learner {learner.name}"
-        self.notes = Notes(self.name)
+        self.notes = Notes(Examined("learner", learner.name))
         self.train, self.validation, self.test = train, validation, test
         self.seed = seed
         self.model: Model | None = None

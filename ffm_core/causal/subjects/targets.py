@@ -29,7 +29,7 @@ from ffm_core.causal.cutting.series import (
 from ffm_core.causal.trial.findings import Call, Notes, caller, first_later, stamp_at, unlike
 from ffm_core.errors import StrategyError
 from ffm_core.keyed import keyed
-from ffm_core.records import Certificate, Target, TargetValues
+from ffm_core.records import Certificate, Examined, Target, TargetValues
 from ffm_core.types import Bool, Int64
 
 MAX_CUTS = 400
@@ -110,7 +110,7 @@ class _TargetTrial:
         self.target = target
         self.name = f"target {target.name}"
         self.bars = Bars(bars.frame.rechunk(), bars.instrument, bars.timeframe)
-        self.notes = Notes(f"{self.name} on {bars.stream}")
+        self.notes = Notes(Examined("target", target.name, bars.stream))
         self._seed = seed
         self._call = caller(self.name, call, "it must accept any bars, few ones too")
 

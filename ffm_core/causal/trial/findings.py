@@ -11,7 +11,7 @@ import numpy as np
 from ffm_core.bars.table import Bars
 from ffm_core.causal.blame.line import Blame
 from ffm_core.errors import FFMError, StrategyError
-from ffm_core.records import Certificate, Failure
+from ffm_core.records import Certificate, Examined, Failure
 from ffm_core.types import Bool
 
 Call: TypeAlias = Callable[..., Any]
@@ -25,11 +25,11 @@ class Notes:
 
     Parameters
     ----------
-    subject : str
-        Its kind and name, and the stream where there is one.
+    subject : Examined
+        What is under test.
     """
 
-    def __init__(self, subject: str) -> None:
+    def __init__(self, subject: Examined) -> None:
         self.subject = subject
         self.cuts = 0
         self.rows = 0

@@ -16,7 +16,7 @@ from ffm_core.causal.process.client import Link
 from ffm_core.causal.subjects.base import LOOKBACK, History, Subject
 from ffm_core.causal.trial.rows import Difference, Rows, Tolerance, differences, typical_size
 from ffm_core.keyed import keyed
-from ffm_core.records import Decisions
+from ffm_core.records import Decisions, Examined
 from ffm_core.types import Int64
 
 DETECTORS = frozenset(
@@ -172,6 +172,11 @@ class Session:
     def whole(self) -> Rows:
         """The rows of the full series."""
         return self.subject.rows(self.full, 0, len(self.bars))
+
+    @property
+    def examined(self) -> Examined:
+        """What is examined, and on which stream."""
+        return Examined(self.subject.kind, self.subject.own_name, self.bars.stream)
 
     def declared(self, column: str) -> History:
         """Return the history that a column declares."""

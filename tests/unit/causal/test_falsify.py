@@ -10,7 +10,7 @@ from ffm_core.causal import falsify, falsify_feature_set, falsify_labeler, merge
 from ffm_core.causal.cutting.cuts import detection_bound
 from ffm_core.causal.subjects.base import FeatureSubject
 from ffm_core.errors import StrategyError
-from ffm_core.records import Column, Decisions, FeatureSet
+from ffm_core.records import Column, Decisions, Examined, FeatureSet
 from ffm_core.testing import make_bars, peeks
 from ffm_core.testing.building import build, hourly, windows
 from ffm_core.testing.specimens import CLEAN_LABELER
@@ -196,7 +196,7 @@ def test_a_clean_labeler_is_certified_with_what_was_done():
     found = _labeler(_mean, max_cuts=500)
     assert found.status == "clean"
     assert found.failures == ()
-    assert found.subjects == ("labeler clean on ES/5m",)
+    assert found.subjects == (Examined("labeler", "clean", "ES/5m"),)
     assert 400 < found.cuts <= 500
     assert found.rows_compared > 64 * found.cuts
     assert detection_bound(500) <= found.detection_bound <= detection_bound(300)

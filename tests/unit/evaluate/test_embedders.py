@@ -20,11 +20,11 @@ from ffm_core.evaluate.embedding import embed_streams
 from ffm_core.evaluate.job import DirectSource, direct_job
 from ffm_core.evaluate.pool import pool_streams
 from ffm_core.evaluate.progress import Silent
-from ffm_core.evaluate.run import held_back
 from ffm_core.evaluate.streams import decide_all, prepare
 from ffm_core.features.trivial8 import TRIVIAL8
-from ffm_core.records import Verdict
+from ffm_core.records import Reason, Verdict, because
 from ffm_core.report import words
+from ffm_core.ruler.verdict import held_back
 from ffm_core.runs.config import EvalConfig
 from ffm_core.runs.ledger import Ledger
 from ffm_core.testing.worlds_labeler import LABELER
@@ -34,6 +34,7 @@ CONFIG = EvalConfig(
     permutations=1, random_draws=20, resamples=200, jobs=1,
 )  # fmt: skip
 NOON = 1_709_294_400_000_000  # 2024-03-01T12:00Z
+SEEN = because("seen_unknown", block="embedder", name="m", begins="2024-03-01")
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +65,8 @@ def test_the_record_says_what_embedded_and_where_it_could_not(first):
 
 def test_its_windows_and_its_rows_are_part_of_the_certificate(first):
     subjects = first["result"]["certificate"]["subjects"]
-    assert "embedder stats" in subjects
-    assert any(name.startswith("features windows of 128 bars on ") for name in subjects)
+    named = {(subject["kind"], subject["name"]) for subject in subjects}
+    assert {("embedder", "stats"), ("features", "windows of 128 bars")} <= named
 
 
 def test_a_second_run_embeds_nothing_and_finds_the_same(first, bars, home):
@@ -167,21 +168,21 @@ def test_a_cut_off_must_precede_the_first_test_bar(cutoff, released, overlaps):
 
 
 def test_the_reason_says_which_date_counts():
-    known = CutOff(name="m", fit_cutoff="2024-11-27").sentence(NOON)
-    assert known == (
-        "embedder m may have seen the test months: its cut-off is 2024-11-27, and the first test "
-        "month begins on 2024-03-01"
+    known = CutOff(name="m", fit_cutoff="2024-11-27").reason(NOON)
+    names = {"block": "embedder", "name": "m", "begins": "2024-03-01"}
+    assert known == Reason(kind="seen_cutoff", names=names | {"day": "2024-11-27"})
+    released = CutOff(name="m", fit_cutoff=None, released="2024-11-27").reason(NOON)
+    assert released == Reason(kind="seen_release", names=names | {"day": "2024-11-27"})
+    assert CutOff(name="m", fit_cutoff=None).reason(NOON) == Reason(
+        kind="seen_unknown", names=names
     )
-    released = CutOff(name="m", fit_cutoff=None, released="2024-11-27").sentence(NOON)
-    assert "its release date, which stands in for an unknown cut-off, is 2024-11-27" in released
-    assert "neither a cut-off nor a release date" in CutOff(name="m", fit_cutoff=None).sentence(0)
 
 
 def test_fitted_feature_sets_are_held_to_the_same():
     fitted = replace(TRIVIAL8, name="ctx", fit_cutoff="2030-01-01")
     (found,) = cut_offs([TRIVIAL8, fitted])
     assert found.overlaps(NOON)
-    assert found.sentence(NOON).startswith("feature set ctx may have seen")
+    assert found.reason(NOON).names["block"] == "feature set"
 
 
 def test_a_cut_off_that_is_no_date_is_an_error_of_the_plug_in():
@@ -192,20 +193,20 @@ def test_a_cut_off_that_is_no_date_is_an_error_of_the_plug_in():
 
 @pytest.mark.parametrize("decision", ["PASS", "FAIL", "INCONCLUSIVE"])
 def test_an_overlap_leaves_no_certain_verdict(decision):
-    verdict = Verdict(decision=decision, reasons=("because",))
-    held = held_back(verdict, ("m may have seen it",), accepted=False)
+    verdict = Verdict(decision=decision, reasons=(because("ruled_out"),))
+    held = held_back(verdict, (SEEN,), accepted=False)
     assert held.decision == "INCONCLUSIVE"
-    assert held.reasons[0] == "m may have seen it"
-    assert "--accept-overlap" in held.reasons[1]
+    assert held.reasons[:2] == (SEEN, because("overlap_fix"))
+    assert (verdict.reasons[0] in held.reasons) == (decision == "INCONCLUSIVE")
     assert [(c.name, c.outcome) for c in held.checks] == [("unseen", "inconclusive")]
     assert held_back(verdict, (), accepted=False) == verdict
 
 
 def test_an_accepted_overlap_is_said_and_qualifies():
-    verdict = Verdict(decision="PASS", reasons=("because",))
-    held = held_back(verdict, ("m may have seen it",), accepted=True)
+    verdict = Verdict(decision="PASS", reasons=(because("pass_trigger"),))
+    held = held_back(verdict, (SEEN,), accepted=True)
     assert held.decision == "PASS"
-    assert held.reasons[0] == "accepted by --accept-overlap: m may have seen it"
+    assert held.reasons == (because("overlap_accepted"), SEEN, *verdict.reasons)
     config = EvalConfig(strategy="x", accept_overlap=True)
     assert config.overrides() == ("accept_overlap=True",)
     assert config.identity()["accept_overlap"] is True
@@ -213,7 +214,7 @@ def test_an_accepted_overlap_is_said_and_qualifies():
 
 def test_a_refusal_stays_one():
     verdict = Verdict(decision="REFUSED", reasons=())
-    assert held_back(verdict, ("m",), accepted=False) == verdict
+    assert held_back(verdict, (SEEN,), accepted=False) == verdict
 
 
 # --- the stamp ----------------------------------------------------------------------------

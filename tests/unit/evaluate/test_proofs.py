@@ -19,7 +19,7 @@ from ffm_core.evaluate.pool import Folded, Seal
 from ffm_core.evaluate.run import refuse
 from ffm_core.evaluate.streams import StreamTask
 from ffm_core.labels.policies import ATR_TRAIL, DYNAMIC_TARGET, FIXED_RR
-from ffm_core.records import Certificate, ExitPolicy, Plan, View
+from ffm_core.records import Certificate, Examined, ExitPolicy, Plan, View, because
 from ffm_core.ruler.folds import DecisionTable, FoldPlan, FoldSettings, plan_folds
 from ffm_core.ruler.months import month_of
 from ffm_core.runs.config import EvalConfig
@@ -70,7 +70,7 @@ def test_built_in_exits_are_clean_and_each_is_tried_once(tmp_path, run, flat):
     found = certificates(tmp_path, run, flat=flat)
     assert [c.status for c in found] == ["clean"] * len({FIXED_RR.name, run.name})
     assert {c.subjects[0] for c in found} == {
-        f"exit {name} on {BARS.stream}" for name in {FIXED_RR.name, run.name}
+        Examined("exit", name, BARS.stream) for name in {FIXED_RR.name, run.name}
     }
 
 
@@ -166,7 +166,8 @@ def job_of(home: Path, learner: Any) -> Job:
 def test_without_a_learner_the_folds_alone_are_proven(tmp_path):
     pool, plan = pool_and_plan()
     found = prove(job_of(tmp_path, None), pool, plan)
-    assert (found.status, found.subjects, found.detection_bound) == ("clean", ("folds",), 0.0)
+    assert (found.status, found.detection_bound) == ("clean", 0.0)
+    assert found.subjects == (Examined("fold", ""),)
 
 
 def test_the_default_learner_is_clean_and_remembered(tmp_path, monkeypatch):
@@ -175,7 +176,7 @@ def test_the_default_learner_is_clean_and_remembered(tmp_path, monkeypatch):
     asked = partial(prove, job_of(tmp_path, learner), pool, plan)
     found = asked()
     assert found.status == "clean"
-    assert found.subjects == ("folds", "learner xgb")
+    assert found.subjects == (Examined("fold", ""), Examined("learner", "xgb"))
     monkeypatch.setattr("ffm_core.evaluate.certify.falsify_learner", None)
     assert asked() == found
 
@@ -188,8 +189,8 @@ def test_a_learner_that_ranks_test_rows_is_refused_with_its_line(tmp_path):
     assert failure.check == "rows"
     verdict = refusal(job, found)
     assert verdict.decision == "REFUSED"
-    assert verdict.reasons[0].startswith("the learner's answers depend on more than the row")
-    assert any("order = np.argsort(np.argsort(" in reason for reason in verdict.reasons)
+    assert verdict.reasons == (because("refused_learner"), because("failure", place=0))
+    assert "order = np.argsort(np.argsort(" in failure.line
 
 
 def test_a_label_that_reaches_the_next_part_is_refused(tmp_path):
@@ -199,7 +200,7 @@ def test_a_label_that_reaches_the_next_part_is_refused(tmp_path):
     job = job_of(tmp_path, None)
     found = prove(job, pool, plan)
     assert found.status == "broken"
-    assert refusal(job, found).reasons[0].startswith("labels reach across the edge of a fold")
+    assert refusal(job, found).reasons[0] == because("refused_fold")
 
 
 def refusal(job: Job, proof: Certificate):

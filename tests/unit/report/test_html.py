@@ -199,7 +199,6 @@ def test_a_refused_page_shows_the_line_as_it_is_written(runs):
     run = runs.refused()
     line = "idea.py:42: x = close.shift(-1) if a < b else close"
     run["result"]["certificate"]["failures"][0]["line"] = line
-    run["result"]["verdict"]["reasons"].append(f"look at {line}")
     text = Page(html.render(run, pl.DataFrame())).text
     assert f"The line: {line}" in text
     assert f"Look at {line}" in text
@@ -209,7 +208,7 @@ def test_a_refused_page_leads_with_what_was_found(read):
     text = read["refused"].text
     found = text.index("changes when bars after it are hidden")
     assert found < text.index("fixed before the run")
-    assert "To mend it: confirm the swing two bars later" in text
+    assert "Suggested fix: confirm the swing two bars later" in text
     assert "it sees bar 4119" in text
     assert "none: no result was seen" in text
     for absent in ("Against the controls", "Month by month", "Trades in the test", "99 of 100"):

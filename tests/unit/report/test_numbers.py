@@ -38,9 +38,14 @@ def test_unknown_units_keep_three_digits(value, text):
     assert numbers.size(value) == text
 
 
-def test_sentences_get_true_minus_signs_and_nothing_else_changes():
-    text = "earn -0.05 R (-0.1 to 0.2) on 2023-12-01 with --seed and a-1"
-    assert numbers.typeset(text) == "earn −0.05 R (−0.1 to 0.2) on 2023-12-01 with --seed and a-1"
+@pytest.mark.parametrize(
+    ("value", "noun", "text"),
+    [(1, "bar", "1 bar"), (2, "bar", "2 bars"), (0, "test month", "0 test months"),
+     (3016, "trade", "3,016 trades"), (2, "day", "2 days"), (2, "entry", "2 entries"),
+     (2, "class", "2 classes"), (None, "bar", "– bars")],
+)  # fmt: skip
+def test_nouns_stand_in_the_right_form(value, noun, text):
+    assert numbers.counted(value, noun) == text
 
 
 def test_dates_and_stamps():

@@ -49,7 +49,7 @@ def test_nothing_is_told_by_colour_alone(runs):
 
 def test_every_part_is_there(runs):
     text = printed(runs.full())
-    for part in ("- Earns after costs: mean +0.210 R", "no promise",
+    for part in ("- Earns after costs: the trades taken earn +0.210 R", "no promise",
                   "beats shuffled", "p ≥ 0.025",
                  "REAL            3,016  +0.210  +0.12…+0.30",
                  "SIMA7/5m, 174,321 bars", "audit warn",
@@ -71,7 +71,7 @@ def test_a_refused_run_says_what_was_found_and_shows_no_arms(runs):
     run = runs.refused()
     run["result"]["certificate"]["failures"] *= 6
     text = printed(run)
-    assert text.count("! simulated-demo (prefix)") == 4
+    assert text.count("! labeler simulated-demo on SIMA7/5m (prefix)") == 4
     assert "and 2 more" in text
     assert "fix: confirm the swing two bars later" in text
     assert "REAL" not in text
@@ -82,14 +82,10 @@ def test_a_failure_names_column_bar_time_later_bar_line_and_repair(runs):
     run = runs.refused()
     found = run["result"]["certificate"]["failures"][0]
     found["line"] = "idea.py:42: x = close.shift(-1)"
-    run["result"]["verdict"]["reasons"] += [
-        found["message"],
-        found["fix"],
-        f"look at {found['line']}",
-    ]
     lines = printed(run, width=100).splitlines()
     at = lines.index(
-        "! simulated-demo (prefix), column swing_high, bar 4117 (2023-02-01T15:35:00Z)"
+        "! labeler simulated-demo on SIMA7/5m (prefix), column swing_high, bar 4117 "
+        "(2023-02-01T15:35:00Z)"
     )
     said = " ".join(" ".join(lines[at + 1 :]).split())
     assert "are hidden; the first later bar that matters is 4119" in said
@@ -103,9 +99,9 @@ def test_a_promise_that_is_not_kept_is_not_called_look_ahead(runs):
     found = run["result"]["certificate"]["failures"][0]
     found.update(check="access", column="", bar=0, first_future_bar=None, message="opens a file")
     text = printed(run)
-    assert "does not keep what it promises" in text
-    assert "sees the future" not in text
-    assert "! simulated-demo (access)\n" in text
+    assert "violates its contract" in text
+    assert "The strategy uses future bars" not in text
+    assert "! labeler simulated-demo on SIMA7/5m (access)\n" in text
 
 
 def test_names_are_never_markup_nor_control_codes(runs):

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from ffm_core.evaluate.run import UNSEEN
 from ffm_core.report import questions, words
 from ffm_core.ruler.checks import STRICT
 from ffm_core.ruler.classic import CLASSIC
+from ffm_core.ruler.verdict import UNSEEN
 
 
 def plain(text):
@@ -55,7 +55,7 @@ def test_headlines_say_what_happened(runs):
     result = runs.full()["result"]
     assert "beat every control" in words.headline(result)
     assert "data exclude" in words.headline(runs.full(shift=-0.2)["result"])
-    assert "sees the future" in words.headline(runs.refused()["result"])
+    assert "uses future bars" in words.headline(runs.refused()["result"])
     assert "cannot tell" in words.headline(runs.inconclusive()["result"])
     assert "own decisions earn" in words.headline(runs.no_learner()["result"])
 
@@ -124,13 +124,64 @@ def test_a_qualifier_is_spelt_out(runs):
 
 def test_reasons_carry_titles_and_groundwork_comes_last_in_a_pass(runs):
     told = words.reasons(runs.full()["result"])
-    assert told[0] == ("", "The verdict in one line, over 21 test months")
+    assert told[0][1].startswith("Over 21 test months the model's picks beat")
     assert told[1][0] == "Earns after costs"
+    assert plain(told[1][1]) == "the trades taken earn +0.210 R (95 % interval +0.120 to +0.300)"
     assert [title for title, _ in told[-2:]] == ["No look-ahead", "Enough to judge"]
     result = runs.inconclusive()["result"]
-    assert words.reasons(result)[0] == ("Enough to judge", "61 trades where 100 are needed")
-    result["verdict"]["reasons"] = ["note: no check of that name"]
-    assert words.reasons(result) == [("", "Note: no check of that name")]
+    assert words.reasons(result)[0] == (
+        "Enough to judge",
+        (
+            "61 trades on 38 days in 4 test months; at least 100 trades, 60 days and 6 months are "
+            "needed"
+        ),
+    )
+    assert plain(words.reasons(result)[1][1]).endswith("neither zero nor an edge of 0.150 R is "
+                                                       "ruled out")  # fmt: skip
+
+
+def test_a_refusal_names_what_was_found_unless_the_certificate_is_shown_beside_it(runs):
+    result = runs.refused()["result"]
+    said = [text for _, text in words.reasons(result)]
+    assert said[0].startswith("The strategy or a feature uses future bars")
+    assert said[1].startswith("Labeler simulated-demo on SIMA7/5m, labeler/swing_high: the value")
+    assert said[2] == "Suggested fix: confirm the swing two bars later"
+    assert len(said) == 3
+    assert [text for _, text in words.reasons(result, findings=False)] == said[:1]
+
+
+def test_a_house_rule_is_named_and_nothing_is_said_to_be_ruled_out(runs):
+    result = runs.full()["result"]
+    result["verdict"].update(decision="FAIL", reasons=[
+        {"kind": "house_rule_failed", "numbers": {}, "names": {"1": "daily-loss"}},
+        {"kind": "check", "numbers": {}, "names": {"check": "daily-loss"}},
+    ])  # fmt: skip
+    stated = {"kind": "stated", "numbers": {}, "names": {"text": "lost 3 R on a day"}}
+    result["checks"].append({"name": "daily-loss", "outcome": "fail", "reason": stated})
+    assert words.headline(result) == "Every check of FFM passed; a house rule did not."
+    assert words.reasons(result) == [
+        ("", "Every check of FFM passed, but a house rule did not: “daily loss”"),
+        ("daily loss", "lost 3 R on a day"),
+    ]
+    assert "house" in words.conclusion(result)[0]
+    result["verdict"]["decision"] = "INCONCLUSIVE"
+    result["verdict"]["reasons"][0]["kind"] = "house_rule_open"
+    assert words.headline(result) == "Every check of FFM passed; a house rule is still open."
+
+
+def test_a_record_of_before_is_shown_as_it_was_written(runs):
+    """Reasons of ``ffm-run/1`` were sentences, and so was all that a failure said."""
+    result = runs.refused()["result"]
+    result["verdict"]["reasons"] = ["the strategy reads the future", "profit: the mean is low"]
+    result["checks"][0]["reason"] = "no look-ahead in 12 cuts"
+    result["trigger"] = {"sentence": "Taking every decision earns nothing."}
+    result["certificate"]["failures"][0]["subject"] = "labeler old on ES/5m"
+    assert words.reasons(result) == [
+        ("", "The strategy reads the future"), ("", "Profit: the mean is low"),
+    ]  # fmt: skip
+    assert words.trigger(result) == "Taking every decision earns nothing."
+    failure = result["certificate"]["failures"][0]
+    assert words.place(failure).startswith("labeler old on ES/5m (prefix), column swing_high")
 
 
 def test_a_p_value_of_stopped_permutations_is_a_bound(runs):

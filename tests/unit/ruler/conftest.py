@@ -8,15 +8,28 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from ffm_core.records import Certificate, Evidence, Failure, ShuffleResult, Trades, TrialContext
+from ffm_core.records import (
+    Certificate,
+    Evidence,
+    Examined,
+    Failure,
+    ShuffleResult,
+    Trades,
+    TrialContext,
+)
 
+SUBJECT = Examined("labeler", "x", "ES/5m")
 CLEAN = Certificate(
-    status="clean", subjects=("labeler",), cuts=2000, rows_compared=4000, detection_bound=0.0023
+    status="clean",
+    subjects=(SUBJECT,),
+    cuts=2000,
+    rows_compared=4000,
+    detection_bound=0.0023,
 )
 BROKEN = Certificate(
-    status="broken", subjects=("labeler",), cuts=2000, rows_compared=4000, detection_bound=0.0023,
+    status="broken", subjects=(SUBJECT,), cuts=2000, rows_compared=4000, detection_bound=0.0023,
     failures=(
-        Failure(subject="labeler", check="prefix", column="x", bar=7, stamp="2024-01-02T00:00Z",
+        Failure(subject=SUBJECT, check="prefix", column="x", bar=7, stamp="2024-01-02T00:00Z",
                 first_future_bar=8, message="column x at bar 7 changes when bar 8 is withheld"),
     ),
 )  # fmt: skip

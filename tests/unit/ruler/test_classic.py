@@ -53,11 +53,14 @@ def test_there_are_six_besides_the_certificate_and_the_report():
 
 class TestThreshold:
     def test_says_that_it_chose_on_test(self, good):
-        assert "threshold chosen on the test rows" in judge("classic-threshold", good).reason
+        assert (
+            "threshold chosen on the test rows"
+            in judge("classic-threshold", good).reason.names["text"]
+        )
 
     def test_lowest_threshold_that_holds_is_reported(self, good):
         found = judge("classic-threshold", good)
-        assert found.reason.startswith("at probability 0.50")
+        assert found.reason.names["text"].startswith("at probability 0.50")
 
     def test_best_row_is_shown_on_failure(self, good):
         p = np.full(1000, 0.62)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ffm_core.records import Examined
 from ffm_core.ruler.folds import DecisionTable, FoldPlan, FoldSettings, plan_folds
 from ffm_core.ruler.months import month_of
 from ffm_core.ruler.purge import check_purged
@@ -65,7 +66,7 @@ def test_labels_that_reach_on_are_found_in_a_plan_that_was_not_purged():
         ("horizon", "train"), ("horizon", "validation"),
     }  # fmt: skip
     first = found.failures[0]
-    assert first.subject == "fold 0"
+    assert first.subject == Examined("fold", "0")
     assert "but validation begins with the decision of 2024-04" in first.message
     rows = plan.folds[0].train
     begins = truth.t_decision[plan.folds[0].validation].min()
@@ -81,7 +82,7 @@ def test_one_label_that_outlives_its_horizon_is_enough():
     t_end[fold.train[-1]] = table.t_decision[fold.validation].min()
     found = check_purged(table, plan, t_end)
     (failure,) = found.failures
-    assert failure.subject == "fold 2"
+    assert failure.subject == Examined("fold", "2")
     assert failure.bar == int(table.bar[fold.train[-1]])
     t_end[fold.train[-1]] -= 1
     assert check_purged(table, plan, t_end).status == "clean"

@@ -8,17 +8,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ffm_core.records import CheckResult, VerdictCheck
+from ffm_core.records import CheckResult, Examined, Reason, VerdictCheck, because, stated
 from ffm_core.ruler.checks import STRICT
 from ffm_core.ruler.classic import CLASSIC
 from ffm_core.ruler.judging import with_constants
 from ffm_core.ruler.preregistration import prereg, prereg_hash
-from ffm_core.ruler.verdict import RULE_EARNS, decide, months_needed, trigger_evidence
+from ffm_core.ruler.verdict import decide, months_needed, refused, trigger_evidence
 
 
 def fixed(name: str, outcome: str, **more: object) -> VerdictCheck:
     result = CheckResult(name=name, outcome=outcome, **more)
     return VerdictCheck(name=name, judge=lambda evidence: result)
+
+
+def kinds(verdict) -> list[str]:
+    return [reason.kind for reason in verdict.reasons]
 
 
 @pytest.fixture(scope="module")
@@ -91,29 +95,47 @@ class TestTightening:
 
 
 class TestWords:
-    def test_pass_says_what_was_beaten_and_that_it_is_the_past(self, good):
+    def test_pass_says_over_how_many_months_and_names_what_passed(self, good):
         verdict = decide(good, STRICT)
         assert verdict.decision == "PASS"
-        assert "the past, not a promise" in verdict.reasons[0]
-        assert any(line.startswith("profit: the taken trades earn +") for line in verdict.reasons)
+        assert verdict.reasons[0] == because("pass_selection", months=20, claim="selection")
+        assert because("check", check="profit") in verdict.reasons
 
     def test_refused_names_the_leak_and_gives_no_figure(self, good, broken):
         verdict = decide(replace(good, certificate=broken), STRICT)
         assert verdict.decision == "REFUSED"
-        assert "reads the future" in verdict.reasons[0]
-        assert "bar 8 is withheld" in verdict.reasons[1]
-        assert len(verdict.reasons) == 2
+        assert verdict.reasons == (because("refused_look_ahead"), because("failure", place=0))
+        assert refused(broken).reasons == verdict.reasons
+
+    @pytest.mark.parametrize(
+        ("kind", "check", "fault"),
+        [
+            ("labeler", "prefix", "look_ahead"),
+            ("features", "purity", "contract"),
+            ("embedder", "rowwise", "embedder"),
+            ("embedder", "access", "contract"),
+            ("exit", "purity", "exit"),
+            ("learner", "rows", "learner"),
+            ("fold", "horizon", "fold"),
+        ],
+    )
+    def test_what_is_wrong_follows_from_what_was_tested_and_how(self, broken, kind, check, fault):
+        first = replace(broken.failures[0], subject=Examined(kind, "x"), check=check)
+        verdict = refused(replace(broken, failures=(first,) * 7))
+        assert verdict.reasons[0].kind == f"refused_{fault}"
+        assert len(verdict.reasons) == 6  # the first five failures
+        assert verdict.checks[0].value == 7
 
     def test_a_rule_that_earns_under_a_model_that_adds_nothing(self, evidence, world):
         verdict = decide(evidence(world(base=0.3), seed=1), STRICT)
         assert verdict.decision == "FAIL"
-        assert verdict.reasons[0] == "the rule earns; the model adds nothing"
-        assert "Taking every decision earns +0.2" in verdict.reasons[1]
+        assert kinds(verdict)[:3] == ["model_adds_nothing", "rule_earns", "ruled_out"]
+        assert verdict.reasons[1].numbers["mean"] == pytest.approx(0.3, abs=0.1)
 
     def test_said_with_care_when_nothing_is_excluded(self, evidence, world):
         verdict = decide(evidence(world(base=0.6, n_days=80, per_day=5, months=4), seed=2), STRICT)
         assert verdict.decision == "INCONCLUSIVE"
-        assert verdict.reasons[0] == f"{RULE_EARNS} that these data can show"
+        assert kinds(verdict)[:3] == ["model_not_shown", "rule_earns", "undecided"]
 
     def test_not_said_of_noise_nor_of_a_market_that_carries_everything(self, evidence, world):
         null = evidence(world(), seed=3)
@@ -122,8 +144,36 @@ class TestWords:
         for given in (null, drift):
             verdict = decide(given, STRICT)
             assert verdict.decision == "FAIL"
-            assert not any(RULE_EARNS in line for line in verdict.reasons)
-        assert "not one the rule's timing" in trigger_evidence(drift).sentence
+            assert "model_adds_nothing" not in kinds(verdict)
+        assert trigger_evidence(drift).reason.kind == "rule_drifts"
+        assert trigger_evidence(null).reason.kind == "rule_flat"
+
+    def test_an_edge_is_ruled_out_only_by_a_check_that_rules_it_out(self, good):
+        def saying(kind):
+            return [fixed("c", "fail", reason=because(kind)), fixed("d", "pass")]
+
+        assert "ruled_out" in kinds(decide(good, saying("excluded")))
+        assert "ruled_out" in kinds(decide(good, saying("shuffle_excluded")))
+        assert "checks_failed" in kinds(decide(good, saying("generalisation")))
+
+    @pytest.mark.parametrize(
+        ("outcome", "kind"),
+        [("fail", "house_rule_failed"), ("inconclusive", "house_rule_open")],
+    )
+    def test_when_only_a_house_rule_stands_in_the_way_it_is_named(self, good, outcome, kind):
+        house = [
+            CheckResult(name="drawdown", outcome=outcome, reason=stated("too deep")),
+            CheckResult(name="other", outcome="pass"),
+        ]
+        verdict = decide(good, STRICT, tightening=house)
+        assert verdict.reasons[0] == Reason(kind=kind, names={"1": "drawdown"})
+        assert because("check", check="drawdown") in verdict.reasons
+        assert "ruled_out" not in kinds(verdict)
+
+    def test_a_house_rule_beside_a_failed_check_changes_no_reason(self, good):
+        own = [fixed("c", "fail", reason=because("excluded")), fixed("d", "pass")]
+        house = [CheckResult(name="drawdown", outcome="fail", reason=stated("too deep"))]
+        assert "ruled_out" in kinds(decide(good, own, tightening=house))
 
     def test_open_says_how_many_months(self, evidence, world):
         given = evidence(world(base=0.1, claim="trigger", n_days=80, per_day=4, months=4), seed=1)
@@ -132,15 +182,18 @@ class TestWords:
         months = months_needed(verdict)
         assert months is not None
         assert months > 4
-        assert f"about {months:.0f} test months would settle it" in verdict.reasons[-1]
+        assert verdict.reasons[-1] == because("months_to_settle", months=months, so_far=4)
 
     def test_open_for_ever_says_so(self, evidence, world):
         verdict = decide(evidence(world(base=0.4, share=1.0), seed=1), STRICT)
         assert verdict.decision == "INCONCLUSIVE"
         assert months_needed(verdict) is None
-        assert verdict.reasons[-1] == (
-            "more months of the same would not settle: naive, random, shuffle"
+        assert verdict.reasons[-1] == Reason(
+            kind="months_settle_nothing", names={"1": "naive", "2": "random", "3": "shuffle"}
         )
+
+    def test_where_nothing_was_measured_no_months_help(self, good):
+        assert kinds(decide(good, [fixed("a", "info")]))[-1] == "nothing_measured"
 
     def test_settled_verdicts_need_no_months(self, good):
         assert months_needed(decide(good, STRICT)) is None

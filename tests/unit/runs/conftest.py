@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import asdict
 
 import polars as pl
 import pytest
 
+from ffm_core.records import because
 from ffm_core.runs.record import run_id, write_run
 
 
@@ -24,8 +26,10 @@ def make_result(decision="FAIL", mean_r=0.031, seed=0):
         "arms": {"REAL": {"mean_r": mean_r, "n_trades": 120}, "NAIVE": {"mean_r": 0.01,
                                                                         "n_trades": 240}},
         "checks": [{"name": "profit", "outcome": "fail", "value": mean_r, "interval": [-0.1, 0.1],
-                    "threshold": 0.0, "reason": "the data exclude an edge of 0.15 R"}],
-        "verdict": {"decision": decision, "reasons": ["The rule does not earn."], "qualifier": ""},
+                    "threshold": 0.0, "reason": asdict(because("excluded", measure="profit",
+                                                                 effect=0.15))}],
+        "verdict": {"decision": decision, "qualifier": "",
+                    "reasons": [asdict(because("ruled_out", months=12, claim="selection"))]},
         "trials": {"n": 1, "effective_n": 1.0, "sharpe_variance": 0.0,
                    "ledger_since": "2024-07-01T00:00:00Z"},
     }  # fmt: skip

@@ -67,12 +67,14 @@ def test_another_folder(ffm, store, tmp_path, monkeypatch):
 def test_show(ffm, store):
     folder = store()
     text = ffm("runs", "show", "latest").stdout
-    for part in ("FAIL", "supertrend", "The rule does not earn.", "profit", "0.031", "NAIVE",
+    for part in ("FAIL", "supertrend", "There is no edge worth having", "profit", "0.031", "NAIVE",
                  folder.name, "ffm eval supertrend --demo"):  # fmt: skip
         assert part in text
     found = document(ffm("runs", "show", folder.name, "--json"))
     assert found["result"] == json.loads((folder / "run.json").read_text())["result"]
-    assert found["schema"] == "ffm-run/1"
+    assert found["schema"] == "ffm-run/2"
+    assert found["words"]["headline"].startswith("There is no edge")
+    assert found["words"]["reasons"][0].startswith("Over 12 test months the data rule out")
 
 
 def test_show_of_an_unknown_run(ffm, store):

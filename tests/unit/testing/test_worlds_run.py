@@ -32,9 +32,10 @@ def _answer(seed, decision="PASS"):
         {"name": "naive", "outcome": outcome, "value": 0.1, "threshold": 0.0, "gates": True},
         {"name": "months", "outcome": "fail", "value": 0.1, "threshold": 0.0, "gates": False},
     ]
-    said = {"decision": decision, "reasons": [f"because {decision}"], "checks": checks}
+    said = {"decision": decision, "headline": f"because {decision}", "checks": checks}
     return {
         **said,
+        "reasons": [],
         "arms": {"REAL": {"n_trades": 9, "mean_r": seed / 10}},
         "trigger": None,
         "decisions": 9000,
@@ -141,7 +142,7 @@ def test_tally_counts_verdicts_and_what_stopped_them():
     assert (none["learner"], none["n"], none["pass_share"]) == ("none", 1, 1.0)
     assert xgb["counts"] == {"PASS": 2, "FAIL": 1, "INCONCLUSIVE": 1, "REFUSED": 1}
     assert xgb["stopped_by"] == {"naive": 3}  # months does not gate
-    assert xgb["reasons"]["because PASS"] == 2
+    assert xgb["headlines"]["because PASS"] == 2
     assert xgb["seeds"]["PASS"] == [0, 3]
     assert xgb["mean_r"] == {"REAL": pytest.approx(0.2), "NAIVE": None, "RANDOM": None,
                              "ENTRY": None}  # fmt: skip
@@ -151,18 +152,19 @@ def test_tally_counts_verdicts_and_what_stopped_them():
 def test_summary_keeps_what_counting_needs():
     record = {
         "result": {
-            "verdict": {"decision": "FAIL", "reasons": ["no"]},
+            "verdict": {"decision": "FAIL", "reasons": []},
             "checks": [{"name": "naive", "outcome": "fail", "value": 0.0, "threshold": 0.0,
                         "gates": True, "interval": [0, 1]}],
             "arms": {"REAL": {"n_trades": 3, "mean_r": 0.1, "total_r": 0.3}},
             "decisions": {"n": 7},
-            "trigger": {"sentence": "the rule earns"},
+            "trigger": {"reason": {"kind": "no_decision", "numbers": {}, "names": {}}},
         },
         "result_hash": "abc",
     }  # fmt: skip
     kept = summary_of(record)
     assert kept["decision"] == "FAIL"
-    assert kept["trigger"] == "the rule earns"
+    assert kept["trigger"] == "The strategy made no decision in the test months."
+    assert kept["headline"] == "The model's picks are no better than chance."
     assert kept["arms"] == {"REAL": {"n_trades": 3, "mean_r": 0.1}}
     assert kept["result_hash"] == "abc"
     assert "interval" not in kept["checks"][0]

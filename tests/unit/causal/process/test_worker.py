@@ -14,7 +14,7 @@ from ffm_core.causal.process.budget import Budget, OverBudget, limited
 from ffm_core.causal.subjects.base import FeatureSubject, LabelerSubject
 from ffm_core.errors import ConfigError, StrategyError
 from ffm_core.features.trivial8 import TRIVIAL8
-from ffm_core.records import Column, FeatureSet
+from ffm_core.records import Column, Examined, FeatureSet
 from ffm_core.testing import make_bars, peeks
 from ffm_core.testing.specimens import CLEAN_LABELER, SPECIMENS
 from helpers.loading import load_module
@@ -190,7 +190,7 @@ def test_only_some_subjects_may_be_proven_and_answers_may_be_given():
     (found,) = falsify(
         subjects, BARS, seed=0, max_cuts=60, only=[1], answers={1: TRIVIAL8.batch(BARS) + 1}
     )
-    assert found.subjects == ("features trivial8 on ES/5m",)
+    assert found.subjects == (Examined("features", "trivial8", "ES/5m"),)
     assert found.status == "broken"  # the answer given was not the set's
 
 

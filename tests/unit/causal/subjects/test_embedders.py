@@ -12,6 +12,7 @@ from ffm_core.causal.subjects.embedders import WindowSubject, falsify_embedder
 from ffm_core.embed.blocks import require_sound, windows_as_features
 from ffm_core.embed.windows import windows_at
 from ffm_core.errors import StrategyError
+from ffm_core.records import Examined
 from ffm_core.testing import embedder_specimens as twins
 from ffm_core.testing import make_bars
 
@@ -78,7 +79,7 @@ def failed(embedder):
 
 def test_a_normalisation_over_the_batch_is_no_function_of_a_window():
     failure = failed(twins.BATCH_NORMALISED)["rowwise"]
-    assert failure.subject == "embedder batch-normalised"
+    assert failure.subject == Examined("embedder", "batch-normalised")
     assert "when 80 windows are shown" in failure.message
     assert "embedder_specimens.py" in failure.line
 

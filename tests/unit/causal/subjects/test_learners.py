@@ -12,7 +12,7 @@ import pytest
 from ffm_core.causal.subjects.learners import falsify_learner, thin
 from ffm_core.container import pack, unpack
 from ffm_core.errors import StrategyError
-from ffm_core.records import Plan, View
+from ffm_core.records import Examined, Plan, View
 from ffm_core.testing import make_bars, make_view
 from ffm_xgb.learner import LEARNERS
 
@@ -92,7 +92,7 @@ def test_the_built_in_learners_are_clean(learner, whole):
         seed=0,
     )
     assert found.failures == ()
-    assert found.subjects == (f"learner {learner.name}",)
+    assert found.subjects == (Examined("learner", learner.name),)
     assert found.detection_bound == pytest.approx(1.0 - 0.01 ** (1.0 / 300))
 
 

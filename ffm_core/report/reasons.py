@@ -1,0 +1,277 @@
+"""The words of every reason: one table, from which terminal and page are written alike.
+
+A template is plain text with fields. ``{trades:n trade}`` is a number and a noun in the
+right form, ``{mean:est}`` an estimate with its interval, ``{limit:u2}`` a result in R with
+two digits. What stands in square brackets is left out when a field in it is missing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import TypeAlias
+
+from ffm_core.records import Examined, Reason, stated
+from ffm_core.report import numbers
+from ffm_core.report.questions import check_words
+
+Value: TypeAlias = float | str | None
+
+_VERDICT = {
+    "pass_selection": "over {months:n test month} the model's picks beat taking every decision, "
+    "random picks and permuted labels; past results are no promise",
+    "pass_trigger": "over {months:n test month} the strategy's own decisions earned after costs "
+    "and beat random entries; past results are no promise",
+    "ruled_out": "over {months:n test month} the data rule out an edge worth having: do not trade "
+    "{claim:subject}",
+    "checks_failed": "not every check held over {months:n test month}: do not trade "
+    "{claim:subject}",
+    "undecided": "{months:n test month} neither show an edge nor rule one out: no conclusion yet "
+    "about {claim:subject}",
+    "house_rule_failed": "every check of FFM passed, but a house rule did not: {:checks}",
+    "house_rule_open": "every check of FFM passed, but a house rule is still open: {:checks}",
+    "model_adds_nothing": "the rule earns by itself; the model adds nothing",
+    "model_not_shown": "the rule earns by itself; these data do not show that the model adds "
+    "anything",
+    "no_decision": "the strategy made no decision in the test months",
+    "rule_earns": "taking every decision earns {mean:est} after costs[, {over:est} more than "
+    "random entries in the same months and hours]: the rule has an edge of its own",
+    "rule_drifts": "taking every decision earns {mean:est} after costs[, {over:est} more than "
+    "random entries in the same months and hours]: a profit, but not one that the rule's timing "
+    "is shown to make",
+    "rule_flat": "taking every decision earns {mean:est} after costs[, {over:est} more than random "
+    "entries in the same months and hours]: no edge of the rule is shown",
+    "random_entries_earn": "random entries under this exit policy earn {mean:est} after costs: the "
+    "market drifted, or the exit policy knows too much; only the comparison with random entries "
+    "says what is left of the edge",
+    "months_to_settle": "about {months:n test month} in all would settle it if the figures hold "
+    "({so_far:n} so far)",
+    "over_50_years": "settling it would take more than 50 years of data like these",
+    "months_settle_nothing": "more months like these would not settle {:checks}",
+    "nothing_measured": "no check measured an edge, so more data would settle nothing",
+    "not_deterministic": "an earlier run of this trial found another result: something here is not "
+    "deterministic (a library has changed, or the strategy draws at random)",
+}  # fmt: skip
+_REFUSED = {
+    "refused_look_ahead": "the strategy or a feature uses future bars; nothing else was computed",
+    "refused_contract": "the strategy or a feature violates its contract; nothing else was "
+    "computed",
+    "refused_exit": "the exit policy uses more than a trader could know; nothing else was computed",
+    "refused_learner": "the learner's answer for a row depends on more than that row; nothing else "
+    "was computed",
+    "refused_embedder": "the embedder's vector depends on more than its own window; nothing else "
+    "was computed",
+    "refused_fold": "labels reach across the edge of a fold; nothing else was computed",
+    "start_looking": "start looking at {function}() in {file}, line {line:n}; the usual causes are "
+    "an index t + 1, shift(-1), roll(-1) and statistics of the whole series",
+}
+_SEEN = {
+    "seen_cutoff": "{block} {name} may have been fitted to the test months: its cut-off is {day}, "
+    "and the first test month starts on {begins}",
+    "seen_release": "{block} {name} may have been fitted to the test months: its cut-off is "
+    "unknown, it was released on {day}, and the first test month starts on {begins}",
+    "seen_unknown": "{block} {name} may have been fitted to the test months: it states neither a "
+    "cut-off nor a release date, and the first test month starts on {begins}",
+    "overlap_accepted": "accepted with --accept-overlap: a model may have seen the test months",
+    "overlap_fix": "judge later months (--from DATE), use a model that is older or has seen no "
+    "market, or accept the risk with --accept-overlap",
+}
+_CHECKS = {
+    "no_look_ahead": "no look-ahead in {cuts:n cut}; a leak in more than {bound:%2} of the rows "
+    "would have shown",
+    "failures_found": "{count:n failure}; the certificate has the details",
+    "sample_enough": "{trades:n trade} on {days:n day} in {months:n test month}",
+    "sample_short": "{trades:n trade} on {days:n day} in {months:n test month}; at least "
+    "{min_trades:n trade}, {min_days:n day} and {min_months:n month} are needed",
+    "shown": "{measure:measured}",
+    "excluded": "{measure:measured}: an edge of {effect:u3} is ruled out",
+    "open": "{measure:measured}: neither zero nor an edge of {effect:u3} is ruled out",
+    "no_interval": "{measure:measured}: too few days with trades for an interval",
+    "no_trade": "no trade was taken",
+    "took_everything": "the model took every decision, so there is no selection to compare",
+    "arm_missing": "there is no {arm} arm to compare with",
+    "no_random_entry": "no random entry could be matched",
+    "few_draws": "{draws:n random draw}; at least {needed:n} are needed",
+    "no_permutations": "the permutations {variant:labels} were not run",
+    "shuffle_passed": "{full:permuted}; {block:permuted}",
+    "shuffle_excluded": "{full:permuted}; {block:permuted}; {value:est} over permuted labels: an "
+    "edge of {effect:u3} is ruled out",
+    "shuffle_open": "{full:permuted}; {block:permuted}; {value:est} over permuted labels",
+    "deflated": "probability {probability:d3} that the edge is more than the luckiest of "
+    "{trials:n trial} would show (daily Sharpe {sharpe:d3}, luck alone {luck:d3})",
+    "no_variation": "daily R does not vary, so it has no Sharpe ratio",
+    "no_validation_trade": "there is no validation trade to compare with",
+    "generalisation": "from validation to test the mean falls by {value:est}; at most {limit:u2} "
+    "is allowed",
+    "months_up": "{good:n} of {months:n test month} profitable; a real edge of {effect:u2} would "
+    "win in every one with probability {power:d2}",
+}
+
+GROUPS: Mapping[str, Mapping[str, str]] = {
+    "In a plug-in's own words": {"stated": "{text}"},
+    "Verdicts": _VERDICT,
+    "Refusals": _REFUSED,
+    "Models that may have seen the test months": _SEEN,
+    "Checks": _CHECKS,
+}
+WORDS: Mapping[str, str] = {kind: text for group in GROUPS.values() for kind, text in group.items()}
+
+_KINDS = {"features": "feature set", "exit": "exit policy"}
+_SUBJECTS = {"selection": "the model's picks", "trigger": "these decisions"}
+_MEASURED = {
+    "profit": "the trades taken earn {value:est}",
+    "naive": "{value:est} over taking every decision",
+    "random": "{value:est} over random picks",
+    "entry": "{value:est} over random entries in the same months and hours",
+}
+_PERMUTED = {"full": "labels permuted freely", "block": "labels permuted within weeks"}
+_LABELS = {"full": "of all labels", "block": "within weeks"}
+
+_FIELD = re.compile(r"\{(\w*)(?::([^{}]*))?\}")
+_OPTIONAL = re.compile(r"\[([^\[\]]*)\]")
+
+
+def read(value: object) -> Reason | None:
+    """Return a reason of a run record; a sentence of an older one is taken as it stands."""
+    if isinstance(value, Reason):
+        return value
+    if isinstance(value, Mapping):
+        return Reason(
+            kind=str(value.get("kind", "")),
+            numbers=dict(value.get("numbers") or {}),
+            names=dict(value.get("names") or {}),
+        )
+    return stated(str(value)) if value else None
+
+
+def sentence(value: object) -> str:
+    """Return the words of a reason, without a capital and a full stop.
+
+    Parameters
+    ----------
+    value : Reason, mapping, str or None
+        As a record holds it. A kind that is not known here, as a newer FFM may have
+        written, is called by its own name.
+    """
+    reason = read(value)
+    if reason is None:
+        return ""
+    template = WORDS.get(reason.kind)
+    if template is None:
+        return reason.kind.replace("_", " ")
+    return _filled(template, reason)
+
+
+def subject(value: object) -> str:
+    """Return what was examined: ``labeler supertrend on ES/5m``; older records say it in words."""
+    if isinstance(value, Examined):
+        value = asdict(value)
+    if not isinstance(value, Mapping):
+        return str(value or "")
+    kind, name, stream = (str(value.get(part) or "") for part in ("kind", "name", "stream"))
+    if not name:
+        return numbers.plural(kind)
+    text = f"{_KINDS.get(kind, kind)} {name}"
+    return f"{text} on {stream}" if stream else text
+
+
+def capital(text: str) -> str:
+    """Return a sentence that stands alone."""
+    return text[:1].upper() + text[1:]
+
+
+def _filled(template: str, reason: Reason) -> str:
+    def optional(part: re.Match[str]) -> str:
+        fields = [name for name, _ in _FIELD.findall(part[1])]
+        known = all(_value(reason, name) is not None for name in fields)
+        return part[1] if known else ""
+
+    def field(part: re.Match[str]) -> str:
+        return _shown(reason, part[1], part[2] or "")
+
+    return _FIELD.sub(field, _OPTIONAL.sub(optional, template))
+
+
+def _value(reason: Reason, name: str) -> Value:
+    if name in reason.names:
+        return reason.names[name]
+    return numbers.finite(reason.numbers.get(name))
+
+
+def _shown(reason: Reason, name: str, spec: str) -> str:
+    if spec in _WHOLE:
+        return _WHOLE[spec](reason, name)
+    value = _value(reason, name)
+    if isinstance(value, str):
+        return _NAMED[spec][value] if spec in _NAMED and value in _NAMED[spec] else value
+    how, _, noun = spec.partition(" ")
+    if how == "n":
+        return numbers.counted(value, noun) if noun else numbers.count(value)
+    letter, digits = spec[:1], spec[1:]
+    if letter == "r":
+        return numbers.r_multiple(value, int(digits or 3))
+    if letter == "u":
+        return numbers.r_multiple(value, int(digits)).removeprefix("+")
+    if letter == "d":
+        return numbers.decimal(value, int(digits))
+    if letter == "%":
+        return numbers.percent(value, int(digits or 0))
+    return numbers.size(value)
+
+
+def _estimate(reason: Reason, name: str) -> str:
+    if _value(reason, name) is None:
+        return "nothing that can be measured"
+    text = numbers.r_multiple(_value(reason, name), 3)
+    ends = numbers.interval([_value(reason, f"{name}_low"), _value(reason, f"{name}_high")], 3)
+    return text if ends == numbers.BLANK else f"{text} (95 % interval {ends})"
+
+
+def _measured(reason: Reason, name: str) -> str:
+    return _filled(_MEASURED.get(str(_value(reason, name)), "{value:est}"), reason)
+
+
+def _permuted(reason: Reason, name: str) -> str:
+    sign = "≥" if _value(reason, f"{name}_stopped") else "="
+    drawn, planned = (_value(reason, f"{name}_{part}") for part in ("draws", "planned"))
+    p = numbers.decimal(_value(reason, f"{name}_p"), 3)
+    share = f"{numbers.count(drawn)} of {numbers.counted(planned, 'permutation')}"
+    return f"{_PERMUTED[name]}: p {sign} {p} ({share})"
+
+
+def _checks(reason: Reason, name: str) -> str:
+    titles = [f"“{check_words(value).title}”" for value in reason.names.values()]
+    return ", ".join(titles)
+
+
+_WHOLE: Mapping[str, Callable[[Reason, str], str]] = {
+    "est": _estimate,
+    "measured": _measured,
+    "permuted": _permuted,
+    "checks": _checks,
+}
+_NAMED: Mapping[str, Mapping[str, str]] = {"subject": _SUBJECTS, "labels": _LABELS}
+
+
+def parts_of(kind: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the numbers and the names that a kind of reason may have."""
+    found: dict[str, bool] = {}  # whether it is a number
+    for name, spec in _FIELD.findall(WORDS[kind]):
+        if spec == "est":
+            found |= dict.fromkeys((name, f"{name}_low", f"{name}_high"), True)
+        elif spec == "permuted":
+            found |= {f"{name}_{part}": True for part in ("p", "draws", "planned", "stopped")}
+        elif spec == "measured":
+            found |= {name: False, "value": True, "value_low": True, "value_high": True}
+        elif spec == "checks":
+            found["1"] = False
+        else:
+            found[name] = spec not in _NAMED and spec != ""
+    return (
+        tuple(name for name, number in found.items() if number),
+        tuple(name for name, number in found.items() if not number),
+    )
+
+
+__all__ = ["GROUPS", "WORDS", "capital", "parts_of", "read", "sentence", "subject"]
