@@ -50,9 +50,9 @@ def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # that no worker sits alone with one of them at the end.
 _LONG = (
     "test_samples", "test_ruler_worlds", "test_eval_kill", "test_zoo_refused", "test_falsify",
-    "test_pipeline", "test_eval_determinism", "test_plugins_private", "test_eval_plugins",
+    "test_run", "test_eval_determinism", "test_plugins_private", "test_eval_plugins",
     "test_report_browser", "test_kit", "test_worker", "test_eval_exit_codes", "test_feature_kit",
-    "test_kill_matrix", "test_outputs", "test_ablation", "test_real_files", "test_qe150",
+    "test_kill_matrix", "test_outputs", "test_arms", "test_real_files", "test_qe150",
     "test_random_features", "test_run_record", "test_worlds",
 )  # fmt: skip
 

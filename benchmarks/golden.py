@@ -7,9 +7,9 @@ the repository.
 
     python benchmarks/golden.py record FOLDER [--only TEXT] [--data ../shared/data/real]
     python benchmarks/golden.py compare BEFORE AFTER
-    python benchmarks/golden.py figures FOLDER > tests/integration/golden_figures.json
+    python benchmarks/golden.py figures FOLDER > FILE
 
-``figures`` keeps of recordings of simulated markets what a test holds every change to.
+``figures`` prints the figures of recordings alone, small enough to be committed beside a test.
 
 The file imports nothing of the project, so a copy of it can record an older checkout; it runs
 the ``ffm`` that stands beside the Python it is run with.

@@ -55,17 +55,17 @@ def idea(tmp_path):
     data = tmp_path / "SIMA1_1h.parquet"
     market("SIMA1", months=1, timeframe="1h").frame.write_parquet(data)
 
-    def write(more="", expression=HONEST, private=False):
+    def write(more="", expression=HONEST, private=False, features="trivial8"):
         text = IDEA.format(more=more, expression=expression, private=private)
         place = tmp_path / "idea.py"
         place.write_text(text)
-        return "check", place, "--data", data, "--quiet"
+        return "check", place, "--data", data, "--features", features, "--quiet"
 
     return write
 
 
 def test_an_honest_file_is_clean_and_says_what_was_excluded(ffm, idea):
-    code, out, err = ffm(*idea())
+    code, out, err = ffm(*idea(features="ffm68"))
     assert code == 0, err
     assert "SIMA1/1h" in out
     assert ": clean" in out

@@ -19,6 +19,10 @@ UNNAMED = {
 DECLARED = '[instrument.ZZZ]\nlike = "ES"\nname = "A contract of mine"\nfees_per_side = {}\n'
 
 
+# For what is about the counting of trials, not about what is computed.
+QUICK = ("--learner", "none", "--features", "", "--jobs", "1")
+
+
 def evaluation(market, *words):
     return ["supertrend", *(word for path in market for word in ("--data", path)), *words]
 
@@ -67,7 +71,7 @@ def test_a_repeat_has_the_same_bytes_and_is_not_counted(new_desk, quiet_market, 
 
 def test_the_same_question_asked_twice_at_once_is_one_trial(new_desk, quiet_market):
     desk = new_desk()
-    words = evaluation(quiet_market[:1], "--learner", "none", "--jobs", "1")
+    words = evaluation(quiet_market[:1], *QUICK)
     with ThreadPoolExecutor(2) as threads:
         found = list(threads.map(lambda _: desk.record(*words), range(2)))
     assert found[0]["result_hash"] == found[1]["result_hash"]
@@ -79,7 +83,7 @@ def test_the_same_question_asked_twice_at_once_is_one_trial(new_desk, quiet_mark
 
 def test_two_questions_asked_at_once_are_two_trials(new_desk, quiet_market):
     desk = new_desk()
-    words = evaluation(quiet_market[:1], "--learner", "none", "--jobs", "1", "--seed")
+    words = evaluation(quiet_market[:1], *QUICK, "--seed")
     with ThreadPoolExecutor(2) as threads:
         found = list(threads.map(lambda seed: desk.record(*words, str(seed)), (1, 2)))
     assert sorted(record["result"]["trials"]["n"] for record in found) == [1, 2]
@@ -99,7 +103,7 @@ def test_other_costs_are_another_trial(new_desk, quiet_market):
     desk = new_desk()
     bars = desk.folder / "ZZZ_30m.parquet"
     bars.write_bytes(quiet_market[0].read_bytes())
-    words = ["supertrend", "--data", bars, "--learner", "none", "--jobs", "1"]
+    words = evaluation([bars], *QUICK)
     desk.home.mkdir()
     n_trials, mean_r = [], []
     for fees in (0.5, 50.5):
