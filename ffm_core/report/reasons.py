@@ -60,6 +60,8 @@ _REFUSED = {
     "refused_exit": "the exit policy uses more than a trader could know; nothing else was computed",
     "refused_learner": "the learner's answer for a row depends on more than that row; nothing else "
     "was computed",
+    "refused_bytes": "the learner's models do not come back from their bytes as they were; "
+    "nothing else was computed",
     "refused_embedder": "the embedder's vector depends on more than its own window; nothing else "
     "was computed",
     "refused_fold": "labels reach across the edge of a fold; nothing else was computed",

@@ -181,6 +181,8 @@ def _fault(certificate: Certificate) -> str:
         return "look_ahead"
     first = certificate.failures[0]
     kind = first.subject.kind
+    if first.check == "bytes":
+        return "bytes"
     if kind in ("exit", "learner", "fold"):
         return kind
     if first.check in _UNKEPT:

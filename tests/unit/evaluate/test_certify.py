@@ -193,6 +193,25 @@ def test_a_learner_that_ranks_test_rows_is_refused_with_its_line(tmp_path):
     assert "order = np.argsort(np.argsort(" in failure.line
 
 
+def test_a_model_that_does_not_come_back_from_its_bytes_is_refused_for_that(tmp_path):
+    class Steady(Ranks):
+        def plan(self, view: View) -> Plan:
+            return Plan(score=view.design.x[:, 0].astype(float))
+
+    class Forgetful(Ranking):
+        def fit(self, handle, train, validation, *, seed, answers):
+            return Steady()
+
+        def load(self, data):
+            return Ranks()
+
+    pool, plan = pool_and_plan()
+    job = job_of(tmp_path, Forgetful())
+    found = prove(job, pool, plan)
+    assert {failure.check for failure in found.failures} == {"bytes"}
+    assert refusal(job, found).reasons[0] == because("refused_bytes")
+
+
 def test_a_label_that_reaches_the_next_part_is_refused(tmp_path):
     pool, plan = pool_and_plan()
     fold = plan.folds[0]
