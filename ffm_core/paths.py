@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 Kind: TypeAlias = Literal["", "file", "folder", "other"]
+_FOLDER = re.compile(r"[a-z0-9]([a-z0-9_.-]*[a-z0-9_-])?")
+# Windows means a device by these, whatever follows a dot.
+_DEVICES = {"con", "prn", "aux", "nul", *(f"{d}{n}" for d in ("com", "lpt") for n in range(1, 10))}
 
 
 def ffm_home() -> Path:
@@ -33,6 +37,11 @@ def one_spelling(path: str | os.PathLike[str]) -> str:
     capitals from small letters, all are small.
     """
     return os.path.normcase(os.path.realpath(path)).replace(os.sep, "/")
+
+
+def is_folder_name(text: str) -> bool:
+    """Whether a folder may be called so on every system: a-z, 0-9, ``_``, ``-`` and ``.``."""
+    return _FOLDER.fullmatch(text) is not None and text.partition(".")[0] not in _DEVICES
 
 
 def kind_of(path: Path) -> Kind:

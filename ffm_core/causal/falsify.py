@@ -322,10 +322,8 @@ class _Case:
         for index, accesses in self._link.accesses.items():
             for item in self._items:
                 if item.session.index == index:
-                    for access in accesses:
-                        item.session.note(
-                            "access", 0, [stages.nowhere("")], access.what, line=access.line
-                        )
+                    for what, line in accesses:
+                        item.session.note("access", 0, [stages.nowhere("")], what, line=line)
 
     def _lend(self, other: Bars | None) -> bool:
         """Give the worker another instrument's bars; without any, simulated ones."""

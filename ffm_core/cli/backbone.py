@@ -97,17 +97,17 @@ def add_command(
     NAME is a published model, which needs a network the first time; PATH a folder with
     config.json and model.safetensors. Needs torch: pip install "ffm-core[chronos]".
     """
-    from ffm_core.embed.adding import Wish, add_backbone
+    from ffm_core.embed.adding import add_backbone
     from ffm_core.embed.facts import card_facts
 
-    wish = Wish(
-        source=source,
+    card = add_backbone(
+        source,
         name=name,
         released=released,
         fit_cutoff="" if fit_cutoff == "none" else fit_cutoff,
         float16=float16,
+        hear=lambda stage, what: note(f"{stage} {what}"),
     )
-    card = add_backbone(wish, hear=lambda stage, what: note(f"{stage} {what}"))
     facts = card_facts(card.name)
     if as_json:
         emit_json("ffm-backbone/1", {"backbone": facts})

@@ -156,7 +156,7 @@ def config_of(strategy: str, file: Path | None, flags: dict[str, Any]) -> EvalCo
     given.pop("exit_name", None)
     given["data"] = given["data"] or None
     given["extensions"] = given["extensions"] or None
-    return resolve(given, file=file).config
+    return resolve(given, file=file)
 
 
 def names_hidden(job: Job) -> AbstractContextManager[None]:

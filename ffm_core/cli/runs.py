@@ -239,8 +239,8 @@ def _show_comparison(found: RunComparison) -> None:
         say(f"\nno difference in: {', '.join(equal)}")
     if found.checks:
         say()
-        rows = [[c.name, _text(c.outcome[0]), _number(c.value[0]), _text(c.outcome[1]),
-                 _number(c.value[1])] for c in found.checks]  # fmt: skip
+        rows = [[name, _text(c["outcome"][0]), _number(c["value"][0]), _text(c["outcome"][1]),
+                 _number(c["value"][1])] for name, c in found.checks.items()]  # fmt: skip
         say(columns([["CHECK", "FIRST", "VALUE", "SECOND", "VALUE"], *rows]))
     if found.arms:
         say()

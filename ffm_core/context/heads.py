@@ -78,6 +78,16 @@ class Head:
         """Return calibrated numbers of rows float32 (N, F)."""
         return np.clip(self.map.apply(self.model.predict(x)), self.low, self.high)
 
+    @classmethod
+    def of(cls, entry: Mapping[str, Any], model: TargetHead) -> Head:
+        """Return the head of an entry of the manifest around its model."""
+        band = entry["band"]
+        return cls(
+            name=entry["name"], kind=entry["kind"], model=model, map=Map.of(entry["map"]),
+            band=None if band is None else Band.of(band), score=float(entry["score"]),
+            low=float(entry["low"]), high=float(entry["high"]), facts=entry["facts"],
+        )  # fmt: skip
+
     def record(self) -> dict[str, Any]:
         """Return the entry of the manifest, without the file."""
         return {
@@ -147,46 +157,21 @@ class About:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """What the manifest says of a head; its file is read when it is needed."""
-
-    stored: Mapping[str, Any]
-    file: str
-    sha256: str
-
-    @property
-    def name(self) -> str:
-        """The head's target."""
-        return str(self.stored["name"])
-
-    @property
-    def emitted(self) -> bool:
-        """Whether it passed its gate."""
-        return bool(self.stored["emitted"])
-
-    def head(self, model: TargetHead) -> Head:
-        """Return the head around its model."""
-        known, band = self.stored, self.stored["band"]
-        return Head(
-            name=known["name"], kind=known["kind"], model=model, map=Map.of(known["map"]),
-            band=None if band is None else Band.of(band), score=float(known["score"]),
-            low=float(known["low"]), high=float(known["high"]), facts=known["facts"],
-        )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """A bundle as its manifest tells it; ``version`` is a hash over everything."""
+    """A bundle as its manifest tells it; ``version`` is a hash over everything.
+
+    ``entries`` are what :meth:`Head.record` gave, each with its ``file`` and ``sha256``.
+    """
 
     name: str
     version: str
     about: About
-    entries: tuple[Entry, ...]
+    entries: tuple[Mapping[str, Any], ...]
 
     @property
     def emitted(self) -> tuple[str, ...]:
         """Names of the heads that are emitted, in order."""
-        return tuple(entry.name for entry in self.entries if entry.emitted)
+        return tuple(entry["name"] for entry in self.entries if entry["emitted"])
 
 
 def save(folder: Path, name: str, about: About, heads: tuple[Head, ...], *, replace: bool) -> str:
@@ -255,22 +240,15 @@ def read_manifest(folder: Path) -> Manifest:
             raise ValueError(f"its schema is {content['schema']}, expected {SCHEMA}")
         if key("context-1", content) != version:
             raise ValueError("it is not as it was written (cut off or changed)")
-        entries = tuple(
-            Entry(
-                stored={k: v for k, v in entry.items() if k not in ("file", "sha256")},
-                file=entry["file"], sha256=entry["sha256"],
-            )
-            for entry in content["heads"]
-        )  # fmt: skip
         return Manifest(
             name=content["name"], version=version, about=About.of(content["about"]),
-            entries=entries,
+            entries=tuple(content["heads"]),
         )  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{path} is no manifest of context heads: {error}", fix=_AGAIN) from error
 
 
-def read_model(folder: Path, entry: Entry) -> bytes:
+def read_model(folder: Path, entry: Mapping[str, Any]) -> bytes:
     """Return the bytes of a head whose hash matches the manifest.
 
     Raises
@@ -278,12 +256,12 @@ def read_model(folder: Path, entry: Entry) -> bytes:
     ModelError
         When the file is missing, cut off or changed.
     """
-    path = folder / entry.file
+    path = folder / str(entry["file"])
     try:
         data = path.read_bytes()
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror or error}", fix=_AGAIN) from error
-    if hashlib.sha256(data).hexdigest() != entry.sha256:
+    if hashlib.sha256(data).hexdigest() != entry["sha256"]:
         raise ModelError(
             f"{path} is not the head the manifest was written for (cut off or changed)", fix=_AGAIN
         )

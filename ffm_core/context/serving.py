@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
@@ -24,14 +23,13 @@ from ffm_core.errors import ConfigError, ModelError, UnavailableError
 from ffm_core.features.library import find_set
 from ffm_core.host.registry import Host
 from ffm_core.labels.targets import target
-from ffm_core.paths import ffm_home, kind_of
+from ffm_core.paths import ffm_home, is_folder_name, kind_of
 from ffm_core.records import Column, Embedder, FeatureSet, TargetLearner
 from ffm_core.types import Bool, Float32, Float64, Int64
 
 NAME = "ctx7"
 COMMAND = "ffm context train --data ES=es_5m.csv"
 Policy: TypeAlias = Literal["raise", "mask"]
-_FOLDER = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 
 
 def context_home() -> Path:
@@ -47,7 +45,7 @@ def bundle_folder(name: str) -> Path:
     ConfigError
         When it is no name for a bundle.
     """
-    if not _FOLDER.fullmatch(name):
+    if not is_folder_name(name):
         raise ConfigError(
             f"{name!r} is no name for context heads",
             fix="use small letters, digits, '_', '-' and '.', beginning with a letter or digit",
@@ -131,7 +129,7 @@ class ContextHeads:
         """Every head, those that are not emitted too; files are verified."""
         learner = _learner(self.manifest.about.learner)
         return tuple(
-            entry.head(learner.load_target(read_model(self.folder, entry)))
+            Head.of(entry, learner.load_target(read_model(self.folder, entry)))
             for entry in self.manifest.entries
         )
 
@@ -411,7 +409,7 @@ def fitted() -> Mapping[str, FeatureSet]:
     found: dict[str, FeatureSet] = {}
     if kind_of(home) == "folder":
         for folder in sorted(home.iterdir()):
-            if _FOLDER.fullmatch(folder.name) and kind_of(folder / MANIFEST) == "file":
+            if is_folder_name(folder.name) and kind_of(folder / MANIFEST) == "file":
                 found[folder.name] = _offered(folder.name)
     return found
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,7 @@ from ffm_core.embed.stats import STATS
 from ffm_core.embed.worker import require_torch, run_job
 from ffm_core.errors import ConfigError, ModelError, UnknownNameError
 from ffm_core.host.discovery import suggest
-from ffm_core.paths import kind_of
+from ffm_core.paths import is_folder_name, kind_of
 from ffm_core.runs.atomic import atomic_dir
 
 Hear = Callable[[str, str], None]
@@ -31,27 +29,30 @@ RELEASED = dict.fromkeys(HUB, "2024-11-26") | {"chronos-2": "2025-10-20"}
 LICENCE = "Apache-2.0"
 PROVENANCE = ("PROVENANCE.json", "training_provenance.json")
 _WORKER = "ffm_core.embed.workers.convert"
-_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What to add, as asked for, with everything that is not asked left empty."""
-
-    source: str
-    name: str | None = None
-    released: str | None = None
-    fit_cutoff: str | None = None
-    float16: bool = False
-
-
-def add_backbone(wish: Wish, *, hear: Hear = lambda stage, what: None) -> Card:
+def add_backbone(
+    source: str,
+    *,
+    name: str | None = None,
+    released: str | None = None,
+    fit_cutoff: str | None = None,
+    float16: bool = False,
+    hear: Hear = lambda stage, what: None,
+) -> Card:
     """Convert, verify and store a backbone.
 
     Parameters
     ----------
-    wish : Wish
+    source : str
         A name that is published, or a folder in the Hugging Face layout.
+    name : str, optional
+        Default that of the source.
+    released, fit_cutoff : str, optional
+        Days, where the source does not say them; "" as cut-off means that nothing was
+        fitted to markets.
+    float16 : bool
+        Store the weights in half the bytes.
     hear : callable
         Told of every stage: its name, and what it is about.
 
@@ -70,13 +71,13 @@ def add_backbone(wish: Wish, *, hear: Hear = lambda stage, what: None) -> Card:
         When the name is no model and no folder, a flag is wrong, the name is taken, or
         the folder cannot be written.
     """
-    card = _fields(wish)
+    card = _fields(source, name, released, fit_cutoff)
     require_torch("adding a backbone")
     with atomic_dir(backbones_home() / card["name"]) as out:
         job = {
-            "source": _source(wish.source),
+            "source": _source(source),
             "out": str(out),
-            "float16": wish.float16,
+            "float16": float16,
             "threads": os.cpu_count() or 1,
             "card": card,
         }
@@ -106,16 +107,18 @@ def _source(asked: str) -> str:
     )
 
 
-def _fields(wish: Wish) -> dict[str, Any]:
+def _fields(
+    source: str, name: str | None, released: str | None, fit_cutoff: str | None
+) -> dict[str, Any]:
     """Return the card's fields that do not come from the weights."""
-    published = _source(wish.source) == HUB.get(wish.source)
-    folder = Path(wish.source)
+    published = _source(source) == HUB.get(source)
+    folder = Path(source)
     known = {} if published else _provenance(folder)
-    name = wish.name or (wish.source if published else folder.resolve().name.lower())
+    name = name or (source if published else folder.resolve().name.lower())
     _require_free(name)
-    for flag, day in (("--released", wish.released), ("--fit-cutoff", wish.fit_cutoff)):
+    for flag, day in (("--released", released), ("--fit-cutoff", fit_cutoff)):
         _require_day(flag, day)
-    cutoff = wish.fit_cutoff if wish.fit_cutoff is not None else known.get("fit_cutoff")
+    cutoff = fit_cutoff if fit_cutoff is not None else known.get("fit_cutoff")
     if published:
         trained = "public series of many kinds and synthetic ones; which markets is not published"
     else:
@@ -123,16 +126,16 @@ def _fields(wish: Wish) -> dict[str, Any]:
     return {
         "name": name,
         "fit_cutoff": cutoff,
-        "released": wish.released or (RELEASED[wish.source] if published else _newest(folder)),
+        "released": released or (RELEASED[source] if published else _newest(folder)),
         "trained_on": trained,
-        "source": HUB[wish.source] if published else f"folder {folder.resolve().name}",
+        "source": HUB[source] if published else f"folder {folder.resolve().name}",
         "base": str(known.get("base", "")),
         "facts": {"licence": LICENCE} if published else {},
     }
 
 
 def _require_free(name: str) -> None:
-    if not _NAME.fullmatch(name):
+    if not is_folder_name(name):
         raise ConfigError(
             f"{name!r} cannot name a backbone",
             fix="choose another with --name: small letters, digits, '_', '-' and '.'",

@@ -10,7 +10,6 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import reduce
 from importlib import import_module
@@ -52,14 +51,6 @@ OLDEST_HOOK_API = 2  # the oldest breaking-change number this host still underst
 FILE_MODULE_PREFIX = "ffm_strategy_file_"
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What the user typed, taken apart: a name or a file, and a labeler of it."""
-
-    found: Found
-    labeler: str | None = None
-
-
 def open_host(
     strategy: str | None = None,
     extensions: Sequence[str | Found] = (),
@@ -96,9 +87,9 @@ def open_host(
         When a plug-in cannot be imported, declares an unknown hook, or needs
         another API. With ``FFM_STRICT=1`` the original exception is raised.
     """
-    asked = _ask(strategy) if strategy is not None else None
+    asked, labeler = _ask(strategy) if strategy is not None else (None, None)
     loaded, unavailable = _load_built_ins()
-    own = [asked.found] if asked else []
+    own = [asked] if asked else []
     named = [item if isinstance(item, Found) else _extension(item) for item in extensions]
     wanted = [item for item in dict.fromkeys(named) if not item.is_core and item not in own]
     loaded.extend(load_plugin(item) for item in [*own, *wanted])
@@ -108,8 +99,8 @@ def open_host(
             loaded=tuple(loaded),
             unavailable=unavailable,
             reopen=(open_host, (strategy, tuple(on))),
-            strategy=asked.found if asked else None,
-            default_labeler=asked.labeler if asked else None,
+            strategy=asked,
+            default_labeler=labeler,
         )
 
     host = host_of(wanted)
@@ -184,11 +175,13 @@ def load_plugin(found: Found) -> Loaded:
     return Loaded(origin=found, hooks=hooks, hook_api=api)
 
 
-def _ask(strategy: str) -> _Asked:
-    name, colon, variant = strategy.partition(":")
-    if name.endswith(".py") or "/" in name or os.sep in name:
-        return _Asked(_file(Path(name)), variant or None)
-    return _Asked(pick(name), strategy if colon else None)
+def _ask(strategy: str) -> tuple[Found, str | None]:
+    """Take apart what the user typed: a name or a file, and a labeler of it."""
+    drive, rest = os.path.splitdrive(strategy)  # C: is no name with a variant
+    name, colon, variant = rest.partition(":")
+    if drive or name.endswith(".py") or "/" in name or os.sep in name:
+        return _file(Path(drive + name)), variant or None
+    return pick(name), strategy if colon else None
 
 
 def _file(path: Path) -> Found:

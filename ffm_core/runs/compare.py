@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -12,16 +12,6 @@ Pair: TypeAlias = tuple[Any, Any]
 
 _CODE = ("name", "distribution", "version", "code_hash", "hook_api", "labeler", "params")
 _DATA = ("sha256", "rows", "first", "last", "currency")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckPair:
-    """One check in both runs; None where a run does not have it."""
-
-    name: str
-    outcome: Pair
-    value: Pair
-    threshold: Pair
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +28,8 @@ class RunComparison:
         Both verdicts.
     config, data, code, prereg, versions : mapping of str to pair
         Name to (first, second); None where a run lacks it.
-    checks : tuple of CheckPair
-        Every check of either run, side by side.
+    checks : mapping of str to mapping of str to pair
+        Every check of either run by name: its outcome, value and threshold.
     arms : mapping of str to pair
         Mean R per arm, side by side.
     """
@@ -52,7 +42,7 @@ class RunComparison:
     code: Mapping[str, Pair]
     prereg: Mapping[str, Pair]
     versions: Mapping[str, Pair]
-    checks: tuple[CheckPair, ...]
+    checks: Mapping[str, Mapping[str, Pair]]
     arms: Mapping[str, Pair]
 
 
@@ -69,7 +59,7 @@ def compare_runs(first: Run, second: Run) -> RunComparison:
         prereg=_differences(_prereg(one), _prereg(two)),
         versions=_differences(_flat(first.envelope.get("versions")),
                               _flat(second.envelope.get("versions"))),
-        checks=tuple(_checks(one, two)),
+        checks=_checks(one, two),
         arms=_pairs(_arms(one), _arms(two)),
     )  # fmt: skip
 
@@ -120,13 +110,10 @@ def _arms(result: Mapping[str, Any]) -> dict[str, Any]:
     return {name: arm.get("mean_r") for name, arm in result.get("arms", {}).items()}
 
 
-def _checks(one: Mapping[str, Any], two: Mapping[str, Any]) -> Iterable[CheckPair]:
+def _checks(one: Mapping[str, Any], two: Mapping[str, Any]) -> dict[str, dict[str, Pair]]:
     left, right = ({str(c.get("name")): c for c in r.get("checks", [])} for r in (one, two))
-    for name in dict.fromkeys((*left, *right)):
-        both = (left.get(name, {}), right.get(name, {}))
-        yield CheckPair(
-            name=name,
-            outcome=(both[0].get("outcome"), both[1].get("outcome")),
-            value=(both[0].get("value"), both[1].get("value")),
-            threshold=(both[0].get("threshold"), both[1].get("threshold")),
-        )
+    return {
+        name: {part: (a.get(part), b.get(part)) for part in ("outcome", "value", "threshold")}
+        for name in dict.fromkeys((*left, *right))
+        for a, b in [(left.get(name, {}), right.get(name, {}))]
+    }

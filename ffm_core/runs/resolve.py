@@ -7,7 +7,6 @@ import math
 import os
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,29 +26,12 @@ _DATE = "write it like 2024-03-11"
 _FIXES = {"date_from": _DATE, "date_to": _DATE}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resolved:
-    """A configuration and where each value came from.
-
-    Parameters
-    ----------
-    config : EvalConfig
-        The values.
-    origins : mapping of str to str
-        Per setting ``default``, ``file NAME``, ``environment FFM_X`` or ``flag --x``;
-        parameters are listed singly, as ``params.window``.
-    """
-
-    config: EvalConfig
-    origins: Mapping[str, str]
-
-
 def resolve(
     flags: Mapping[str, Any],
     *,
     file: Path | None = None,
     environ: Mapping[str, str] | None = None,
-) -> Resolved:
+) -> EvalConfig:
     """Merge defaults < file < environment < flags.
 
     Parameters
@@ -159,7 +141,7 @@ def suggest(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
-def _build(layers: Sequence[tuple[Mapping[str, Any], Mapping[str, str]]]) -> Resolved:
+def _build(layers: Sequence[tuple[Mapping[str, Any], Mapping[str, str]]]) -> EvalConfig:
     attributes = field_names()
     merged: dict[str, Any] = {}
     origins = dict.fromkeys(attributes, "default")
@@ -172,10 +154,9 @@ def _build(layers: Sequence[tuple[Mapping[str, Any], Mapping[str, str]]]) -> Res
                 merged[name] = value
             origins[name] = sources[name]
     try:
-        config = EvalConfig.model_validate(merged)
+        return EvalConfig.model_validate(merged)
     except ValidationError as error:
         raise _explained(error, origins) from error
-    return Resolved(config=config, origins=origins)
 
 
 def _explained(error: ValidationError, origins: Mapping[str, str]) -> ConfigError:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import polars as pl
@@ -112,15 +113,7 @@ def load_many(
     return loaded
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """Validated rows of one file."""
-
-    frame: pl.DataFrame
-    instrument: Instrument
-    timeframe: Timeframe
-    dropped: Mapping[str, int]
-    name: str
+_Part: TypeAlias = tuple[Bars, Mapping[str, int], str]  # of one file: bars, dropped rows, name
 
 
 def _single(place: Path, found: list[LoadedBars]) -> LoadedBars:
@@ -140,9 +133,9 @@ def _load_folder(place: Path, how: Options) -> list[LoadedBars]:
     groups: dict[str, list[_Part]] = {}
     for file in files:
         part = _read_part(file, how)
-        groups.setdefault(f"{part.instrument.symbol}/{part.timeframe}", []).append(part)
+        groups.setdefault(part[0].stream, []).append(part)
     return [
-        _finish(parts, parts[0].name if len(parts) == 1 else place.name, how)
+        _finish(parts, parts[0][2] if len(parts) == 1 else place.name, how)
         for _, parts in sorted(groups.items())
     ]
 
@@ -151,11 +144,10 @@ def _load_store(place: Path, how: Options) -> list[LoadedBars]:
     store = open_store(place)
     wanted = how.symbol.upper() if how.symbol else None
     length = Timeframe.parse(str(how.timeframe)).name if how.timeframe else None
-    parts = [
-        _Part(bars.frame, bars.instrument, bars.timeframe, {}, stream)
+    parts: list[_Part] = [
+        (store.load(stream), {}, stream)
         for stream in sorted(store.streams)
         if wanted in (None, stream.partition("/")[0]) and length in (None, stream.partition("/")[2])
-        for bars in [store.load(stream)]
     ]
     if not parts:
         raise DataError(
@@ -234,7 +226,7 @@ def _read_part(path: Path, how: Options) -> _Part:
     if how.stamps == "end":
         frame = frame.with_columns(pl.col("ts") - pl.duration(microseconds=timeframe.us))
     wanted = [*COLUMNS, *(["contract"] if "contract" in frame.columns else [])]
-    return _Part(frame.select(wanted), instrument, timeframe, dropped, path.name)
+    return Bars(frame.select(wanted), instrument, timeframe), dropped, path.name
 
 
 def _timeframe(frame: pl.DataFrame, name: str, how: Options) -> Timeframe:
@@ -263,25 +255,25 @@ def _timeframe(frame: pl.DataFrame, name: str, how: Options) -> Timeframe:
 
 
 def _finish(parts: list[_Part], source_name: str, how: Options) -> LoadedBars:
-    parts = sorted(parts, key=lambda part: part.frame["ts"][0])
-    for left, right in pairwise(parts):
+    parts = sorted(parts, key=lambda part: part[0].frame["ts"][0])
+    for (left, _, before), (right, _, after) in pairwise(parts):
         if right.frame["ts"][0] <= left.frame["ts"][-1]:
             raise SchemaError(
-                f"{right.name} begins at {right.frame['ts'][0]} before {left.name} ends at "
+                f"{after} begins at {right.frame['ts'][0]}, before {before} ends at "
                 f"{left.frame['ts'][-1]}",
                 fix="remove the overlap: each bar may occur once",
             )
-    frame = pl.concat([part.frame for part in parts], how="diagonal", rechunk=True)
+    frame = pl.concat([bars.frame for bars, _, _ in parts], how="diagonal", rechunk=True)
     if "contract" in frame.columns and frame["contract"].null_count():
         raise SchemaError(
             f"{source_name}: only some of the files have a contract column",
             fix="give all of them the column, or none",
         )
-    bars = Bars(frame.rechunk(), parts[0].instrument, parts[0].timeframe)
-    bars = _cut(bars, how, source_name)
+    first = parts[0][0]
+    bars = _cut(Bars(frame.rechunk(), first.instrument, first.timeframe), how, source_name)
     counts: dict[str, int] = {}
-    for part in parts:
-        for reason, count in part.dropped.items():
+    for _, dropped, _ in parts:
+        for reason, count in dropped.items():
             counts[reason] = counts.get(reason, 0) + count
     found = audit(bars)
     if found.level == "refuse" and not how.accept_quality:

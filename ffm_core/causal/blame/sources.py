@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from types import CodeType, FunctionType, MethodType
+from typing import TypeAlias
 
 import ffm_core
 
@@ -21,12 +22,7 @@ _DEPTH = 6
 _CHARS = 120
 
 
-@dataclass(frozen=True, slots=True)
-class Loop:
-    """The outermost loop around a line: where its body begins, and its variables."""
-
-    first_line: int
-    targets: tuple[str, ...]
+Loop: TypeAlias = tuple[int, tuple[str, ...]]  # where its body begins, and its variables
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +125,7 @@ def _map_loops(body: list[ast.stmt], loop: Loop | None, found: dict[int, Loop]) 
             target = getattr(node, "target", None)
             names = () if target is None else ast.walk(target)
             targets = tuple(n.id for n in names if isinstance(n, ast.Name))
-            inside = Loop(node.body[0].lineno, targets)
+            inside = (node.body[0].lineno, targets)
         if inside is not None:
             for line in range(node.lineno, (node.end_lineno or node.lineno) + 1):
                 found[line] = inside

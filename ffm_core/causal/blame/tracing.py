@@ -191,7 +191,7 @@ class _Watch:
                 self._activate(False)
             self._wanted, self._passed = True, 0
             return
-        if line == loop.first_line:
+        if line == loop[0]:
             self._turn = _turn(frame, loop, visits)
             self._repeats.clear()
             self._passed = 0
@@ -250,7 +250,7 @@ class _Watch:
 
 def _turn(frame: FrameType, loop: Loop, visits: int) -> int:
     """Return the whole number a loop counts with, or how often it has turned."""
-    for name in loop.targets:
+    for name in loop[1]:
         value = frame.f_locals.get(name)
         if isinstance(value, int | np.integer) and not isinstance(value, bool):
             return int(value)

@@ -14,11 +14,10 @@ import sys
 import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial, wraps
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypeAlias
 
 from ffm_core.causal.process.pickling import installed_roots
 from ffm_core.paths import one_spelling
@@ -46,20 +45,8 @@ _UNSEEN = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
-    """Something a plug-in opened.
-
-    Parameters
-    ----------
-    what : str
-        What it does, in words that can follow "it".
-    line : str
-        ``file.py:42: source`` of the plug-in.
-    """
-
-    what: str
-    line: str
+# What a plug-in does, in words that can follow "it", and its line: ``file.py:42: source``.
+Access: TypeAlias = tuple[str, str]
 
 
 def roots_of(functions: Iterable[Callable[..., Any]]) -> tuple[str, ...]:
@@ -218,7 +205,7 @@ class Watch:
         self._on = False  # reading the source line opens a file
         try:
             stack = traceback.StackSummary.extract([(frame, frame.f_lineno)])
-            found = Access(what, _said(stack[0]))
+            found = (what, _said(stack[0]))
         finally:
             self._on = True
         self._found[found] = None
@@ -257,6 +244,3 @@ def _host(event: str, args: tuple[Any, ...]) -> str:
     address = args[1] if len(args) > 1 else ""
     parts = address[:2] if isinstance(address, tuple) else (address,)
     return ":".join(str(part) for part in parts)
-
-
-__all__ = ["Access", "Watch", "is_own", "own_line", "roots_of"]

@@ -297,10 +297,9 @@ def _fresh(
                 f"{shown[row, column]:.9g} in a fresh process that is asked in another order"
             )
             trial.note("determinism", column, row, text, _FRESH_FIX)
-        for access in link.accesses.get(index, {}):
-            what = access.what if not trial.embedder.private else _HIDDEN
-            line = "" if trial.embedder.private else access.line
-            trial.notes.add("access", what, fix=_ACCESS_FIX, seen=line)
+        for what, line in link.accesses.get(index, {}):
+            told = (_HIDDEN, "") if trial.embedder.private else (what, line)
+            trial.notes.add("access", told[0], fix=_ACCESS_FIX, seen=told[1])
 
 
 _HIDDEN = "it opens a file, a connection or a process while it is called"

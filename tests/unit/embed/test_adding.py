@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from ffm_core.cli import main
-from ffm_core.embed.adding import Wish, add_backbone
+from ffm_core.embed.adding import add_backbone
 from ffm_core.embed.cards import read_card
 from ffm_core.embed.catalogue import backbones_home, embedder_of, embedders, folder_of, model_of
 from ffm_core.embed.facts import backbone_facts
@@ -44,7 +44,7 @@ def checkpoint(folder: Path, **provenance: object) -> Path:
 )
 def test_what_cannot_be_added_is_said_at_once(source, kind, words):
     with pytest.raises(kind, match=words.replace("(", r"\(")):
-        add_backbone(Wish(source=source))
+        add_backbone(source)
     assert not backbones_home().exists()
 
 
@@ -63,7 +63,7 @@ def test_what_cannot_be_added_is_said_at_once(source, kind, words):
 def test_a_flag_that_is_wrong_is_one_clear_error(tmp_path, asked, words):
     (backbones_home() / "taken").mkdir(parents=True)
     with pytest.raises(ConfigError) as caught:
-        add_backbone(Wish(source=str(checkpoint(tmp_path / "mine")), **asked))
+        add_backbone(str(checkpoint(tmp_path / "mine")), **asked)
     assert words in caught.value.problem
     assert [path.name for path in backbones_home().iterdir()] == ["taken"]
 
@@ -73,7 +73,7 @@ def test_a_provenance_that_cannot_be_read_is_named(tmp_path, text):
     folder = checkpoint(tmp_path / "mine")
     (folder / "PROVENANCE.json").write_text(text)
     with pytest.raises(ModelError, match=r"PROVENANCE\.json cannot be understood"):
-        add_backbone(Wish(source=str(folder)))
+        add_backbone(str(folder))
 
 
 def test_without_torch_the_way_to_get_it_is_told():

@@ -13,7 +13,7 @@ def test_equal_runs_differ_in_nothing(store):
     assert found.same_result
     for part in (found.config, found.data, found.code, found.prereg, found.versions):
         assert part == {}
-    assert found.checks[0].value == (0.031, 0.031)
+    assert next(iter(found.checks.values()))["value"] == (0.031, 0.031)
 
 
 def test_only_what_differs_is_listed(store):
@@ -34,7 +34,7 @@ def test_only_what_differs_is_listed(store):
     assert found.code == {"params.length": (10, 12)}
     assert found.prereg == {"checks.profit.delta": (0.15, 0.2)}
     assert found.versions == {"ffm": ("0.1.0", "0.2.0")}
-    assert [(c.name, c.outcome) for c in found.checks] == [
+    assert [(name, c["outcome"]) for name, c in found.checks.items()] == [
         ("profit", ("fail", "fail")), ("extra", (None, "pass")),
     ]  # fmt: skip
     assert found.arms["REAL"] == (0.031, 0.2)
