@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from dataclasses import fields
 from functools import lru_cache
@@ -14,6 +13,7 @@ from zoneinfo import ZoneInfo
 from ffm_core.bars.instrument import Instrument
 from ffm_core.errors import ContractError, DataError
 from ffm_core.paths import ffm_home
+from ffm_core.wording import did_you_mean
 
 DECLARE = (
     "declare it in FFM_HOME/instruments.toml or --instruments FILE: a table [instrument.{symbol}] "
@@ -135,7 +135,7 @@ def _facts(instrument: Instrument) -> dict[str, Any]:
 def _build(content: dict[str, Any], templates: Any, where: str) -> dict[str, Instrument]:
     rows = content.get("instrument", {})
     if not isinstance(rows, dict) or not rows:
-        raise ContractError(f"{where}: holds no [instrument.SYMBOL] table", fix=_EXAMPLE)
+        raise ContractError(f"{where}: contains no [instrument.SYMBOL] table", fix=_EXAMPLE)
     return {
         symbol.upper(): _instrument(symbol.upper(), row, templates, where)
         for symbol, row in rows.items()
@@ -148,7 +148,7 @@ def _instrument(symbol: str, row: Any, templates: Any, where: str) -> Instrument
     own = {key: value for key, value in row.items() if key != "like"}
     like = row.get("like")
     if like is not None and not (isinstance(like, str) and like in templates):
-        what = f"{where}: {symbol}: like names no instrument known to ffm:"
+        what = f"{where}: {symbol}: 'like' names an unknown instrument:"
         raise ContractError(_unknown(str(like), tuple(templates), what), fix=_correct(symbol))
     facts = {**(templates[like] if like is not None else {}), **own}
     _check_fields(symbol, facts, where)
@@ -187,7 +187,7 @@ def _check_zone_and_times(found: Instrument, where: str) -> None:
             ZoneInfo(zone or "UTC")
         except (KeyError, ValueError, OSError) as err:
             raise ContractError(
-                f"{where}: {found.symbol}: {key} {zone!r} is no IANA zone",
+                f"{where}: {found.symbol}: {key} {zone!r} is not an IANA time zone",
                 fix="write it like America/New_York or UTC",
             ) from err
     for key in ("session_open", "session_close", "rth_open", "rth_close"):
@@ -210,15 +210,14 @@ def minutes_of_day(clock: str) -> int:
     Raises
     ------
     ValueError
-        When the text is no time of day.
+        When the text is not a time of day.
     """
     hours, minutes = clock.split(":")
     value = int(hours) * 60 + int(minutes)
     if not (0 <= int(minutes) < 60 and 0 <= value <= 1440):
-        raise ValueError(f"{clock!r} is no time of day")
+        raise ValueError(f"{clock!r} is not a time of day")
     return value
 
 
 def _unknown(name: str, among: tuple[str, ...], what: str = "unknown instrument") -> str:
-    near = difflib.get_close_matches(name, among, n=3, cutoff=0.5)
-    return f"{what} {name!r}" + (f"; did you mean {', '.join(near)}?" if near else "")
+    return f"{what} {name!r}{did_you_mean(name, among, most=3, cutoff=0.5)}"

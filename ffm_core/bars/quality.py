@@ -9,6 +9,7 @@ everything a careful person would want to know is ``warn`` or ``info``.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -18,6 +19,7 @@ from ffm_core.bars._profile import SeriesProfile, profile
 from ffm_core.bars.sessions import to_stamp
 from ffm_core.bars.table import Bars
 from ffm_core.types import Bool, Float64, Int64
+from ffm_core.wording import counted
 
 Level: TypeAlias = Literal["info", "warn", "refuse"]
 LEVELS: tuple[Level, ...] = ("info", "warn", "refuse")
@@ -107,52 +109,38 @@ def audit(bars: Bars, *, now_us: int | None = None) -> Audit:
 
 def _finding(
     bars: Bars, level: Level, code: str, message: str, rows: Int64 | Bool | None = None
-) -> QualityFinding:
-    if rows is None:
-        return QualityFinding(level=level, code=code, message=message)
-    where = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
-    first = to_stamp(int(bars.ts_us[where[0]])) if len(where) else ""
-    return QualityFinding(level=level, code=code, message=message, count=len(where), first=first)
+) -> Iterator[QualityFinding]:
+    """Yield a finding; with ``rows``, only where there are some."""
+    where = np.zeros(0, np.int64) if rows is None else rows
+    where = np.flatnonzero(where) if where.dtype == np.bool_ else where
+    if rows is None or len(where):
+        first = to_stamp(int(bars.ts_us[where[0]])) if len(where) else ""
+        yield QualityFinding(level=level, code=code, message=message, count=len(where), first=first)
 
 
 def _percent(share: float) -> str:
     return f"{100 * share:.2g} %" if share < 0.995 else "100 %"
 
 
-def _grid(bars: Bars, facts: SeriesProfile) -> list[QualityFinding]:
+def _grid(bars: Bars, facts: SeriesProfile) -> Iterator[QualityFinding]:
     tick = bars.instrument.tick_size
     distance = _off_grid(bars, tick)
     off = distance > GRID_TOLERANCE
     share = float(off.mean())
     if share <= 0.001:
-        noisy = distance > 1e-6
-        if noisy.any():
-            return [
-                _finding(
-                    bars,
-                    "info",
-                    "float_noise",
-                    "prices carry float noise, as additive back-adjustment leaves",
-                    noisy,
-                )
-            ]
-        return []
+        noise = "prices carry floating-point noise, as left by additive back-adjustment"
+        yield from _finding(bars, "info", "float_noise", noise, distance > 1e-6)
+        return
     recent = float(off[-max(len(off) // 5, 1) :].mean())
     fine = _finest_step(bars, tick)
-    what = f"{_percent(share)} of bars lie off the {tick:g} tick grid of {bars.instrument.symbol}"
+    what = f"{_percent(share)} of bars are off the {tick:g} tick grid of {bars.instrument.symbol}"
     if fine < FINE_STEP and recent > 0.2 and bars.instrument.kind != "proxy":
-        return [
-            _finding(
-                bars,
-                "refuse",
-                "tick_grid",
-                f"{what}, in steps as fine as {fine * tick:.3g}: another instrument, "
-                "another unit or made-up prices",
-                off,
-            )
-        ]
+        why = "wrong instrument, wrong unit or synthetic prices"
+        what += f", in steps as fine as {fine * tick:.3g}: {why}"
+        yield from _finding(bars, "refuse", "tick_grid", what, off)
+        return
     why = "an older tick" if recent < 0.001 else "mid prices or ratio back-adjustment"
-    return [_finding(bars, "warn", "tick_grid", f"{what} ({why})", off)]
+    yield from _finding(bars, "warn", "tick_grid", f"{what} ({why})", off)
 
 
 def _off_grid(bars: Bars, tick: float) -> Float64:
@@ -172,8 +160,7 @@ def _finest_step(bars: Bars, tick: float) -> float:
     return float(np.quantile(steps, 0.05)) / tick if len(steps) else 1.0
 
 
-def _steps(bars: Bars, facts: SeriesProfile) -> list[QualityFinding]:
-    found = []
+def _steps(bars: Bars, facts: SeriesProfile) -> Iterator[QualityFinding]:
     size = facts.gap
     # A step across n missing days may be √n times as large.
     scaled = size / (facts.sigma * np.sqrt(facts.days_between))
@@ -181,30 +168,15 @@ def _steps(bars: Bars, facts: SeriesProfile) -> list[QualityFinding]:
     if len(wild):
         worst = int(wild[np.argmax(size[wild - 1])])
         move = 100 * (bars.open[worst] / bars.close[worst - 1] - 1)
-        found.append(
-            _finding(
-                bars,
-                "refuse",
-                "steps",
-                f"{len(wild)} steps between bars that no market makes, the largest {move:+.1f} % "
-                f"at {to_stamp(int(bars.ts_us[worst]))} ({scaled[worst - 1]:.0f} daily standard "
-                "deviations)",
-                wild,
-            )
+        jumps = counted(len(wild), "implausible jump")
+        what = (
+            f"{jumps} between bars, the largest {move:+.1f} % at {to_stamp(int(bars.ts_us[worst]))}"
+            f" ({scaled[worst - 1]:.0f} daily standard deviations)"
         )
+        yield from _finding(bars, "refuse", "steps", what, wild)
     bad = _spikes(bars, max(STEP_SIGMA * facts.sigma, STEP_LEAST))
-    if len(bad):
-        found.append(
-            _finding(
-                bars,
-                "warn",
-                "spikes",
-                f"{len(bad)} bars spike out and back by more than "
-                f"{STEP_SIGMA:.0f} daily standard deviations",
-                bad,
-            )
-        )
-    return found
+    what = f"spiked out and back by more than {STEP_SIGMA:.0f} daily standard deviations"
+    yield from _finding(bars, "warn", "spikes", f"{counted(len(bad), 'bar')} {what}", bad)
 
 
 def _spikes(bars: Bars, least: float) -> Int64:
@@ -215,209 +187,120 @@ def _spikes(bars: Bars, least: float) -> Int64:
     return np.asarray(wide[back], dtype=np.int64)
 
 
-def _rolls(bars: Bars, facts: SeriesProfile) -> list[QualityFinding]:
+def _rolls(bars: Bars, facts: SeriesProfile) -> Iterator[QualityFinding]:
     if not bars.instrument.months:
-        return []
+        return
     codes = bars.contract_codes
     if codes is not None:
-        return _known_rolls(bars, codes)
+        yield from _known_rolls(bars, codes)
+        return
     opens = np.flatnonzero(facts.new_day)
     scaled = facts.gap[opens] / (facts.sigma * np.sqrt(facts.days_between[opens]))
     jumps = opens[scaled > ROLL_SIGMA] + 1
-    if len(jumps):
-        return [
-            _finding(
-                bars,
-                "warn",
-                "suspected_rolls",
-                f"{len(jumps)} overnight steps may be rolls; without a contract column "
-                "they are kept as price moves",
-                jumps,
-            )
-        ]
-    return [_unknown_rolls(bars)]
-
-
-def _unknown_rolls(bars: Bars) -> QualityFinding:
     # Longer than one contract can be held, the series must have rolled.
     held = _YEAR_US * 1.2 / len(bars.instrument.months)
-    if int(bars.ts_us[-1]) - int(bars.ts_us[0]) > held:
-        return _finding(
-            bars,
-            "warn",
-            "unknown_rolls",
-            "no contract column: the series must have rolled, nobody knows where",
-        )
-    return _finding(bars, "info", "no_contract", "no contract column")
+    if len(jumps):
+        what = f"{counted(len(jumps), 'overnight jump')} may be rolls; "
+        what += "without a contract column they count as price moves"
+        yield from _finding(bars, "warn", "suspected_rolls", what, jumps)
+    elif int(bars.ts_us[-1]) - int(bars.ts_us[0]) > held:
+        what = "no contract column: the series must have rolled, but it is unknown where"
+        yield from _finding(bars, "warn", "unknown_rolls", what)
+    else:
+        yield from _finding(bars, "info", "no_contract", "no contract column")
 
 
-def _known_rolls(bars: Bars, codes: np.ndarray) -> list[QualityFinding]:
+def _known_rolls(bars: Bars, codes: np.ndarray) -> Iterator[QualityFinding]:
     changes = np.flatnonzero(np.diff(bars.rolls)) + 1
-    found = []
-    if len(changes):
-        found.append(
-            _finding(
-                bars,
-                "info",
-                "rolls",
-                f"{len(changes)} rolls known from the contract column",
-                changes,
-            )
-        )
+    known = f"{counted(len(changes), 'roll')} known from the contract column"
+    yield from _finding(bars, "info", "rolls", known, changes)
     if len(changes) >= len(np.unique(codes)):
-        found.append(
-            _finding(
-                bars, "warn", "roll_flip_flop", "a contract comes back after it was left", changes
-            )
-        )
+        again = "a contract returns after the series had rolled out of it"
+        yield from _finding(bars, "warn", "roll_flip_flop", again, changes)
     lengths = {len(name) for name in bars.frame["contract"].unique().to_list()}
     if len(lengths) > 1:
-        found.append(
-            _finding(
-                bars,
-                "warn",
-                "contract_names",
-                "contract names change their style (NGM5, then NGU25)",
-            )
-        )
-    return found
+        mixed = "contract names change their format (NGM5, then NGU25)"
+        yield from _finding(bars, "warn", "contract_names", mixed)
 
 
-def _volume(bars: Bars, facts: SeriesProfile) -> list[QualityFinding]:
+def _volume(bars: Bars, facts: SeriesProfile) -> Iterator[QualityFinding]:
     empty = bars.volume <= 0
     share = float(empty.mean())
+    what = f"{_percent(share)} of bars had no trades"
     if share == 1.0:
         level: Level = "warn" if bars.instrument.kind == "future" else "info"
-        return [_finding(bars, level, "no_volume", "the source has no volume")]
-    if share > DEAD_SHARE and bars.instrument.kind != "proxy":
-        return [
-            _finding(
-                bars,
-                "refuse",
-                "dead_volume",
-                f"{_percent(share)} of bars had no trade: nobody trades this contract",
-                empty,
-            )
-        ]
-    if share > 0.001:
+        yield from _finding(bars, level, "no_volume", "the source has no volume")
+    elif share > DEAD_SHARE and bars.instrument.kind != "proxy":
+        what += ": this contract is not traded"
+        yield from _finding(bars, "refuse", "dead_volume", what, empty)
+    elif share > 0.001:
         level = "warn" if share > 0.01 else "info"
-        return [
-            _finding(bars, level, "zero_volume", f"{_percent(share)} of bars had no trade", empty)
-        ]
-    return []
+        yield from _finding(bars, level, "zero_volume", what, empty)
 
 
-def _dead(bars: Bars, facts: SeriesProfile) -> list[QualityFinding]:
-    if not len(facts.dead_run):
-        return []
+def _dead(bars: Bars, facts: SeriesProfile) -> Iterator[QualityFinding]:
     level: Level = "refuse" if len(facts.dead_run) >= DEAD_SESSIONS else "warn"
     rows = facts.first_row[facts.dead_run]
-    return [
-        _finding(
-            bars,
-            level,
-            "dead_segment",
-            f"{len(rows)} sessions in a row trade under 1 % of the volume around them: "
-            "a far contract month or the wrong feed",
-            rows,
+    what = (
+        f"{counted(len(rows), 'session')} in a row traded less than 1 % of the volume around "
+        "them: a back month or the wrong feed"
+    )
+    yield from _finding(bars, level, "dead_segment", what, rows)
+
+
+def _absent(bars: Bars, facts: SeriesProfile) -> Iterator[QualityFinding]:
+    count = len(facts.absent_us)
+    if count:
+        share = count / facts.n_expected
+        level: Level = "refuse" if share > ABSENT_SHARE else "warn" if share > 0.01 else "info"
+        message = f"{count} of {counted(facts.n_expected, 'session')} have no bars"
+        first = to_stamp(int(facts.absent_us[0]))
+        yield QualityFinding(
+            level=level, code="missing_sessions", message=message, count=count, first=first
         )
-    ]
 
 
-def _absent(bars: Bars, facts: SeriesProfile) -> list[QualityFinding]:
-    if not len(facts.absent_us):
-        return []
-    share = len(facts.absent_us) / facts.n_expected
-    level: Level = "refuse" if share > ABSENT_SHARE else "warn" if share > 0.01 else "info"
-    message = f"{len(facts.absent_us)} of {facts.n_expected} sessions have no bar"
-    return [
-        QualityFinding(
-            level=level,
-            code="missing_sessions",
-            message=message,
-            count=len(facts.absent_us),
-            first=to_stamp(int(facts.absent_us[0])),
-        )
-    ]
-
-
-def _holes(bars: Bars, facts: SeriesProfile) -> list[QualityFinding]:
-    found = []
-    if facts.n_missing_bars:
-        share = facts.n_missing_bars / (facts.n_missing_bars + len(bars))
+def _holes(bars: Bars, facts: SeriesProfile) -> Iterator[QualityFinding]:
+    missing = facts.n_missing_bars
+    if missing:
+        share = missing / (missing + len(bars))
+        what = f"{counted(missing, 'bar')} missing inside sessions ({_percent(share)})"
         level: Level = "warn" if share > 0.02 else "info"
-        found.append(
-            _finding(
-                bars,
-                level,
-                "holes",
-                f"{facts.n_missing_bars} bars ({_percent(share)}) are missing inside sessions",
-                facts.hole_rows,
-            )
-        )
-    found += [
-        _finding(bars, "warn", "weekday_hole", f"{name} sessions hold far fewer bars than others")
-        for name in facts.thin_weekdays
-    ]
-    return found
+        yield from _finding(bars, level, "holes", what, facts.hole_rows)
+    for name in facts.thin_weekdays:
+        what = f"{name} sessions have far fewer bars than the others"
+        yield from _finding(bars, "warn", "weekday_hole", what)
 
 
-def _outside(bars: Bars, facts: SeriesProfile) -> list[QualityFinding]:
-    found = []
+def _outside(bars: Bars, facts: SeriesProfile) -> Iterator[QualityFinding]:
     soft = bars.instrument.kind == "proxy"  # each venue of a proxy keeps its own hours
     for code, rows, what in (
         ("weekend_bars", facts.weekend, "fall on a Saturday"),
         ("closed_market", facts.outside & ~facts.weekend, "fall when the exchange is closed"),
     ):
-        if not rows.any():
-            continue
         share = float(rows.mean())
         level: Level = "info" if share < 0.002 else "warn"
+        hint = ""
         if share > OUTSIDE_SHARE and not soft:
-            level = "refuse"
-        wrong = ": the time zone, --stamps or the day-month order is wrong"
-        hint = wrong if level == "refuse" else ""
-        found.append(_finding(bars, level, code, f"{_percent(share)} of bars {what}{hint}", rows))
-    return found
+            level, hint = "refuse", ": check the time zone, --stamps and the day-month order"
+        yield from _finding(bars, level, code, f"{_percent(share)} of bars {what}{hint}", rows)
 
 
-def _stamps(bars: Bars, facts: SeriesProfile) -> list[QualityFinding]:
-    found = []
-    step = np.diff(bars.ts_us)
-    short = np.flatnonzero(step < bars.timeframe.us) + 1
-    if len(short):
-        level: Level = "warn" if len(short) > 0.001 * len(bars) else "info"
-        found.append(
-            _finding(
-                bars,
-                level,
-                "overlap",
-                f"{len(short)} bars open before the one above has ended",
-                short,
-            )
-        )
+def _stamps(bars: Bars, facts: SeriesProfile) -> Iterator[QualityFinding]:
+    short = np.flatnonzero(np.diff(bars.ts_us) < bars.timeframe.us) + 1
+    level: Level = "warn" if len(short) > 0.001 * len(bars) else "info"
+    what = f"{counted(len(short), 'bar')} opened before the previous bar had closed"
+    yield from _finding(bars, level, "overlap", what, short)
     if bars.timeframe.us < 3_600_000_000:
         crooked = bars.ts_us % bars.timeframe.us != 0
-        if crooked.any():
-            level = "warn" if crooked.mean() > 0.001 else "info"
-            found.append(
-                _finding(
-                    bars,
-                    level,
-                    "crooked_stamps",
-                    f"{int(crooked.sum())} stamps are no multiple of {bars.timeframe}",
-                    crooked,
-                )
-            )
-    return found
+        level = "warn" if crooked.mean() > 0.001 else "info"
+        off = counted(int(crooked.sum()), "timestamp")
+        what = f"{off} not on a multiple of {bars.timeframe}"
+        yield from _finding(bars, level, "crooked_stamps", what, crooked)
 
 
-def _future(bars: Bars, now_us: int) -> list[QualityFinding]:
+def _future(bars: Bars, now_us: int) -> Iterator[QualityFinding]:
     late = bars.ts_us > now_us + CLOCK_SLACK_US
-    if bars.instrument.kind == "simulated" or not late.any():
-        return []
-    return [
-        _finding(
-            bars, "refuse", "future_bars", f"{int(late.sum())} bars are dated in the future", late
-        )
-    ]
+    if bars.instrument.kind != "simulated":
+        what = f"{counted(int(late.sum()), 'bar')} dated in the future"
+        yield from _finding(bars, "refuse", "future_bars", what, late)

@@ -111,14 +111,14 @@ class Store:
         """
         if stream not in self.streams:
             raise DataError(
-                f"{self.root}: the store holds no {stream}",
-                fix=f"it holds {', '.join(sorted(self.streams)) or 'nothing'}",
+                f"{self.root}: the store does not contain {stream}",
+                fix=f"it contains {', '.join(sorted(self.streams)) or 'nothing'}",
             )
         entry = self.streams[stream]
         data = _read(self.root / entry.file)
         if hashlib.sha256(data).hexdigest() != entry.sha256:
             raise SchemaError(
-                f"{entry.file}: the content differs from the manifest", fix="import it again"
+                f"{entry.file}: the contents do not match the manifest", fix="import it again"
             )
         return _bars(stream, data, entry.file)
 
@@ -213,7 +213,7 @@ def open_store(root: Path | str, *, create: bool = False) -> Store:
     if not kind_of(place / MANIFEST):
         if create:
             return Store(place, {})
-        raise DataError(f"{place}: no store here", fix="make one with ffm data import")
+        raise DataError(f"{place}: there is no store here", fix="create one with ffm data import")
     try:
         content = json.loads((place / MANIFEST).read_text(encoding="utf-8"))
         if content["schema"] != SCHEMA:
@@ -227,7 +227,7 @@ def open_store(root: Path | str, *, create: bool = False) -> Store:
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
         raise DataError(
-            f"{place / MANIFEST}: not the manifest of a store ({type(err).__name__})",
+            f"{place / MANIFEST}: not a store manifest ({type(err).__name__})",
             fix="give another folder, or import the files again into a new one",
         ) from err
     return Store(place, streams)
@@ -243,7 +243,7 @@ def merge(old: Bars, new: Bars, name: str) -> Bars:
     """
     if old.frame.columns != new.frame.columns:
         raise SchemaError(
-            f"{name}: only one of old and new bars of {new.stream} has a contract column",
+            f"{name}: stored and new bars of {new.stream} differ in having a contract column",
             fix="import into another folder",
         )
     common = old.frame.join(new.frame, on="ts", how="inner", suffix="_new")
@@ -253,7 +253,7 @@ def merge(old: Bars, new: Bars, name: str) -> Bars:
     clash = common.filter(differs)
     if clash.height:
         raise SchemaError(
-            f"{name}: {clash.height} bars differ from the stored ones, first at "
+            f"{name}: {clash.height} bars differ from those stored, first at "
             f"{clash['ts'][0]:%Y-%m-%dT%H:%MZ}",
             fix="import the corrected file into another folder",
         )
@@ -301,7 +301,7 @@ def _bars(stream: str, data: bytes, name: str) -> Bars:
     except pa.ArrowException as err:
         raise SchemaError(f"{name}: a damaged Parquet file", fix="import it again") from err
     if not isinstance(frame, pl.DataFrame) or frame.columns[: len(COLUMNS)] != list(COLUMNS):
-        raise SchemaError(f"{name}: not a file of this store", fix="import it again")
+        raise SchemaError(f"{name}: not a file from this store", fix="import it again")
     frame, _ = validate(frame, name=name, where=lambda index: f"{name} row {index + 1}")
     return Bars(frame, lookup(symbol), Timeframe.parse(timeframe))
 

@@ -60,7 +60,7 @@ def validate(
         For the first bad row under ``error``; under ``drop`` when no row is left.
     """
     if frame.height == 0:
-        raise SchemaError(f"{name}: holds no bars", fix="give a file with at least two bars")
+        raise SchemaError(f"{name}: contains no bars", fix="give a file with at least two bars")
     columns = _columns(frame)
     if _all_good(columns):
         return frame, {}
@@ -75,8 +75,8 @@ def validate(
         bad |= rows
     if bad.all():
         raise SchemaError(
-            f"{name}: every row breaks the schema ({_spell(dropped)})",
-            fix="check that the columns hold what their names say",
+            f"{name}: no row is valid ({_spell(dropped)})",
+            fix="check that each column contains what its name says",
         )
     return frame.filter(pl.Series(~bad)), dropped
 
@@ -142,7 +142,7 @@ def _first_fault(
     if reason == "bad_volume" and count == frame.height and len(np.unique(c.volume)) == 1:
         return SchemaError(
             f"{name}: volume is {c.volume[0]:g} in every row: a placeholder, as in quote bars",
-            fix="use traded bars; if the source has no volume, bring it in with "
+            fix="use traded bars; if the source has no volume, import it with "
             "'ffm data import --column volume=none'",
         )
     others = f" ({count} such rows)" if count > 1 else ""
@@ -161,15 +161,15 @@ def _describe(frame: pl.DataFrame, c: _Columns, reason: str, index: int) -> tupl
     if absent:
         return f"{absent[0]} is missing", mend
     if reason == "no_stamp":
-        return "the stamp is missing", mend
+        return "the timestamp is missing", mend
     if reason == "stamp_out_of_range":
         return (
-            "no market stamped bars in that year",
-            "check the unit of the stamps, and write years with four digits",
+            "timestamp outside 1900–2200",
+            "check the unit of the timestamps, and write years with four digits",
         )
     if reason == "price_out_of_range":
         column = max(prices, key=lambda name: prices[name])
-        return f"{column} is {prices[column]:.10g}, which is no price", mend
+        return f"{column} is {prices[column]:.10g}, which is not a plausible price", mend
     if reason in ("non_finite_price", "non_positive_price"):
         finite = reason == "non_positive_price"
         column = next(n for n, v in prices.items() if (v <= 0 if finite else not np.isfinite(v)))
@@ -181,7 +181,7 @@ def _describe(frame: pl.DataFrame, c: _Columns, reason: str, index: int) -> tupl
     if reason == "duplicate_stamp":
         return _duplicate(frame, c, index, mend)
     return (
-        "the stamp lies before the one above it",
+        "timestamp out of order",
         "sort the file by time, or drop and count such rows with --policy drop",
     )
 
@@ -190,11 +190,11 @@ def _disorder(prices: dict[str, float]) -> str:
     """Say which of the four prices cannot be, with all of them as the file has them."""
     high, low = prices["high"], prices["low"]
     if high < low:
-        what = "high lies below low"
+        what = "high is below low"
     else:
         under = [name for name in ("open", "close") if prices[name] > high]
         over = [name for name in ("open", "close") if prices[name] < low]
-        what = f"high lies below {under[0]}" if under else f"low lies above {over[0]}"
+        what = f"high is below {under[0]}" if under else f"low is above {over[0]}"
     return f"{what} ({', '.join(f'{n} {v:.10g}' for n, v in prices.items())})"
 
 
@@ -203,10 +203,10 @@ def _duplicate(frame: pl.DataFrame, c: _Columns, index: int, mend: str) -> tuple
         same = frame["contract"].filter(pl.Series(c.stamp_us == c.stamp_us[index]))
         names = sorted({str(name) for name in same})
         if len(names) > 1:
-            what = f"the stamp holds several contract months ({', '.join(names[:6])})"
-            one = f"bring one of them in with 'ffm data import --contract {names[0]}'"
+            what = f"several contract months share this timestamp ({', '.join(names[:6])})"
+            one = f"import one of them with 'ffm data import --contract {names[0]}'"
             return what, f"{one}, or build a spliced series first"
-    return "the stamp occurs twice (column datetime)", mend
+    return "duplicate timestamp (column datetime)", mend
 
 
 def _spell(dropped: dict[str, int]) -> str:

@@ -142,7 +142,7 @@ def _probe_page(found: Any) -> list[str]:
 
 
 def _targets(asked: Sequence[str] | None, known: Sequence[str]) -> tuple[str, ...]:
-    from ffm_core.host.discovery import suggest
+    from ffm_core.wording import suggest
 
     for name in asked or ():
         if name not in known:
@@ -215,8 +215,8 @@ def utc_day(text: str, flag: str) -> int:
 def embedder_named(host: Host, name: str) -> Embedder:
     """Return an embedder, ours or a plug-in's."""
     from ffm_core.embed.blocks import find_embedder, known_names
-    from ffm_core.host.discovery import suggest
     from ffm_core.records import Embedder
+    from ffm_core.wording import suggest
 
     try:
         found = find_embedder(name, host)

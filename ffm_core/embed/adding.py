@@ -18,9 +18,9 @@ from ffm_core.embed.catalogue import BOXED, HUB, backbones_home
 from ffm_core.embed.stats import STATS
 from ffm_core.embed.worker import require_torch, run_job
 from ffm_core.errors import ConfigError, ModelError, UnknownNameError
-from ffm_core.host.discovery import suggest
 from ffm_core.paths import is_folder_name, kind_of
 from ffm_core.runs.atomic import atomic_dir
+from ffm_core.wording import suggest
 
 Hear = Callable[[str, str], None]
 

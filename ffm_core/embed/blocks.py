@@ -15,10 +15,11 @@ from ffm_core.embed.stats import STATS
 from ffm_core.embed.windows import Windows, windows_at
 from ffm_core.errors import StrategyError, UnknownNameError
 from ffm_core.host.absent import require_fitted, require_installed
-from ffm_core.host.discovery import listed, suggest
+from ffm_core.host.discovery import listed
 from ffm_core.host.loading import Host, Offered
 from ffm_core.records import Column, Embedder, FeatureSet
 from ffm_core.types import Float32, Int64
+from ffm_core.wording import suggest
 
 _HEX = frozenset("0123456789abcdef")
 _IDENTITY_CHARS = 64

@@ -17,10 +17,10 @@ from ffm_core.embed.recipe import BACKENDS, POOLS, Backend, EmbeddingRecipe, par
 from ffm_core.embed.session import Advance, OnnxModel, pooled
 from ffm_core.embed.worker import TorchModel
 from ffm_core.errors import FFMWarning, ModelError, UnavailableError, UnknownNameError
-from ffm_core.host.discovery import suggest
 from ffm_core.paths import ffm_home, kind_of
 from ffm_core.records import Column, Embedder
 from ffm_core.types import Float32
+from ffm_core.wording import suggest
 
 BOX = Path(__file__).parent / "box"
 BOXED = "ffm-bolt-synth"

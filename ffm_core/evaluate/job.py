@@ -23,7 +23,6 @@ from ffm_core.evaluate.executor import Executor
 from ffm_core.evaluate.parts import Parts, Source
 from ffm_core.evaluate.terms import Terms, terms_of
 from ffm_core.host.boundary import call_plugin
-from ffm_core.host.discovery import suggest
 from ffm_core.host.loading import Host, Offered, Wish, open_host
 from ffm_core.labels.policies import EXIT_POLICIES
 from ffm_core.records import (
@@ -41,6 +40,7 @@ from ffm_core.ruler.judging import with_constants
 from ffm_core.runs.cache import Cache
 from ffm_core.runs.config import EvalConfig
 from ffm_core.runs.ledger import Ledger
+from ffm_core.wording import suggest
 
 CHECK_SETS: Mapping[str, tuple[VerdictCheck, ...]] = {"strict": STRICT, "classic": CLASSIC}
 

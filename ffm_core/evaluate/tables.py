@@ -26,12 +26,13 @@ from ffm_core.evaluate.executor import Executor
 from ffm_core.evaluate.progress import Progress
 from ffm_core.host.absent import require_installed
 from ffm_core.host.boundary import call_plugin
-from ffm_core.host.discovery import listed, suggest
+from ffm_core.host.discovery import listed
 from ffm_core.host.loading import Host
 from ffm_core.records import TargetValues
 from ffm_core.runs.atomic import atomic_write, output_error, partial_name, require_writable
 from ffm_core.runs.record import NUMERICS
 from ffm_core.types import Float32, Int64
+from ffm_core.wording import suggest
 
 MANIFEST = "manifest.json"
 SCHEMA = "ffm-table/1"

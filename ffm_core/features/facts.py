@@ -7,10 +7,11 @@ from typing import Any
 
 from ffm_core.errors import FFMError, UnknownNameError
 from ffm_core.host.boundary import one_line
-from ffm_core.host.discovery import listed, suggest
+from ffm_core.host.discovery import listed
 from ffm_core.host.loading import open_host
 from ffm_core.host.registry import Offered
 from ffm_core.records import Column, FeatureSet
+from ffm_core.wording import suggest
 
 
 def installed_sets(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 
 from ffm_core.errors import UnknownNameError
-from ffm_core.host.discovery import suggest
 from ffm_core.records import FeatureSet
+from ffm_core.wording import suggest
 
 # Imported when asked for: each brings its kernels along.
 _HOMES = {

@@ -22,8 +22,8 @@ from ffm_core.errors import ConfigError, ForecastError, ModelError, UnknownNameE
 from ffm_core.forecast import controls
 from ffm_core.forecast.curve import Tail, checked_levels
 from ffm_core.forecast.distribution import Forecasts, Space, forecasts_of
-from ffm_core.host.discovery import suggest
 from ffm_core.types import Float32, Float64, Int64
+from ffm_core.wording import suggest
 
 LEAST_CONTEXT = 32
 DECILES = tuple(k / 10 for k in range(1, 10))

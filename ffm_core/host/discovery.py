@@ -6,10 +6,10 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 
 from ffm_core.errors import PluginConflictError, PluginLoadError, UnknownNameError
+from ffm_core.wording import suggest
 
 STRATEGIES = "ffm.strategies"
 EXTENSIONS = "ffm.extensions"
@@ -199,29 +199,6 @@ def conflict(what: str, claimants: Iterable[Found]) -> PluginConflictError:
     core = [item for item in everybody if item.is_core]
     fix = "rename it in the plug-in" if core else "uninstall all but one of them"
     return PluginConflictError(f"{what} is provided by {who}", fix=fix)
-
-
-def suggest(name: str, known: Iterable[str], *, noun: str, otherwise: str = "") -> str:
-    """Return a fix for a name that does not exist.
-
-    Parameters
-    ----------
-    name : str
-        What was typed.
-    known : iterable of str
-        Names that do exist.
-    noun : str
-        What they are, in the plural.
-    otherwise : str
-        The fix when there is not a single known name.
-    """
-    names = sorted(set(known))
-    near = get_close_matches(name.lower(), names, n=1)
-    if near:
-        return f"did you mean {near[0]!r}?"
-    if names:
-        return f"{noun}: {', '.join(names)}"
-    return otherwise or f"there are no {noun} here"
 
 
 def _unknown(name: str, group: str, found: dict[str, list[Found]]) -> UnknownNameError:

@@ -11,7 +11,7 @@ from ffm_core.errors import StrategyError, UnavailableError, UnknownNameError
 from ffm_core.host.absent import require_fitted, require_installed
 from ffm_core.host.boundary import absent_library, call_plugin
 from ffm_core.host.code import code_hash
-from ffm_core.host.discovery import Found, conflict, listed, suggest
+from ffm_core.host.discovery import Found, conflict, listed
 from ffm_core.records import (
     Control,
     Embedder,
@@ -22,6 +22,7 @@ from ffm_core.records import (
     Target,
     VerdictCheck,
 )
+from ffm_core.wording import suggest
 
 T = TypeVar("T")
 

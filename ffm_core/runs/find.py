@@ -7,7 +7,7 @@ from pathlib import Path
 from ffm_core.errors import RecordError, UnknownNameError
 from ffm_core.paths import kind_of
 from ffm_core.runs.record import RECORD_FILE, Run, load_run
-from ffm_core.runs.resolve import suggest
+from ffm_core.wording import did_you_mean
 
 LATEST = "latest"
 _LONGEST = 80  # characters of a name that a message repeats
@@ -67,7 +67,7 @@ def find_run(reference: str | Path, *, out_dir: Path = Path("ffm-runs")) -> Path
             f"{text!r} fits {len(near)} runs: {', '.join(near[:4])}", fix="give more of the id"
         )
     raise UnknownNameError(
-        f"no run {text[:_LONGEST]!r} in {out_dir}{suggest(text, folders)}",
+        f"no run {text[:_LONGEST]!r} in {out_dir}{did_you_mean(text, folders)}",
         fix="list the runs with `ffm runs list`, or give the path of a run folder",
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
 import tomllib
@@ -15,6 +14,7 @@ from pydantic import ValidationError
 from ffm_core.errors import ConfigError
 from ffm_core.records import Param, ParamValue
 from ffm_core.runs.config import EvalConfig, field_names
+from ffm_core.wording import did_you_mean
 
 _PREFIX = "FFM_"
 # Variables of FFM that are no settings of an evaluation.
@@ -128,17 +128,11 @@ def check_params(
     for name in given:
         if name not in known:
             raise ConfigError(
-                f"{owner} has no parameter {name!r}{suggest(name, known)}",
+                f"{owner} has no parameter {name!r}{did_you_mean(name, known)}",
                 fix=f"choose from: {', '.join(known)}" if known else "it has no parameters",
             )
     return {name: _checked(param, given.get(name, param.default), owner)
             for name, param in known.items()}  # fmt: skip
-
-
-def suggest(word: str, known: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the nearest known word, or nothing."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _build(layers: Sequence[tuple[Mapping[str, Any], Mapping[str, str]]]) -> EvalConfig:
@@ -188,7 +182,7 @@ def _check_names(values: Mapping[str, Any], where: str) -> None:
     known = field_names()
     for name, value in values.items():
         if name not in known:
-            near = suggest(name, known)
+            near = did_you_mean(name, known)
             raise ConfigError(
                 f"{where}: unknown setting {name!r}{near}",
                 fix="correct the name or leave it out"
@@ -207,10 +201,10 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
             found[known[variable]] = text
         elif variable.startswith(_PREFIX) and variable not in _OTHER_VARIABLES:
             # Other software may own FFM_ variables; only a near miss is surely a mistake.
-            near = difflib.get_close_matches(variable, known, n=1, cutoff=0.88)
+            near = did_you_mean(variable, known, cutoff=0.88)
             if near:
                 raise ConfigError(
-                    f"unknown environment variable {variable}; did you mean {near[0]!r}?",
+                    f"unknown environment variable {variable}{near}",
                     fix=f"rename or unset {variable}",
                 )
     return found

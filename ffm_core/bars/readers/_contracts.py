@@ -40,8 +40,8 @@ def choose_contract(
     if "contract" not in frame.columns:
         if how.contract is not None:
             raise UsageError(
-                f"{raw.name}: no contract column to choose {how.contract!r} from",
-                fix="leave --contract out",
+                f"{raw.name}: no contract column to select {how.contract!r} from",
+                fix="omit --contract",
             )
         return frame, raw.where
     names = frame["contract"].unique(maintain_order=True).to_list()
@@ -49,8 +49,7 @@ def choose_contract(
         index = int(frame["contract"].is_null().arg_true()[0])
         raise SchemaError(
             f"{raw.where(index)}: contract is missing",
-            fix="fill the column, or bring the file in with "
-            "'ffm data import --column contract=none'",
+            fix="fill the column, or import the file with 'ffm data import --column contract=none'",
         )
     wanted = _wanted(names, instrument, how, raw.name)
     if len(wanted) == len(names):
@@ -63,7 +62,7 @@ def _wanted(names: list[str], instrument: Instrument, how: Options, file: str) -
     if how.contract is not None:
         if how.contract not in names:
             raise UsageError(
-                f"{file}: holds no contract {how.contract!r}", fix=f"it has {listed(names)}"
+                f"{file}: does not contain contract {how.contract!r}", fix=f"it has {listed(names)}"
             )
         return [how.contract]
     roots = {name: _root(name) for name in names}
@@ -72,8 +71,8 @@ def _wanted(names: list[str], instrument: Instrument, how: Options, file: str) -
     own = [name for name, root in roots.items() if root == instrument.symbol]
     if not own:
         raise SchemaError(
-            f"{file}: holds several symbols ({listed(names)}), none of {instrument.symbol}",
-            fix="name the instrument, as in ES=FILE, or bring one in with "
+            f"{file}: contains several symbols ({listed(names)}), none of {instrument.symbol}",
+            fix="name the instrument, as in ES=FILE, or import one with "
             "'ffm data import --contract NAME'",
         )
     return own

@@ -28,18 +28,18 @@ def read_parquet(path: Path, columns: Mapping[str, str] | None) -> Raw:
     except (pa.ArrowException, OSError) as err:
         reason = str(err).splitlines()[0]
         raise SchemaError(
-            f"{path.name}: a damaged Parquet file: {reason}", fix="get the file again"
+            f"{path.name}: a damaged Parquet file: {reason}", fix="download the file again"
         ) from err
     for ours in NEEDED:
         if ours in chosen and not _numeric(schema.field(chosen[ours]).type):
             raise SchemaError(
                 f"{path.name}: column {chosen[ours]} holds {schema.field(chosen[ours]).type}, "
                 "expected numbers",
-                fix="convert the column to numbers where the file is made",
+                fix="convert the column to numbers at its source",
             )
     frame = pl.from_arrow(table.replace_schema_metadata(None))
     if not isinstance(frame, pl.DataFrame):  # pragma: no cover - a table stays a frame
-        raise SchemaError(f"{path.name}: holds no table")
+        raise SchemaError(f"{path.name}: contains no table")
     return Raw(_named(frame, chosen), path.name, 1, "row")
 
 

@@ -117,7 +117,7 @@ def _our_name(key: str) -> str:
         return STAMP
     if key not in ALIASES:
         raise UsageError(
-            f"column map: {key!r} is no column of bars",
+            f"column map: {key!r} is not a column of bars",
             fix="use datetime, open, high, low, close, volume or contract",
         )
     return key
@@ -128,7 +128,7 @@ def _theirs(name: str, ours: str, value: str, header: Sequence[str]) -> str:
         return ""
     if value not in header:
         raise UsageError(
-            f"{name}: the column map names {value!r} for {ours}, which the file does not have",
+            f"{name}: the column map names {value!r} for {ours}, which is not in the file",
             fix=f"it has {listed(header)}",
         )
     return value
@@ -149,14 +149,14 @@ def _missing(
         ours, theirs = next(iter(near.items()))
         original = next(text for text in free if text.lower() == theirs)
         return SchemaError(
-            f"{words} ({original!r} looks like a typo of {ours!r})",
-            fix=f"correct the header, or bring the file in with "
+            f"{words} ({original!r} looks like a typo for {ours!r})",
+            fix=f"correct the header, or import the file with "
             f"'ffm data import --column {ours}={original}'",
         )
     if spoken == ["volume"]:
         return SchemaError(
             words,
-            fix="if the source has no volume, bring the file in with "
+            fix="if the source has no volume, import the file with "
             "'ffm data import --column volume=none'",
         )
     return SchemaError(

@@ -73,7 +73,7 @@ def sniff(path: Path, layout: Layout | None = None) -> Sniffed:
     """
     head = _head(path)
     if not head:
-        raise SchemaError(f"{path.name}: the file is empty", fix="give a file that holds bars")
+        raise SchemaError(f"{path.name}: the file is empty", fix="give a file that contains bars")
     if head.startswith(b"PAR1"):
         return Sniffed("parquet", layout or "plain")
     _refuse_magic(path, head)
@@ -97,7 +97,7 @@ def _head(path: Path) -> bytes:
             fix="check the path and its permissions",
         ) from err
     except ValueError as err:
-        raise DataError(f"{str(path)!r} is no path: {err}", fix="check the path") from err
+        raise DataError(f"{str(path)!r} is not a path: {err}", fix="check the path") from err
 
 
 def _refuse_magic(path: Path, head: bytes) -> None:
@@ -120,7 +120,7 @@ def _zip_kind(path: Path) -> tuple[str, str]:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
     except (zipfile.BadZipFile, OSError):
-        return "a damaged zip archive", "get the file again"
+        return "a damaged zip archive", "download the file again"
     if any(re.search(r"_(minute|hour|second|tick|daily)_(trade|quote)", n) for n in names):
         return "a LEAN zip", _EXPORT
     if "xl/workbook.xml" in names:
@@ -130,7 +130,9 @@ def _zip_kind(path: Path) -> tuple[str, str]:
 
 def _lines(path: Path, head: bytes) -> tuple[list[str], int]:
     if b"\x00" in head and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise SchemaError(f"{path.name}: binary content, neither Parquet nor text", fix=_EXPORT)
+        raise SchemaError(
+            f"{path.name}: binary content that is neither Parquet nor text", fix=_EXPORT
+        )
     try:
         text = io.TextIOWrapper(io.BytesIO(head), encoding="utf-8-sig", errors="strict").read()
     except UnicodeDecodeError as err:
@@ -142,7 +144,7 @@ def _lines(path: Path, head: bytes) -> tuple[list[str], int]:
     every = text.splitlines()
     lines = [line for line in every if line.strip()]
     if not lines:
-        raise SchemaError(f"{path.name}: the file is empty", fix="give a file that holds bars")
+        raise SchemaError(f"{path.name}: the file is empty", fix="give a file that contains bars")
     return lines, every.index(lines[0])
 
 
@@ -157,8 +159,8 @@ def _sniff_text(path: Path, lines: list[str], layout: Layout | None) -> Sniffed:
     numbers = sum(_NUMBER.match(name) is not None for name in names)
     if numbers >= _ROW_NUMBERS or all(_NUMBER.match(name) or not name for name in names):
         raise SchemaError(
-            f"{path.name}: line 1 holds numbers, expected a header with column names",
-            fix="put datetime,open,high,low,close,volume on top",
+            f"{path.name}: line 1 contains numbers; expected a header with column names",
+            fix="add the header datetime,open,high,low,close,volume",
         )
     row = tuple(lines[1].split(delimiter)) if len(lines) > 1 else ()
     if layout is None:
@@ -176,7 +178,7 @@ def _refuse_text(path: Path, first: str, second: str) -> None:
         raise UnsupportedFormatError(
             f"{name}: looks like an MT5 export (header 'time,open,…', broker time), "
             "which is not read",
-            fix="if you know its zone, bring it in with 'ffm data import --layout plain --tz "
+            fix="if you know its time zone, import it with 'ffm data import --layout plain --tz "
             "ZONE'; MT5 servers mostly run EET",
         )
     if lowered[0] == "open_time" or (

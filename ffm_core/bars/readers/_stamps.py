@@ -30,7 +30,7 @@ def check_zone(tz: str) -> str:
         pl.Series([0]).cast(_UTC).dt.convert_time_zone(tz)
     except (KeyError, ValueError, OSError, pl.exceptions.PolarsError) as err:
         raise UsageError(
-            f"tz: {tz!r} is no IANA time zone", fix="write it like America/New_York or UTC"
+            f"tz: {tz!r} is not an IANA time zone", fix="write it like America/New_York or UTC"
         ) from err
     return tz
 
@@ -72,8 +72,8 @@ def to_utc(
         stamps = stamps.cast(pl.Datetime("us"))
     if not isinstance(stamps.dtype, pl.Datetime):
         raise SchemaError(
-            f"{raw.name}: the stamp column holds {stamps.dtype}, expected date and time",
-            fix="write ISO stamps such as 2024-03-11 14:30:00",
+            f"{raw.name}: the timestamp column contains {stamps.dtype}, expected date and time",
+            fix="write ISO timestamps such as 2024-03-11 14:30:00",
         )
     zone: str | None = getattr(stamps.dtype, "time_zone", None)
     if zone is None:
@@ -97,8 +97,8 @@ def _parse_epoch(raw: Raw, stamps: pl.Series) -> pl.Series:
             kind = {"ms": pl.Datetime("ms"), "us": pl.Datetime("us"), "ns": pl.Datetime("ns")}[unit]
             return stamps.cast(pl.Int64).cast(kind).dt.replace_time_zone("UTC")
     raise SchemaError(
-        f"{raw.where(0)}: stamp {stamps[0]!r} is no date and time",
-        fix="write ISO stamps such as 2024-03-11 14:30:00, or seconds since 1970",
+        f"{raw.where(0)}: timestamp {stamps[0]!r} is not a date and time",
+        fix="write ISO timestamps such as 2024-03-11 14:30:00, or seconds since 1970",
     )
 
 
@@ -117,9 +117,9 @@ def _parse_text(raw: Raw, stamps: pl.Series, formats: Sequence[str]) -> pl.Serie
     if not stamps.str.contains(_ISO).all():
         index = int((~stamps.str.contains(_ISO).fill_null(False)).arg_true()[0])
         raise SchemaError(
-            f"{raw.where(index)}: stamp {shortened(stamps[index])!r} is not ISO "
+            f"{raw.where(index)}: timestamp {shortened(stamps[index])!r} is not ISO "
             "(2024-03-11 14:30:00)",
-            fix="bring the file in with 'ffm data import', stating format and zone, for example "
+            fix="import the file with 'ffm data import', stating format and zone, for example "
             '--format "%d/%m/%Y %H:%M:%S" --tz America/New_York',
         )
     return _by_format(raw, stamps.str.replace("T", " "), ("%F %T%.f", "%F %R", "%F"))
@@ -130,15 +130,15 @@ def _mixed(raw: Raw, stamps: pl.Series, zoned: pl.Series) -> SchemaError:
     if len(unreadable):
         index = int(unreadable[0])
         return SchemaError(
-            f"{raw.where(index)}: stamp {shortened(stamps[index])!r} cannot be read",
+            f"{raw.where(index)}: timestamp {shortened(stamps[index])!r} cannot be read",
             fix="correct or remove the row",
         )
     first = int(zoned.is_not_null().arg_true()[0])
     index = int((zoned != zoned[first]).fill_null(False).arg_true()[0])
     return SchemaError(
-        f"{raw.where(index)}: stamp {shortened(stamps[index])!r} and the first one, "
-        f"{shortened(stamps[first])!r}, mix stamps with and without a zone",
-        fix="write all stamps with an offset, or all without one",
+        f"{raw.where(index)}: timestamp {shortened(stamps[index])!r} and the first one, "
+        f"{shortened(stamps[first])!r}, mix timestamps with and without a time zone",
+        fix="write all timestamps with an offset, or all without",
     )
 
 
@@ -149,14 +149,14 @@ def _by_format(raw: Raw, stamps: pl.Series, formats: Sequence[str]) -> pl.Series
             found = stamps.str.to_datetime(text, time_unit="us", strict=False)
         except pl.exceptions.PolarsError as err:
             raise UsageError(
-                f"{text!r} is no usable stamp format: {str(err).splitlines()[0]}",
+                f"{text!r} is not a usable timestamp format: {str(err).splitlines()[0]}",
                 fix="write it like '%d/%m/%Y %H:%M:%S'",
             ) from err
         parsed = found if parsed is None else _coalesce(parsed, found)
         if parsed.null_count() == 0:
             break
     if parsed is None:
-        raise UsageError("no stamp format given")
+        raise UsageError("no timestamp format given")
     return _strict(raw, stamps, parsed)
 
 
@@ -169,7 +169,7 @@ def _strict(raw: Raw, texts: pl.Series, parsed: pl.Series) -> pl.Series:
     if len(bad):
         index = int(bad[0])
         raise SchemaError(
-            f"{raw.where(index)}: stamp {shortened(texts[index])!r} cannot be read"
+            f"{raw.where(index)}: timestamp {shortened(texts[index])!r} cannot be read"
             + (f" ({len(bad)} such rows)" if len(bad) > 1 else ""),
             fix="correct the row; other formats are read by 'ffm data import --format', which "
             "may be given more than once",
@@ -181,7 +181,7 @@ def _need(raw: Raw, naive: pl.Series, tz: str | None, hint: str) -> str:
     if tz is not None:
         return tz
     raise SchemaError(
-        f"{raw.name}: stamps have no time zone (first: {naive[0] if len(naive) else '-'})",
+        f"{raw.name}: the timestamps have no time zone (first: {naive[0] if len(naive) else '-'})",
         fix=f"state it with --tz, {hint}",
     )
 
@@ -196,7 +196,7 @@ def _localise(raw: Raw, naive: pl.Series, tz: str, drop: bool) -> pl.Series:
         early = naive.dt.replace_time_zone(tz, ambiguous="earliest", non_existent="null")
         why = "never occurs" if early[index] is None else "occurs twice"
         raise SchemaError(
-            f"{raw.where(index)}: stamp {naive[index]} {why} in {tz} (clock change)"
+            f"{raw.where(index)}: timestamp {naive[index]} {why} in {tz} (clock change)"
             + (f"; {len(bad)} such rows" if len(bad) > 1 else ""),
             fix="check the zone; export in UTC, or drop such rows with --policy drop",
         )

@@ -45,10 +45,10 @@ def read_text(
 def _check_width(path: Path, sniffed: Sniffed) -> None:
     names, fields = len(sniffed.header), len(sniffed.first_row)
     if sniffed.first_row and fields != names:
-        hint = "the header seems to lack a Time column: " if fields == names + 1 else ""
+        hint = "the header seems to be missing a Time column: " if fields == names + 1 else ""
         raise SchemaError(
             f"{path.name}: the header has {names} names, line 2 has {fields} fields",
-            fix=f"{hint}give every column a name, date and time in one column",
+            fix=f"{hint}name every column, with date and time in a single column",
         )
     doubled = sorted({name for name in sniffed.header if sniffed.header.count(name) > 1})
     if doubled:
@@ -62,7 +62,7 @@ def _check_split_date(path: Path, sniffed: Sniffed, chosen: Mapping[str, str]) -
     lowered = [name.lower() for name in sniffed.header]
     if "date" in lowered and "time" in lowered and chosen[STAMP].lower() in ("date", "time"):
         raise SchemaError(
-            f"{path.name}: date and time stand in two columns",
+            f"{path.name}: date and time are in two columns",
             fix="join them into one datetime column",
         )
 
@@ -138,7 +138,7 @@ def _explain(
             continue
         if line.count('"') % 2:
             return SchemaError(
-                f"{path.name} line {number}: a quotation mark is never closed",
+                f"{path.name} line {number}: unterminated quotation mark",
                 fix="correct or remove the line",
             )
         if len(fields) != len(header):
@@ -152,7 +152,7 @@ def _explain(
                 return SchemaError(
                     f"{path.name} line {number} ({shortened(row[chosen[STAMP]])}): {ours} is "
                     f"{shortened(text)!r}, not a number",
-                    fix="correct or remove the line; decimals need a point",
+                    fix="correct or remove the line; use a decimal point",
                 )
     reason = " ".join(str(err).split())[:200]
     return SchemaError(
@@ -187,6 +187,6 @@ def _fixed_point(raw: Raw) -> Raw:
             raise SchemaError(
                 f"{raw.where(int(bad[0]))}: {name} is {shortened(frame[name][int(bad[0])])!r}, "
                 "not a number",
-                fix="correct or remove the line; decimals need a point",
+                fix="correct or remove the line; use a decimal point",
             )
     return Raw(numbers, raw.name, raw.first_line, raw.unit)

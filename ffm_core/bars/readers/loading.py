@@ -107,7 +107,7 @@ def load_many(
         if item.bars.stream in holder:
             raise UsageError(
                 f"{holder[item.bars.stream]} and {item.source_name} both hold {item.bars.stream}",
-                fix="leave one of them out; months of one series belong into one folder",
+                fix="drop one; the months of one series belong in one folder",
             )
         holder[item.bars.stream] = item.source_name
     return loaded
@@ -120,7 +120,7 @@ def _single(place: Path, found: list[LoadedBars]) -> LoadedBars:
     if len(found) > 1:
         streams = ", ".join(item.bars.stream for item in found)
         raise UsageError(
-            f"{place.name}: the folder holds several streams ({streams})",
+            f"{place.name}: the folder contains several streams ({streams})",
             fix="name one file, or give the instrument and timeframe",
         )
     return found[0]
@@ -150,9 +150,10 @@ def _load_store(place: Path, how: Options) -> list[LoadedBars]:
         if wanted in (None, stream.partition("/")[0]) and length in (None, stream.partition("/")[2])
     ]
     if not parts:
+        asked = how.symbol or how.timeframe
         raise DataError(
-            f"{place.name}: the store holds nothing of {how.symbol or how.timeframe or 'any kind'}",
-            fix=f"it holds {', '.join(sorted(store.streams)) or 'nothing'}",
+            f"{place.name}: the store contains nothing" + (f" for {asked}" if asked else ""),
+            fix=f"it contains {', '.join(sorted(store.streams)) or 'nothing'}",
         )
     return [_finish([part], place.name, how) for part in parts]
 
@@ -173,7 +174,7 @@ def bar_files(place: Path) -> list[Path]:
         ) from err
     if not files:
         raise DataError(
-            f"{place}: the folder holds no file of bars ({', '.join(SUFFIXES)})",
+            f"{place}: the folder contains no bar files ({', '.join(SUFFIXES)})",
             fix="give a file, or a folder with CSV or Parquet files",
         )
     return files
@@ -197,7 +198,7 @@ def resolve_symbol(path: Path, how: Options) -> Instrument:
     if month is not None and is_known(month["root"], declared=how.instruments):
         hint = f"; if it is a contract month, say {month['root']}={path.name}"
     raise ContractError(
-        f"{path.name}: {guess!r}, the name before the first '_', is no known instrument{hint}",
+        f"{path.name}: {guess!r}, the name before the first '_', is not a known instrument{hint}",
         fix=f"name the instrument, as in ES={path.name}, or "
         + DECLARE.format(symbol=guess or "XX"),
     )
@@ -214,7 +215,9 @@ def _read_part(path: Path, how: Options) -> _Part:
             formats = formats or ("%Y%m%d %H%M%S",)
         raw = read_text(path, sniffed, how.columns, stamps_as_text=bool(formats))
     if raw.frame.height == 0:
-        raise SchemaError(f"{path.name}: holds no bars", fix="give a file with at least two bars")
+        raise SchemaError(
+            f"{path.name}: contains no bars", fix="give a file with at least two bars"
+        )
     hint = _HISTDATA_ZONE if sniffed.layout == "histdata" else _ZONE
     drop = how.policy == "drop"
     utc = to_utc(raw, tz=how.tz, formats=formats, drop=drop, zone_hint=hint)
@@ -231,14 +234,16 @@ def _read_part(path: Path, how: Options) -> _Part:
 
 def _timeframe(frame: pl.DataFrame, name: str, how: Options) -> Timeframe:
     if frame.height < 2:
-        raise SchemaError(f"{name}: holds one bar", fix="give a file with at least two bars")
+        raise SchemaError(
+            f"{name}: contains only one bar", fix="give a file with at least two bars"
+        )
     steps = np.diff(frame["ts"].dt.timestamp("us").to_numpy())
     values, counts = np.unique(steps, return_counts=True)
     modal = int(values[counts.argmax()])
     if modal % 1_000_000:
         raise SchemaError(
-            f"{name}: the usual step, {modal} µs, is no whole number of seconds",
-            fix="check the stamps; bars last a second at least",
+            f"{name}: the usual step, {modal} µs, is not a whole number of seconds",
+            fix="check the timestamps; a bar lasts at least one second",
         )
     found = Timeframe(modal // 1_000_000)
     if how.timeframe is None:
@@ -249,7 +254,7 @@ def _timeframe(frame: pl.DataFrame, name: str, how: Options) -> Timeframe:
     if given != found:
         raise SchemaError(
             f"{name}: the usual step is {found}, not {given}",
-            fix="leave the timeframe out, or give bars of that length",
+            fix="omit --timeframe, or give bars of that length",
         )
     return given
 
@@ -261,7 +266,7 @@ def _finish(parts: list[_Part], source_name: str, how: Options) -> LoadedBars:
             raise SchemaError(
                 f"{after} begins at {right.frame['ts'][0]}, before {before} ends at "
                 f"{left.frame['ts'][-1]}",
-                fix="remove the overlap: each bar may occur once",
+                fix="remove the overlap: each bar must occur only once",
             )
     frame = pl.concat([bars.frame for bars, _, _ in parts], how="diagonal", rechunk=True)
     if "contract" in frame.columns and frame["contract"].null_count():
@@ -278,9 +283,9 @@ def _finish(parts: list[_Part], source_name: str, how: Options) -> LoadedBars:
     found = audit(bars)
     if found.level == "refuse" and not how.accept_quality:
         raise DataQualityError(
-            f"{source_name}: the audit refuses these bars: {found.refusal}",
+            f"{source_name}: the data-quality audit rejects these bars: {found.refusal}",
             fix="check --tz, --stamps and the file ('ffm data check' lists every finding); "
-            "--accept-quality goes on all the same",
+            "--accept-quality continues anyway",
         )
     return LoadedBars(bars=bars, source_name=source_name, counts=counts, audit=found)
 
@@ -297,8 +302,8 @@ def _cut(bars: Bars, how: Options, name: str) -> Bars:
     if hi - lo < 2:
         first, last = (_EPOCH + timedelta(days=int(days[i])) for i in (0, -1))
         raise SchemaError(
-            f"{name}: under two bars from {how.date_from or 'the start'} "
+            f"{name}: fewer than two bars from {how.date_from or 'the start'} "
             f"to {how.date_to or 'the end'}",
-            fix=f"widen --from and --to: its bars run from {first} to {last}",
+            fix=f"widen --from and --to: the data run from {first} to {last}",
         )
     return bars[lo:hi]

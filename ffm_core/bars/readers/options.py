@@ -76,7 +76,7 @@ class Options:
             check_zone(self.tz)
         if self.layout == "charting" and not (self.formats and self.tz):
             raise UsageError(
-                "layout charting needs the stamp format and the time zone",
+                "layout charting needs a timestamp format and a time zone",
                 fix="for example --format '%d/%m/%Y %H:%M:%S' --tz America/New_York",
             )
 

@@ -12,12 +12,12 @@ happened: those rows hold quick endings only, so leave them out of training.
 from __future__ import annotations
 
 from ffm_core.errors import UnknownNameError
-from ffm_core.host.discovery import suggest
 from ffm_core.labels.targets.barrier import BARRIER
 from ffm_core.labels.targets.context import CONTEXT, context_values
 from ffm_core.labels.targets.ladder import LADDER, RUNGS, Ladder, ladder
 from ffm_core.labels.targets.uniqueness import effective_count, uniqueness
 from ffm_core.records import Target
+from ffm_core.wording import suggest
 
 __all__ = [
     "RUNGS",

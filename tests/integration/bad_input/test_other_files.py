@@ -57,11 +57,13 @@ EXPORT = "convert it to CSV or Parquet"
 KINDS = {
     "truncated": Kind("SIMA1_1h.parquet", lambda f: parquet(f)[:4_000], "damaged Parquet", "again"),
     "only the mark": Kind("SIMA1_1h.parquet", lambda _: b"PAR1" + os.urandom(500) + b"PAR1",
-                          "damaged Parquet", "get the file again"),
+                          "damaged Parquet", "download the file again"),
     "junk": Kind("SIMA1_1h.parquet", lambda _: b"\0" * 100, "binary content", EXPORT),
-    "empty": Kind("SIMA1_1h.parquet", lambda _: b"", "the file is empty", "holds bars"),
-    "no rows": Kind("SIMA1_1h.parquet", lambda f: parquet(f.head(0)), "holds no bars", "two bars"),
-    "one row": Kind("SIMA1_1h.parquet", lambda f: parquet(f.head(1)), "holds one bar", "two bars"),
+    "empty": Kind("SIMA1_1h.parquet", lambda _: b"", "the file is empty", "contains bars"),
+    "no rows": Kind("SIMA1_1h.parquet", lambda f: parquet(f.head(0)), "contains no bars",
+                    "two bars"),
+    "one row": Kind("SIMA1_1h.parquet", lambda f: parquet(f.head(1)), "contains only one bar",
+                    "two bars"),
     "no stamps": Kind("SIMA1_1h.parquet", without("datetime"), "no column datetime", "--column"),
     "close only": Kind("SIMA1_1h.parquet", lambda f: parquet(f.select("datetime", "close")),
                        "no column open, high, low, volume", "--column"),
@@ -77,9 +79,9 @@ KINDS = {
                          with_(datetime=pl.col("datetime").dt.replace_time_zone(None)),
                          "no time zone", "--tz"),
     "float stamps": Kind("SIMA1_1h.parquet", with_(datetime=pl.lit(1.5)),
-                         "the stamp column holds Float64", "ISO stamps"),
+                         "the timestamp column contains Float64", "ISO timestamps"),
     "missing stamp": Kind("SIMA1_1h.parquet", with_(datetime=null_at(9, "datetime")),
-                          "row 10: the stamp is missing", "--policy drop"),
+                          "row 10: the timestamp is missing", "--policy drop"),
     "missing contract": Kind("SIMA1_1h.parquet", with_(contract=null_at(9, "contract")),
                              "row 10: contract is missing", "--column contract=none"),
     "gzip": Kind("SIMA1_1h.csv.gz", lambda _: gzip.compress(b"datetime"), "a gzip archive",
@@ -117,13 +119,13 @@ PLACES = {
     "under a file": ("file.txt/SIMA1_1h.csv", "no such file or folder", "check the path"),
     "dangling link": ("SIMA1_link.csv", "no such file or folder", "check the path"),
     "link to itself": ("SIMA1_loop.csv", "cannot be read: Too many levels", "check the path"),
-    "empty folder": ("empty", "the folder holds no file of bars", "give a file, or a folder"),
-    "folder without bars": ("notes", "the folder holds no file of bars", "give a file, or a f"),
+    "empty folder": ("empty", "the folder contains no bar files", "give a file, or a folder"),
+    "folder without bars": ("notes", "the folder contains no bar files", "give a file, or a f"),
     "name too long": ("x" * 300 + ".csv", "cannot be read: File name too long", "check the path"),
     "path too long": ("SIMA1=" + "x" * 5_000, "cannot be read: File name too long", "check the"),
     "device": ("SIMA1=/dev/null", "/dev/null: is neither a file nor", "write the bars to a file"),
     "pipe": ("SIMA1_pipe.csv", "is neither a file nor a folder", "write the bars to a file"),
-    "unknown symbol": ("QQX=file.txt", "unknown instrument 'QQX'; did you mean QQQ",
+    "unknown symbol": ("QQX=file.txt", "unknown instrument 'QQX'; did you mean 'QQQ'",
                        r"instruments.toml .*\[instrument.QQX\]"),
     "no simulated market": ("SIMPLE=file.txt", "'SIMPLE' is not a simulated market", "SIMA7"),
 }  # fmt: skip
@@ -202,7 +204,7 @@ def test_other_files_that_may_not_be_read(closed, refused):
 def test_streams_given_twice(desk, refused, lines):
     one, two = desk.write("SIMA1_a.csv", lines), desk.write("SIMA1_b.csv", lines)
     words = ("eval", "supertrend", "--data", one, "--data", two)
-    refused(*words, code=2, says="SIMA1_a.csv and SIMA1_b.csv both hold SIMA1/1h", fix="leave one")
+    refused(*words, code=2, says="SIMA1_a.csv and SIMA1_b.csv both hold SIMA1/1h", fix="drop one")
 
 
 def test_a_folder_whose_files_overlap(desk, refused, lines):
@@ -220,7 +222,9 @@ def test_a_store_whose_file_was_changed(desk, refused, lines):
     good = stored.read_bytes()
     stored.write_bytes(good[:-9] + b"x" + good[-8:])
     for words in both("store"):
-        refused(*words, code=4, says="the content differs from the manifest", fix="import it again")
+        refused(
+            *words, code=4, says="the contents do not match the manifest", fix="import it again"
+        )
     stored.unlink()
     for words in both("store"):
         refused(*words, code=4, says="cannot be read: No such file", fix="import it again")

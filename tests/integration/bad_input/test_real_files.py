@@ -8,15 +8,18 @@ import pytest
 
 ERRORS = {
     "ES_close_only_1m": ("no column open, high, low, volume", "bars need datetime, open"),
-    "ES_bidask_1m": ("volume is -1 in every row: a placeholder, as in quote bars", "traded bars"),
-    "NQ_30m_dayfirst_swapped": ("stamps have no time zone", "--tz"),
+    "ES_bidask_1m": (
+        "volume is -1 in every row: a placeholder, as in quote bars",
+        "traded bars",
+    ),
+    "NQ_30m_dayfirst_swapped": ("the timestamps have no time zone", "--tz"),
 }
 REFUSALS = {
     "ES_wrong_instrument_1m": ("tick_grid", "off the 0.25 tick grid of ES.*another instrument"),
     "NQ_30m_deferred_segment": ("dead_segment", "127 sessions in a row.*a far contract month"),
     "6E_botched_backadj_5m": ("steps", "3 steps between bars that no market makes.*-21.4 %"),
     "NG_5m": ("steps", r"2 steps between bars that no market makes.*\+60.1 %"),
-    "PL_1m": ("dead_volume", "98 % of bars had no trade"),
+    "PL_1m": ("dead_volume", "98 % of bars had no trades"),
 }
 LONG_ENOUGH = sorted(set(REFUSALS) - {"ES_wrong_instrument_1m"})
 

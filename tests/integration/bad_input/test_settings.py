@@ -35,12 +35,12 @@ WORDS = {
     "edge too large": (("ruler", "validate", "--world", "planted", "--edge", "99", "--seeds", "0"),
                        "99 R cannot be planted", "choose 0.01 to 1.5"),
     "layout without format": (("data", "check", "SIMA1_1h.csv", "--layout", "charting"),
-                              "needs the stamp format", "--format"),
+                              "needs a timestamp format", "--format"),
     "no timeframe": (("data", "check", "SIMA1_1h.csv", "--timeframe", "5 parsecs"),
                      "not a timeframe", "5m"),
     "timeframe zero": (("data", "check", "SIMA1_1h.csv", "--timeframe", "0m"), "positive", "5m"),
     "no such contract": (("data", "check", "SIMA1_1h.csv", "--contract", "ESH4"),
-                         "holds no contract 'ESH4'", "it has SIMA1.H22"),
+                         "does not contain contract 'ESH4'", "it has SIMA1.H22"),
     "odd timeframe": (("data", "simulate", "SIMA1", "--timeframe", "7m"), "cannot simulate", "1h"),
 }  # fmt: skip
 
@@ -77,7 +77,7 @@ FLAGS = {
                       "--from 2022-02-01 lies after --to 2022-01-01", "change"),
     "no date": (("--from", "01/02/2022"), "'date_from' .*'01/02/2022'", "write it like 2024-03-11"),
     "number for a date": (("--to", "0"), "'date_to' .*'0'", "write it like 2024-03-11"),
-    "unknown zone": (("--tz", "Mars"), "tz: 'Mars' is no IANA time zone", "America/New_York"),
+    "unknown zone": (("--tz", "Mars"), "tz: 'Mars' is not an IANA time zone", "America/New_York"),
     "neither start nor end": (("--stamps", "middle"), "not one of 'start', 'end'", "--help"),
     "no policy": (("--policy", "mend"), "not one of 'error', 'drop'", "--help"),
     "set without value": (("--set", "rr"), "--set 'rr' is no setting", "--set window=14"),
@@ -166,7 +166,7 @@ DATES = {
 def test_dates_outside_of_the_data(refused, name):
     flags, says = DATES[name]
     words = ("eval", "supertrend", *DATA, *flags)
-    refused(*words, code=4, says=f"under two bars {says}", fix="from 2022-01-03 to 2022-01-26")
+    refused(*words, code=4, says=f"fewer than two bars {says}", fix="from 2022-01-03 to 2022-01-26")
 
 
 def test_an_environment_that_sets_nonsense(refused, monkeypatch):
@@ -217,25 +217,25 @@ def test_bars_stamped_at_their_end_or_not(desk, refused, lines):
 
 INSTRUMENTS = {
     "no TOML": ("x = ", "i.toml: not a TOML file", r"\[instrument.XX\]"),
-    "empty": ("", r"holds no \[instrument.SYMBOL\] table", r"like = \"ES\""),
-    "misspelt table": ("[instrumnt.XX]\nlike = 'ES'", "holds no", r"\[instrument.XX\]"),
+    "empty": ("", r"contains no \[instrument.SYMBOL\] table", r"like = \"ES\""),
+    "misspelt table": ("[instrumnt.XX]\nlike = 'ES'", "contains no", r"\[instrument.XX\]"),
     "no table": ("[instrument]\nXX = 3", "instrument.XX is not a table", r"\[instrument.XX\]"),
     "missing field": ("[instrument.XX]\n", "XX: name is missing", r"like = \"ES\""),
     "unknown field": ("[instrument.XX]\nlike = 'ES'\ntick_siz = 1",
-                      "unknown field 'tick_siz'; did you mean tick_size", "the fields are name"),
+                      "unknown field 'tick_siz'; did you mean 'tick_size'", "the fields are name"),
     "text for a number": ("[instrument.XX]\nlike = 'ES'\ntick_size = 'a'",
                           "tick_size must be a number, got 'a'", r"\[instrument.XX\]"),
-    "unknown like": ("[instrument.XX]\nlike = 'EZ'", "like names no instrument.*'EZ'; did you mean",
+    "unknown like": ("[instrument.XX]\nlike = 'EZ'", "an unknown instrument.*'EZ'; did you mean",
                      r"\[instrument.XX\]"),
-    "list for like": ("[instrument.XX]\nlike = []", "like names no instrument", "instrument.XX"),
+    "list for like": ("[instrument.XX]\nlike = []", "names an unknown instrument", "instrument.XX"),
     "negative tick": ("[instrument.XX]\nlike = 'ES'\ntick_size = -1", "tick_size must be positive",
                       "correct the declaration"),
     "infinite point value": ("[instrument.XX]\nlike = 'ES'\npoint_value = inf",
                              "point_value must be positive", "correct the declaration"),
     "cost that pays": ("[instrument.XX]\nlike = 'ES'\ncommission_per_side = -2",
                        "commission_per_side must be 0 or more", "correct the declaration"),
-    "no zone": ("[instrument.XX]\nlike = 'ES'\ntimezone = 'Mars'", "'Mars' is no IANA zone",
-                "America/New_York"),
+    "no zone": ("[instrument.XX]\nlike = 'ES'\ntimezone = 'Mars'",
+                "'Mars' is not an IANA time zone", "America/New_York"),
     "no clock": ("[instrument.XX]\nlike = 'ES'\nsession_open = '25:99'", "must be HH:MM",
                  "instrument.XX"),
     "no calendar": ("[instrument.XX]\nlike = 'ES'\ncalendar = 'NOPE'", "unknown trading calendar",
@@ -261,4 +261,6 @@ def test_a_broken_declaration_at_home(desk, refused):
     desk.home.mkdir()
     (desk.home / "instruments.toml").write_text("[instrument.XX]\nlike = 3")
     words = ("data", "check", "XX=SIMA1_1h.csv")
-    refused(*words, code=4, says="instruments.toml: XX: like names no", fix="instrument.XX")
+    refused(
+        *words, code=4, says="instruments.toml: XX: .like. names an unknown", fix="instrument.XX"
+    )

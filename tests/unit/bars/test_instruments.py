@@ -107,7 +107,7 @@ def test_a_file_wins_over_the_table(tmp_path):
 
 BAD = {
     "not toml": ("[instrument", "not a TOML file"),
-    "no table": ("x = 1\n", "holds no"),
+    "no table": ("x = 1\n", "contains no"),
     "not a table": ("[instrument]\nES = 3\n", "not a table"),
     "missing field": ('[instrument.X]\nname = "x"\n', "is missing"),
     "unknown field": ('[instrument.X]\nlike = "ES"\ntick = 1\n', "tick_size"),
@@ -115,7 +115,7 @@ BAD = {
     "wrong type": ('[instrument.X]\nlike = "ES"\ntick_size = "a"\n', "must be a number"),
     "wrong text": ('[instrument.X]\nlike = "ES"\nname = 3\n', "must be text"),
     "zero tick": ('[instrument.X]\nlike = "ES"\ntick_size = 0\n', "must be positive"),
-    "zone": ('[instrument.X]\nlike = "ES"\ntimezone = "Mars/Base"\n', "no IANA zone"),
+    "zone": ('[instrument.X]\nlike = "ES"\ntimezone = "Mars/Base"\n', "not an IANA time zone"),
     "clock": ('[instrument.X]\nlike = "ES"\nsession_open = "25 past"\n', "must be HH:MM"),
 }
 

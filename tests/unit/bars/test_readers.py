@@ -160,7 +160,7 @@ def test_two_months_of_one_instrument_must_be_chosen(tmp_path):
     with pytest.raises(SchemaError, match="several contract months"):
         load(path, symbol="ES")
     assert_expected(load(path, symbol="ES", contract="ESH4").bars)
-    with pytest.raises(UsageError, match="no contract 'ESZ4'"):
+    with pytest.raises(UsageError, match="does not contain contract 'ESZ4'"):
         load(path, symbol="ES", contract="ESZ4")
 
 
@@ -209,12 +209,12 @@ def test_charting_export_with_two_spellings(tmp_path):
     with pytest.raises(SchemaError, match=r"line 2.*05/03/2024 15:00:00.*not ISO") as caught:
         load(path, tz="UTC")
     assert "--format" in caught.value.fix
-    with pytest.raises(SchemaError, match=r"line 3: stamp '5/3/2024 15:05' cannot be read"):
+    with pytest.raises(SchemaError, match=r"line 3: timestamp '5/3/2024 15:05' cannot be read"):
         load(path, tz="UTC", formats=MIXED[:1])
 
 
 def test_charting_layout_wants_format_and_zone(tmp_path):
-    with pytest.raises(UsageError, match="stamp format and the time zone"):
+    with pytest.raises(UsageError, match="timestamp format and a time zone"):
         load(charting(tmp_path), layout="charting", tz="UTC")
 
 
@@ -246,7 +246,7 @@ def test_source_without_volume_must_be_stated(tmp_path):
 def test_a_stamp_that_never_occurs_is_named_or_dropped(tmp_path):
     rows = text_rows(lambda t: f"{t:%Y-%m-%d %H:%M:%S}", start=datetime(2024, 3, 10, 1, 0))
     path = write(tmp_path, [HEADER, *rows])
-    with pytest.raises(SchemaError, match=r"line 14: stamp 2024-03-10 02:00:00 never occurs"):
+    with pytest.raises(SchemaError, match=r"line 14: timestamp 2024-03-10 02:00:00 never occurs"):
         load(path, tz="America/New_York")
     found = load(path, tz="America/New_York", policy="drop", accept_quality=True)
     assert found.counts == {"no_stamp": 12}
@@ -255,7 +255,7 @@ def test_a_stamp_that_never_occurs_is_named_or_dropped(tmp_path):
 def test_a_stamp_that_occurs_twice_is_named_or_dropped(tmp_path):
     rows = text_rows(lambda t: f"{t:%Y-%m-%d %H:%M:%S}", start=datetime(2024, 11, 3, 0, 0))
     path = write(tmp_path, [HEADER, *rows])
-    with pytest.raises(SchemaError, match=r"line 14: stamp 2024-11-03 01:00:00 occurs twice"):
+    with pytest.raises(SchemaError, match=r"line 14: timestamp 2024-11-03 01:00:00 occurs twice"):
         load(path, tz="America/New_York")
     found = load(path, tz="America/New_York", policy="drop", accept_quality=True)
     assert found.counts == {"no_stamp": 12}
@@ -297,7 +297,7 @@ def test_from_and_to_are_trading_dates(tmp_path):
     assert 0 < len(part) < len(whole)
     assert f"{part.frame['ts'][0]:%m-%d %H:%M}" == "03-05 23:00"
     assert f"{part.frame['ts'][-1]:%m-%d %H:%M}" == "03-06 22:55"
-    with pytest.raises(SchemaError, match="under two bars"):
+    with pytest.raises(SchemaError, match="fewer than two bars"):
         load(path, date_from=date(2030, 1, 1))
 
 
@@ -486,7 +486,7 @@ def test_absent_path_and_folder_without_bars(tmp_path):
     with pytest.raises(DataError, match="no such file"):
         load(tmp_path / "ES_5m.csv")
     (tmp_path / "notes.md").write_text("x")
-    with pytest.raises(DataError, match="holds no file of bars"):
+    with pytest.raises(DataError, match="contains no bar files"):
         load(tmp_path)
 
 

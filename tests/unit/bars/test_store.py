@@ -88,7 +88,7 @@ def test_a_contradiction_is_an_error_and_keeps_the_store(tmp_path, bars, halves)
     odd.write_csv(halves[1], datetime_format="%Y-%m-%d %H:%M:%S+00:00")
     after, report = import_files([str(halves[1])], out)
     assert report[0].state == "failed"
-    assert "bars differ from the stored ones, first at 2022-" in report[0].problem
+    assert "bars differ from those stored, first at 2022-" in report[0].problem
     assert after.streams == store.streams
 
 
@@ -121,9 +121,9 @@ def test_a_store_is_data_like_any_other(tmp_path, bars, halves):
     assert load(out).bars.sha256 == bars.sha256
     assert [item.bars.stream for item in load_many([f"SIMA1={out}"])] == ["SIMA1/1h"]
     for options in ({"symbol": "NQ"}, {"timeframe": "5m"}):
-        with pytest.raises(DataError, match="holds nothing of"):
+        with pytest.raises(DataError, match="contains nothing for"):
             load(out, **options)
-    with pytest.raises(DataError, match="holds no NQ/5m"):
+    with pytest.raises(DataError, match="does not contain NQ/5m"):
         open_store(out).load("NQ/5m")
 
 
@@ -155,7 +155,7 @@ def test_an_edited_file_is_noticed(stored):
     raw = bytearray(path.read_bytes())
     raw[len(raw) // 2] ^= 1
     path.write_bytes(bytes(raw))
-    with pytest.raises(SchemaError, match="differs from the manifest"):
+    with pytest.raises(SchemaError, match="do not match the manifest"):
         load(stored)
 
 
@@ -176,7 +176,7 @@ def test_a_broken_manifest_is_a_data_error(stored, text):
 
 
 def test_no_store_is_a_data_error(tmp_path):
-    with pytest.raises(DataError, match="no store here"):
+    with pytest.raises(DataError, match="there is no store here"):
         open_store(tmp_path)
 
 

@@ -40,18 +40,18 @@ BREAKS = {
     "nan": ({"close": {4: math.nan}}, "close is nan"),
     "null": ({"low": {4: None}}, "low is missing"),
     "infinite": ({"high": {4: math.inf}}, "high is inf"),
-    "huge": ({"high": {4: 1e300}}, r"high is 1e\+300, which is no price"),
+    "huge": ({"high": {4: 1e300}}, r"high is 1e\+300, which is not a plausible price"),
     "zero": ({"low": {4: 0.0}}, "low is 0"),
     "negative": ({"low": {4: -3.0}}, "low is -3"),
-    "high below open": ({"high": {4: 99.25}}, r"high lies below open \(open 100, high 99\.25,"),
-    "low above close": ({"low": {4: 101.75}, "open": {4: 102.0}}, "low lies above close"),
-    "high below low": ({"high": {4: 98.0}}, "high lies below low"),
+    "high below open": ({"high": {4: 99.25}}, r"high is below open \(open 100, high 99\.25,"),
+    "low above close": ({"low": {4: 101.75}, "open": {4: 102.0}}, "low is above close"),
+    "high below low": ({"high": {4: 98.0}}, "high is below low"),
     "negative volume": ({"volume": {4: -1.0}}, "volume is -1"),
     "no volume": ({"volume": {4: None}}, "volume is missing"),
     "huge volume": ({"volume": {4: 1e300}}, r"volume is 1e\+300"),
     "infinite volume": ({"volume": {4: math.inf}}, "volume is inf"),
-    "duplicate": ({"ts": {4: 240_000_000}}, "occurs twice"),
-    "disorder": ({"ts": {4: 30_000_000}}, "before the one above"),
+    "duplicate": ({"ts": {4: 240_000_000}}, "duplicate timestamp"),
+    "disorder": ({"ts": {4: 30_000_000}}, "timestamp out of order"),
 }
 
 
@@ -69,7 +69,7 @@ def test_a_broken_row_is_named(kind):
 @pytest.mark.parametrize("seconds", [-62_135_596_800, -2_208_988_801, 7_258_118_400])
 def test_a_year_without_markets_is_named(seconds):
     rows = {4: seconds * 1_000_000}
-    with pytest.raises(SchemaError, match=r"line 6 at \d{4}-.*no market stamped") as caught:
+    with pytest.raises(SchemaError, match=r"line 6 at \d{4}-.*outside 1900") as caught:
         check(frame(ts=rows))
     assert "four digits" in caught.value.fix
     good, dropped = check(frame(ts=rows), "drop")
@@ -109,18 +109,18 @@ def test_a_placeholder_volume_is_called_one():
 def test_several_contract_months_in_one_stamp_are_named():
     data = frame(ts={4: 240_000_000}).with_columns(contract=pl.lit("ESH4"))
     data[4, "contract"] = "ESM4"
-    with pytest.raises(SchemaError, match=r"several contract months \(ESH4, ESM4\)") as caught:
+    with pytest.raises(SchemaError, match=r"share this timestamp \(ESH4, ESM4\)") as caught:
         check(data)
     assert "--contract" in caught.value.fix
 
 
 def test_nothing_left_is_an_error():
-    with pytest.raises(SchemaError, match="every row breaks the schema"):
+    with pytest.raises(SchemaError, match="no row is valid"):
         check(frame(close=dict.fromkeys(range(ROWS), math.nan)), "drop")
 
 
 def test_no_rows_are_an_error():
-    with pytest.raises(SchemaError, match="holds no bars"):
+    with pytest.raises(SchemaError, match="contains no bars"):
         check(frame(rows=0))
 
 

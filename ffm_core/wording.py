@@ -1,0 +1,40 @@
+"""Words that messages share: plurals, and the nearest of some known names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def counted(n: int, noun: str, many: str = "") -> str:
+    """Return a number with its noun: ``1 bar``, ``1,204 bars``; ``many`` is an odd plural."""
+    return f"{n:,} {noun if n == 1 else many or noun + 's'}"
+
+
+def did_you_mean(word: str, known: Iterable[str], *, most: int = 1, cutoff: float = 0.6) -> str:
+    """Return ``; did you mean 'x'?`` for the nearest known words, nothing without one."""
+    near = get_close_matches(word, list(known), n=most, cutoff=cutoff)
+    return f"; did you mean {', '.join(map(repr, near))}?" if near else ""
+
+
+def suggest(name: str, known: Iterable[str], *, noun: str, otherwise: str = "") -> str:
+    """Return a fix for a name that does not exist.
+
+    Parameters
+    ----------
+    name : str
+        What was typed.
+    known : iterable of str
+        Names that do exist.
+    noun : str
+        What they are, in the plural.
+    otherwise : str
+        The fix when there is not a single known name.
+    """
+    names = sorted(set(known))
+    near = get_close_matches(name.lower(), names, n=1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    if names:
+        return f"{noun}: {', '.join(names)}"
+    return otherwise or f"there are no {noun} here"
