@@ -18,7 +18,11 @@ LAYOUTS = ("plain", "histdata", "databento", "ib", "charting")
 
 sources_argument = click.argument("sources", nargs=-1, required=True, metavar="[SYMBOL=]PATH...")
 extension_option = click.option(
-    "--with", "extensions", multiple=True, metavar="EXTENSION", help="Extension to switch on."
+    "--with",
+    "extensions",
+    multiple=True,
+    metavar="EXTENSION",
+    help="Extension to enable; repeatable.",
 )
 
 
@@ -26,20 +30,25 @@ def reading_options(command: C) -> C:
     """Add the options that say how a file is to be read."""
     for option in reversed(
         (
-            click.option("--tz", help="Time zone of stamps without one, such as America/New_York."),
+            click.option(
+                "--tz", help="Time zone of timestamps without one, such as America/New_York."
+            ),
             click.option(
                 "--stamps",
                 type=click.Choice(["start", "end"]),
                 default="start",
                 show_default=True,
-                help="Whether stamps mark the open or the close of a bar.",
+                help="Whether timestamps mark the open or the close of a bar.",
             ),
-            click.option("--timeframe", help="Bar length; default the modal step."),
+            click.option("--timeframe", help="Bar length.  [default: the most common step]"),
             click.option(
-                "--layout", type=click.Choice(LAYOUTS), help="Layout, instead of recognising it."
+                "--layout", type=click.Choice(LAYOUTS), help="File layout, instead of detecting it."
             ),
             click.option(
-                "--format", "formats", multiple=True, help="strptime format of stamps; repeatable."
+                "--format",
+                "formats",
+                multiple=True,
+                help="strptime format of the timestamps; repeatable.",
             ),
             click.option(
                 "--column",
@@ -48,18 +57,18 @@ def reading_options(command: C) -> C:
                 metavar="OURS=THEIRS",
                 help="Column map, such as low=Llow or volume=none; repeatable.",
             ),
-            click.option("--contract", help="Contract month to choose where a file holds several."),
+            click.option("--contract", help="Contract month to select from a file with several."),
             click.option(
                 "--policy",
                 type=click.Choice(["error", "drop"]),
                 default="error",
                 show_default=True,
-                help="Stop at rows that break the schema, or drop and count them.",
+                help="Stop at invalid rows, or drop and count them.",
             ),
             click.option(
                 "--instruments",
                 type=click.Path(path_type=Path, dir_okay=False),
-                help="TOML file of declared instruments.",
+                help="TOML file that declares instruments.",
             ),
         )
     ):
@@ -71,13 +80,17 @@ def table_options(command: C) -> C:
     """Add the options of commands that write tables of features."""
     for option in (
         reading_options,
-        click.option("--accept-quality", is_flag=True, help="Take data the audit refuses."),
-        click.option("--jobs", type=click.IntRange(1), help="Files at once.  [default: all cores]"),
+        click.option("--accept-quality", is_flag=True, help="Accept data that the audit rejects."),
+        click.option(
+            "--jobs",
+            type=click.IntRange(1),
+            help="Files to process in parallel.  [default: all cores]",
+        ),
         click.option(
             "--out",
             type=click.Path(path_type=Path, file_okay=False),
             required=True,
-            help="Folder of the tables; made when absent.",
+            help="Folder for the tables; created if missing.",
         ),
         extension_option,
     ):

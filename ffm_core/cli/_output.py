@@ -122,19 +122,19 @@ def split_names(context: click.Context, option: click.Parameter, text: str) -> t
     """Read names with commas between them."""
     names = tuple(part.strip() for part in text.split(",") if part.strip())
     if not names or len(set(names)) != len(names):
-        raise click.BadParameter("give each name once, with commas between them")
+        raise click.BadParameter("list each name once, separated by commas")
     return names
 
 
 def json_option(command: C) -> C:
     """Add ``--json``, passed on as ``as_json``."""
-    text = "Print one JSON document on stdout."
+    text = "Print one JSON document to stdout."
     return click.option("--json", "as_json", is_flag=True, help=text)(command)
 
 
 def quiet_option(command: C) -> C:
     """Add ``--quiet``, passed on as ``quiet``."""
-    return click.option("--quiet", is_flag=True, help="No progress, only the result.")(command)
+    return click.option("--quiet", is_flag=True, help="Print the result without progress.")(command)
 
 
 def debug_option(command: C) -> C:

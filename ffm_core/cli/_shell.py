@@ -134,7 +134,7 @@ def _writing() -> Iterator[None]:
         if error.errno not in _OUTPUT_ERRNOS:
             raise
         raise OutputError(
-            f"cannot write{where}: {error.strerror}", fix="free some space or write elsewhere"
+            f"cannot write{where}: {error.strerror}", fix="free some space, or write elsewhere"
         ) from error
 
 
@@ -204,7 +204,7 @@ def _guarded(run: Any, shell: Shell) -> int:
         return _report(shell, error, "interrupted", "", INTERRUPTED)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
-        emit_error(shell, "UsageError", "a command is missing", _usage_fix(error), USAGE)
+        emit_error(shell, "UsageError", "missing command", _usage_fix(error), USAGE)
         return USAGE
     except click.ClickException as error:
         return _report(shell, error, error.format_message(), _usage_fix(error), USAGE)
@@ -233,8 +233,8 @@ def _settle(shell: Shell) -> bool:
 
 def _bug(shell: Shell, error: Exception) -> int:
     text = " ".join(str(error).split())
-    problem = f"unexpected, and most likely a bug in FFM: {type(error).__name__}: {text}"
-    fix = "run it again with --debug and report what it prints, with 'ffm --version'"
+    problem = f"unexpected error, most likely a bug in FFM: {type(error).__name__}: {text}"
+    fix = "run it again with --debug and report the output, together with 'ffm --version'"
     return _report(shell, error, problem, fix, BUG)
 
 

@@ -11,29 +11,35 @@ from ffm_core.cli._output import columns, emit_json, note, output_options, say
 from ffm_core.cli._shell import LazyGroup
 
 COMMANDS = {
-    "list": ("ffm_core.cli.backbone:list_command", "List the backbones, here and published."),
+    "list": ("ffm_core.cli.backbone:list_command", "List the backbones, installed and published."),
     "show": ("ffm_core.cli.backbone:show_command", "Show the card of a backbone."),
-    "add": ("ffm_core.cli.backbone:add_command", "Convert, verify and keep a checkpoint."),
-    "pretrain": ("ffm_core.cli.backbone_pretrain:command", "Pretrain one on synthetic series."),
-    "finetune": ("ffm_core.cli.backbone_finetune:command", "Fit one further to your own bars."),
-    "eval": ("ffm_core.cli.backbone_eval:command", "Measure forecasts against plain rules."),
+    "add": ("ffm_core.cli.backbone:add_command", "Convert, verify and store a checkpoint."),
+    "pretrain": (
+        "ffm_core.cli.backbone_pretrain:command",
+        "Pretrain a backbone on synthetic series.",
+    ),
+    "finetune": (
+        "ffm_core.cli.backbone_finetune:command",
+        "Fine-tune a backbone on your own bars.",
+    ),
+    "eval": ("ffm_core.cli.backbone_eval:command", "Score forecasts against simple baselines."),
     "ab": ("ffm_core.cli.backbone_ab:command", "Compare two on the same decisions."),
 }
 
 
 @click.group(cls=LazyGroup, table=COMMANDS)
 def group() -> None:
-    """List, add, train and compare backbones.
+    """List, add, train and compare backbone models.
 
-    A backbone turns the last bars before a decision into numbers that a model can use.
-    One comes with FFM; published ones are added by name.
+    A backbone turns the bars before a decision into numbers that a model can use.
+    One ships with FFM; published ones are added by name.
     """
 
 
 @click.command("list")
 @output_options
 def list_command(as_json: bool, quiet: bool) -> None:
-    """List the backbones: in the box, added here, and published but not added."""
+    """List the backbones: built in, added here, and published but not added."""
     from ffm_core.embed.facts import backbone_facts
 
     found = backbone_facts()
@@ -55,9 +61,9 @@ def list_command(as_json: bool, quiet: bool) -> None:
 @click.argument("name")
 @output_options
 def show_command(name: str, as_json: bool, quiet: bool) -> None:
-    """Show what a backbone is, what it has seen and how well its conversion agreed.
+    """Show what a backbone is, what data it has seen and how exact its conversion is.
 
-    The hashes are those of its card; a file that does not match is never run.
+    A file whose hash does not match the card is never run.
     """
     from ffm_core.embed.facts import card_facts
 
@@ -70,18 +76,18 @@ def show_command(name: str, as_json: bool, quiet: bool) -> None:
 
 @click.command("add")
 @click.argument("source", metavar="NAME|PATH")
-@click.option("--name", help="Name to keep it under.  [default: NAME, or the folder's]")
+@click.option("--name", help="Name to store it under.  [default: NAME, or the folder's]")
 @click.option(
     "--released",
     metavar="DAY",
-    help="Day on which the weights were published.  [default: known, or the newest file's]",
+    help="Date on which the weights were published.  [default: that of the newest file]",
 )
 @click.option(
     "--fit-cutoff",
     metavar="DAY",
-    help="Newest market bar the weights were fitted to, none if there was none.",
+    help="Date of the newest market bar the weights were fitted to, or none.",
 )
-@click.option("--float16", is_flag=True, help="Keep the weights in half the space, rounded.")
+@click.option("--float16", is_flag=True, help="Store the weights as float16, in half the space.")
 @output_options
 def add_command(
     source: str,
@@ -92,7 +98,7 @@ def add_command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Convert a checkpoint, verify it against torch, and keep it under FFM_HOME.
+    """Convert a checkpoint, verify it against torch, and store it under FFM_HOME.
 
     NAME is a published model, which needs a network the first time; PATH a folder with
     config.json and model.safetensors. Needs torch: pip install "ffm-core[chronos]".
@@ -126,7 +132,7 @@ def _page(facts: Mapping[str, Any]) -> str:
         ("bars seen until", _cutoff(facts)),
         ("released", facts["released"] or "-"),
         ("made from", facts["made_from"] or "-"),
-        ("window", f"{facts['patch']} bars a token, up to {facts['context_length']} bars"),
+        ("window", f"{facts['patch']} bars per token, up to {facts['context_length']} bars"),
         ("embedding", f"{facts['d_model']} numbers"),
         ("forecasts", forecasts if facts["quantiles"] else "no"),
         ("identity", facts["identity"]),

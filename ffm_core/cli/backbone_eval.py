@@ -30,20 +30,22 @@ _HEAD = ("MODEL", "MASE", "QUANTILE", "CRPS", "IN 50 %", "IN 80 %", "DIRECTION",
     "sources",
     multiple=True,
     metavar="[ES=]PATH",
-    help="File or folder of bars; may be given several times.",
+    help="File or folder of bars; repeatable.",
 )
-@click.option("--demo", is_flag=True, help="Use the simulated market, where nothing is foreseen.")
+@click.option("--demo", is_flag=True, help="Use the simulated market, which cannot be predicted.")
 @click.option(
     "--synthetic", type=click.IntRange(1), metavar="N",
-    help="Also N held-out synthetic series of each kind, seed 77.",
+    help="Also score N held-out synthetic series of each kind (seed 77).",
 )  # fmt: skip
 @click.option("--horizon", "horizons", default="20", show_default=True, metavar="N,N",
-              help="Bars ahead; several are scored one by one.")  # fmt: skip
-@click.option("--context", type=int, metavar="N", help="Bars to look at; default each model's.")
-@click.option("--step", type=click.IntRange(1), help="Bars between origins; default the horizon.")
+              help="Bars ahead; several are scored separately.")  # fmt: skip
+@click.option("--context", type=int, metavar="N", help="Bars of context.  [default: each model's]")
+@click.option(
+    "--step", type=click.IntRange(1), help="Bars between origins.  [default: the horizon]"
+)
 @click.option("--share", type=float, default=0.3, show_default=True,
-              help="Part of the bars, at the end, that is forecast.")  # fmt: skip
-@click.option("--accept-quality", is_flag=True, help="Take data the audit refuses.")
+              help="Share of the bars, at the end, to forecast.")  # fmt: skip
+@click.option("--accept-quality", is_flag=True, help="Accept data that the audit rejects.")
 @reading_options
 @output_options
 def command(
@@ -59,11 +61,11 @@ def command(
     quiet: bool,
     **reading: Any,
 ) -> None:
-    """Score forecasts zero-shot, beside controls on the same origins.
+    """Score forecasts zero-shot, next to controls on the same origins.
 
-    NAME is a backbone or a control. MASE, QUANTILE and CRPS are ratios to the last
-    value: below 1 is better. DM P tells whether the difference in absolute error is
-    more than chance; the second one speaks of the quantile loss.
+    NAME is a backbone or a control. MASE, QUANTILE and CRPS are relative to the last
+    value: below 1 is better. DM P is the p-value of the difference in absolute error
+    (Diebold-Mariano), DM P QUANTILE that of the difference in quantile loss.
 
     \b
     Examples:
@@ -146,14 +148,14 @@ def _table(origins: Origins, scores: Sequence[ForecastScore], names: Sequence[st
     head = f"{origins.name}, {origins.horizon} ahead, {len(origins)} origins"
     lines = [head, columns(rows)]
     if scores[0].low_power:
-        lines.append("too few origins to say much: 200 whose targets do not meet are needed")
+        lines.append("too few origins to say much: 200 with non-overlapping targets are needed")
     if origins.dropped:
         left = ", ".join(f"{reason} {count}" for reason, count in origins.dropped.items())
         lines.append(f"left out: {left}")
     asked = scores[: len(names)]
     lines += [_words(item) for item in asked if item.forecaster != "naive_last"]
     lines += [
-        f"{item.forecaster}: {item.possibly_seen} origins lie within what it may have seen"
+        f"{item.forecaster}: {item.possibly_seen} origins are within data it may have seen"
         for item in asked
         if item.possibly_seen
     ]

@@ -33,11 +33,11 @@ _OPTIONS = ("--data", "--demo", "--features", "--exit", "--set", "--with", "--se
 @pick_options(*_OPTIONS)
 @output_options
 def command(strategy: str, as_json: bool, quiet: bool, **flags: Any) -> None:
-    """Look for look-ahead in a strategy, its features and its exit; judge nothing.
+    """Check a strategy, its features and its exit for look-ahead, without judging it.
 
-    Without --data the simulated market serves. Feature sets the strategy brings
-    along are checked too; --features names others, and embedders. Exit code 6 when
-    something reads the future, does not repeat, or opens files or the network.
+    Without --data it runs on the simulated market. Feature sets that come with the
+    strategy are checked too; --features adds others, and embedders. The exit code is 6
+    when something reads the future, is not reproducible, or opens files or the network.
 
     \b
     Examples:
@@ -66,7 +66,7 @@ def command(strategy: str, as_json: bool, quiet: bool, **flags: Any) -> None:
     else:
         say("\n".join(_page(found)))
         if job.redact is not None:
-            note("names and lines of a private strategy are hidden; private=False shows them")
+            note("names and lines of a private strategy are hidden; set private=False to show them")
     broken = any(item.certificate.status == "broken" for item in found)
     sys.exit(EXIT_CODES["REFUSED"] if broken else 0)
 

@@ -34,24 +34,24 @@ _DATA = ("--data", "--demo", "--with", "--seed", "--from", "--to", "--tz", "--st
 _DEFAULT_EMBEDDER = "ffm-bolt-synth"
 _LEARNER = "xgb"
 _LEGEND = (
-    "r of regressions, AUC of classes. * the 95 % interval from resampled trading days is clear "
-    "of zero."
+    "r for regressions, AUC for classes. *: the 95 % interval from resampled trading days "
+    "excludes zero."
 )
 
 embedder_option = click.option(
     "--embedder", default=_DEFAULT_EMBEDDER, show_default=True, metavar="NAME",
-    help="Whose vectors; 'stats' needs no model.",
+    help="Embedder to use; 'stats' needs no model.",
 )  # fmt: skip
 stride_option = click.option(
     "--stride", type=click.IntRange(1), default=8, show_default=True,
-    help="Bars between two decision bars.",
+    help="Bars between decision bars.",
 )  # fmt: skip
 trees_option = click.option(
-    "--trees", type=click.IntRange(1), help="Most trees of a head.  [default: 400]"
+    "--trees", type=click.IntRange(1), help="Maximum number of trees per head.  [default: 400]"
 )
 resamples_option = click.option(
     "--resamples", type=click.IntRange(100), default=1000, show_default=True,
-    help="Resamples of trading days.",
+    help="Number of resamples of trading days.",
 )  # fmt: skip
 
 
@@ -63,15 +63,15 @@ def group() -> None:
 @group.command("probe")
 @pick_options(*_DATA)
 @embedder_option
-@click.option("--random", metavar="NAME", help="Embedder of the same form with random weights.")
+@click.option("--random", metavar="NAME", help="Embedder of the same shape with random weights.")
 @click.option("--targets", callback=lambda c, o, text: text and split_names(c, o, text),
               metavar="A,B", help="Targets to probe.  [default: all seven]")  # fmt: skip
-@click.option("--from-test", metavar="DATE", help="First day of the test rows, UTC.  "
+@click.option("--from-test", metavar="DATE", help="First date to test on, UTC.  "
               "[default: the last 30 % of every stream]")  # fmt: skip
 @stride_option
 @trees_option
 @click.option("--shuffles", type=click.IntRange(1), default=5, show_default=True,
-              help="Draws of shuffled labels.")  # fmt: skip
+              help="Number of draws of shuffled labels.")  # fmt: skip
 @resamples_option
 @output_options
 def probe_command(
@@ -87,9 +87,9 @@ def probe_command(
     quiet: bool,
     **flags: Any,
 ) -> None:
-    """Say what an embedding adds to plain features about the next bars.
+    """Measure what an embedding adds to plain features about the next bars.
 
-    Twelve arms fit the same trees to the same rows; scores and their differences come
+    Every arm fits the same trees to the same rows; scores and their differences come
     with intervals from resampled trading days.
 
     \b
@@ -169,7 +169,7 @@ def open_data(flags: dict[str, Any], *embedders: str) -> tuple[Host, list[Bars]]
     naming = [(name, ("ffm_embedders",)) for name in embedders]
     host = open_host(None, flags["extensions"] or (), naming=naming)
     if flags["demo"] and flags["data"]:
-        raise UsageError("--demo and --data exclude each other", fix="leave one of them away")
+        raise UsageError("--demo and --data cannot be combined", fix="drop one")
     if flags["demo"]:
         return host, list(demo_market(flags["seed"] or 0))
     if not flags["data"]:
@@ -201,7 +201,9 @@ def _date(text: str | None, flag: str) -> Any:
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise UsageError(f"{flag} {text!r} is no date", fix="write it as 2024-03-31") from error
+        raise UsageError(
+            f"{flag} {text!r} is not a date", fix="write it like 2024-03-31"
+        ) from error
 
 
 def utc_day(text: str, flag: str) -> int:
@@ -240,7 +242,7 @@ def learner_of(host: Host, name: str = _LEARNER) -> TargetLearner:
 
     found = host.learner(name).record
     if not isinstance(found, TargetLearner):
-        raise ConfigError(f"learner {name!r} fits no targets", fix="give it fit_target()")
+        raise ConfigError(f"learner {name!r} cannot fit targets", fix="add fit_target() to it")
     return found
 
 
@@ -254,15 +256,15 @@ def stages(*, quiet: bool) -> Iterator[Stage]:
 @group.command("train")
 @pick_options(*_DATA)
 @embedder_option
-@click.option("--name", default="ctx7", show_default=True, help="Name of the bundle.")
+@click.option("--name", default="ctx7", show_default=True, help="Name of the heads.")
 @click.option("--keep", type=click.FloatRange(0.0, 0.9), default=0.3, show_default=True,
-              help="Share of every stream, the newest, left for the certificate.")  # fmt: skip
-@click.option("--until", metavar="DATE", help="End of the data used, UTC, instead of --keep.")
+              help="Newest share of every stream to leave untouched, for 'certify'.")  # fmt: skip
+@click.option("--until", metavar="DATE", help="Last date to use, UTC, instead of --keep.")
 @click.option("--features", default="ffm68", show_default=True, callback=split_names,
-              metavar="A,B", help="Feature sets beside the vector.")  # fmt: skip
+              metavar="A,B", help="Feature sets beside the embedding.")  # fmt: skip
 @stride_option
 @trees_option
-@click.option("--force", is_flag=True, help="Replace a bundle of that name.")
+@click.option("--force", is_flag=True, help="Replace existing heads of that name.")
 @output_options
 def train_command(
     embedder: str,
@@ -277,10 +279,10 @@ def train_command(
     quiet: bool,
     **flags: Any,
 ) -> None:
-    """Fit context heads and keep them under FFM_HOME.
+    """Fit context heads and store them under FFM_HOME.
 
-    They are then the feature set of their name ('--features ffm68,ctx7'), at bars after
-    the newest one they were fitted on. An interrupted run goes on where it was.
+    They can then be used as a feature set of that name ('--features ffm68,ctx7') on bars
+    after the newest one they were fitted to. An interrupted run resumes where it stopped.
 
     \b
     Examples:
@@ -297,8 +299,8 @@ def train_command(
     folder = bundle_folder(name)
     if kind_of(folder) and not force:
         raise OutputError(
-            f"context heads named {name!r} exist already",
-            fix="say --force to replace them, or give another --name",
+            f"context heads named {name!r} already exist",
+            fix="use --force to replace them, or another --name",
         )
     require_writable(folder.parent, moved_by="FFM_HOME")
     host, streams = open_data(flags, embedder)
@@ -326,7 +328,7 @@ def _train_page(name: str, version: str, found: Any) -> list[str]:
     made_of = " and ".join((about.embedder, *about.sets))
     lines = [
         f"{name} {version[:12]}: {made_of} on {', '.join(about.facts['streams'])}",
-        f"fitted up to {about.facts['cutoff']}; answers for later bars only",
+        f"fitted up to {about.facts['cutoff']}; valid for later bars only",
     ]
     rows = [("HEAD", "TRAIN", "VALIDATION", "CALIBRATION", "SCORE", "MAP", "")]
     for head in found.heads:
@@ -340,19 +342,19 @@ def _train_page(name: str, version: str, found: Any) -> list[str]:
     lines += [f"{head} was left out: {why}" for head, why in found.skipped.items()]
     left = ", ".join(f"{count} of {one}" for one, count in about.facts["left_out"].items() if count)
     if left:
-        lines += ["", f"columns that need more than a day of history are left out: {left}"]
+        lines += ["", f"columns that need more than a day of history were left out: {left}"]
     return [*lines, "", f"next: ffm context certify --name {name}, on bars after that date"]
 
 
 @group.command("certify")
 @pick_options(*_DATA)
-@click.option("--name", default="ctx7", show_default=True, help="Name of the bundle.")
+@click.option("--name", default="ctx7", show_default=True, help="Name of the heads.")
 @click.option("--from-test", metavar="DATE",
-              help="First day to judge, UTC.  [default: after the fit's cut-off]")  # fmt: skip
+              help="First date to test on, UTC.  [default: after the cut-off]")  # fmt: skip
 @stride_option
 @resamples_option
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False),
-              help="Write a page with plots.")  # fmt: skip
+              help="Write an HTML page with plots.")  # fmt: skip
 @output_options
 def certify_command(
     name: str,
@@ -364,7 +366,7 @@ def certify_command(
     quiet: bool,
     **flags: Any,
 ) -> None:
-    """Say whether context heads are calibrated, on bars they never saw.
+    """Test whether context heads are calibrated, on bars they have never seen.
 
     \b
     Example:

@@ -30,9 +30,7 @@ if TYPE_CHECKING:
     from ffm_core.bars.importing import Imported
     from ffm_core.bars.readers import LoadedBars
 
-_REFUSED_FIX = (
-    "check --tz, --stamps and the file; --accept-quality of 'ffm eval' goes on all the same"
-)
+_REFUSED_FIX = "check --tz, --stamps and the file; 'ffm eval --accept-quality' continues anyway"
 
 
 @click.group()
@@ -46,9 +44,9 @@ def group() -> None:
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     required=True,
-    help="Folder of the store; made when absent.",
+    help="Folder of the store; created if missing.",
 )
-@click.option("--accept-quality", is_flag=True, help="Import data the audit refuses.")
+@click.option("--accept-quality", is_flag=True, help="Import data that the audit rejects.")
 @reading_options
 @output_options
 def import_command(
@@ -62,8 +60,8 @@ def import_command(
 ) -> None:
     """Read files or folders into a store of checked Parquet files.
 
-    Finished files are kept, whatever happens to the others; running again skips
-    what is there. Failures are listed at the end, with exit code 4.
+    Finished files are kept whatever happens to the others; running it again skips what
+    is already there. Failures are listed at the end, with exit code 4.
     """
     from ffm_core.bars.importing import import_files
     from ffm_core.bars.readers import Options
@@ -91,10 +89,10 @@ def import_command(
 def check_command(
     sources: Sequence[str], as_json: bool, quiet: bool, column_map: Sequence[str], **reading: Any
 ) -> None:
-    """Validate files and judge how plausible they are.
+    """Validate files and audit how plausible their data are.
 
-    Levels are info, warn and refuse; a file that is refused or cannot be read
-    makes the exit code 4.
+    Levels are info, warn and refuse. The exit code is 4 if a file is rejected or cannot
+    be read.
     """
     loaded, failed = _load(sources, column_map, reading, quiet=quiet)
     if as_json:
@@ -102,7 +100,7 @@ def check_command(
     elif loaded:
         say("\n".join(_audit_page(item) for item in loaded))
     refused = [
-        (i.source_name, f"the audit refuses {i.bars.stream}: {i.audit.refusal}", _REFUSED_FIX)
+        (i.source_name, f"the audit rejects {i.bars.stream}: {i.audit.refusal}", _REFUSED_FIX)
         for i in loaded
         if i.audit.refusal
     ]
@@ -116,7 +114,7 @@ def check_command(
 def describe_command(
     sources: Sequence[str], as_json: bool, quiet: bool, column_map: Sequence[str], **reading: Any
 ) -> None:
-    """Say what files hold: instrument, span, sessions, gaps, costs."""
+    """Describe files: instrument, span, sessions, gaps, costs."""
     loaded, failed = _load(sources, column_map, reading, quiet=quiet)
     if as_json:
         emit_json("ffm-data-describe/1", {"streams": [_facts(i) for i in loaded], "failed": failed})
@@ -127,7 +125,7 @@ def describe_command(
 
 @group.command("simulate")
 @click.argument("symbol")
-@click.option("--seed", type=click.IntRange(0), help="Seed, unless the symbol carries it.")
+@click.option("--seed", type=click.IntRange(0), help="Seed, if SYMBOL does not include it.")
 @click.option("--months", type=click.IntRange(1, 120), default=24, show_default=True)
 @click.option("--timeframe", default="5m", show_default=True, help="Bar length.")
 @click.option(
@@ -149,9 +147,9 @@ def simulate_command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Write a simulated market in which nothing can be earned.
+    """Write a simulated market without any edge.
 
-    SYMBOL is SIM, letters and a seed, such as SIMA7.
+    SYMBOL is SIM, letters and a seed, for example SIMA7.
     """
     from ffm_core.bars.simulate import market
     from ffm_core.bars.store import parquet_bytes
@@ -161,7 +159,7 @@ def simulate_command(
     bars = market(symbol.upper(), seed=seed, months=months, timeframe=timeframe)
     path = out / f"{bars.instrument.symbol}_{bars.timeframe}.parquet"
     if path.exists() and not force:
-        raise OutputError(f"{path} exists already", fix="say --force, or write elsewhere")
+        raise OutputError(f"{path} already exists", fix="use --force, or write elsewhere")
     atomic_write(path, parquet_bytes(bars.frame), moved_by="--out")
     if as_json:
         facts = {"path": path, "stream": bars.stream, "rows": len(bars), "sha256": bars.sha256}
@@ -193,9 +191,8 @@ def prepare_command(
 ) -> None:
     """Write features and targets of files to Parquet tables, one per stream.
 
-    Beside each target stands the time from which its value can be known: purge by
-    it. The manifest says what each table was made of; running again leaves
-    finished tables alone.
+    Beside each target is the time at which its value becomes known: purge by it. The
+    manifest says what each table was made from; running it again keeps finished tables.
     """
     write_tables(sources, features, targets, extensions, out=out, jobs=jobs, **rest)
 

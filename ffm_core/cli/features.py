@@ -21,10 +21,10 @@ def group() -> None:
 @extension_option
 @output_options
 def list_command(extensions: Sequence[str], as_json: bool, quiet: bool) -> None:
-    """List the feature sets at hand: ours, and what installed packages list.
+    """List the feature sets: built-in ones, and those of installed packages.
 
-    Each package is loaded by itself; a broken one is a line with the reason and stops
-    nothing else.
+    Each package is loaded on its own; a broken one gets a line with the reason and does
+    not affect the others.
     """
     from ffm_core.features.facts import installed_sets, set_facts
 
@@ -49,7 +49,7 @@ def list_command(extensions: Sequence[str], as_json: bool, quiet: bool) -> None:
 def show_command(name: str, extensions: Sequence[str], as_json: bool, quiet: bool) -> None:
     """Show the columns of a set, or one column with its formula.
 
-    Naming a set switches on the installed package that brings it.
+    Naming a set enables the installed package that provides it.
     """
     from ffm_core.features.facts import column_facts, find_column, set_facts
     from ffm_core.host.loading import open_host
@@ -102,7 +102,7 @@ def compute_command(
 ) -> None:
     """Compute features of files into Parquet tables, one per stream.
 
-    Running it again leaves finished tables alone. Files that fail are listed at
-    the end, with exit code 4.
+    Running it again keeps finished tables. Files that fail are listed at the end, with
+    exit code 4.
     """
     write_tables(sources, features, (), extensions, out=out, jobs=jobs, **rest)

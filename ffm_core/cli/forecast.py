@@ -27,9 +27,9 @@ _STEPS = (1, 2, 3, 5, 10, 20, 30, 40, 50, 64, 100, 200)
     "sources",
     multiple=True,
     metavar="[ES=]PATH",
-    help="File or folder of bars; may be given several times.",
+    help="File or folder of bars; repeatable.",
 )
-@click.option("--demo", is_flag=True, help="Use the simulated market, where nothing is foreseen.")
+@click.option("--demo", is_flag=True, help="Use the simulated market, which cannot be predicted.")
 @click.option(
     "--backbone",
     default=DEFAULT,
@@ -37,22 +37,25 @@ _STEPS = (1, 2, 3, 5, 10, 20, 30, 40, 50, 64, 100, 200)
     metavar="NAME",
     help="A backbone, or naive_last, drift, seasonal_naive:M, ar:P, ets.",
 )
-@click.option("--ensemble", metavar="A[=W],B[=W]", help="Several of them, with weights.")
-@click.option("--allow-partial", is_flag=True, help="Go on without members that are absent.")
+@click.option("--ensemble", metavar="A[=W],B[=W]", help="Several backbones, optionally weighted.")
+@click.option("--allow-partial", is_flag=True, help="Continue without members that are missing.")
 @click.option(
     "--horizon", type=int, default=_HORIZON, show_default=True, metavar="N", help="Bars ahead."
 )
-@click.option("--context", type=int, metavar="N", help="Bars to look at; default the model's.")
+@click.option("--context", type=int, metavar="N", help="Bars of context.  [default: the model's]")
 @click.option(
-    "--at", "stamp", metavar="STAMP", help="Look no further than this time, as 2025-03-14T15:30Z."
+    "--at",
+    "stamp",
+    metavar="STAMP",
+    help="Use no bars after this time, for example 2025-03-14T15:30Z.",
 )
-@click.option("--levels", metavar="P,P", help="Levels of the quantiles, such as 0.05,0.5,0.95.")
+@click.option("--levels", metavar="P,P", help="Quantile levels, such as 0.05,0.5,0.95.")
 @click.option(
     "--tail",
     type=click.Choice(["student_t", "normal"]),
-    help="What to believe beyond the outermost levels; needed for risk below them.",
+    help="What to assume beyond the outermost levels; needed for risk below them.",
 )
-@click.option("--accept-quality", is_flag=True, help="Take data the audit refuses.")
+@click.option("--accept-quality", is_flag=True, help="Accept data that the audit rejects.")
 @reading_options
 @output_options
 def command(
@@ -71,11 +74,11 @@ def command(
     tz: str | None,
     **reading: Any,
 ) -> None:
-    """Forecast the bars after the last one, or after the last one closed at --at.
+    """Forecast the bars after the last one, or after the last one closed by --at.
 
     Prints quantiles of the price step by step, the probability of a higher price, and
-    what a position may lose by the last step. No level beyond those a model was trained
-    for is made up: --tail says by name what to believe there.
+    how much a position may lose by the last step. Levels beyond those a model was
+    trained for are not extrapolated unless --tail names an assumption.
 
     \b
     Examples:
@@ -155,13 +158,15 @@ def members_of(text: str) -> dict[str, float | None]:
         try:
             value = float(weight) if sign else None
         except ValueError as error:
-            raise click.BadParameter(f"--ensemble: {weight!r} is no weight") from error
+            raise click.BadParameter(f"--ensemble: {weight!r} is not a weight") from error
         if name in found:
-            raise click.BadParameter(f"--ensemble: {name} is given twice")
+            raise click.BadParameter(f"--ensemble: {name} is listed twice")
         found[name] = value
     weighted = sum(value is not None for value in found.values())
     if len(found) < 2 or weighted not in (0, len(found)):
-        raise click.BadParameter("--ensemble: give two or more members, all with weights or none")
+        raise click.BadParameter(
+            "--ensemble: give two or more members, either all with weights or none"
+        )
     return found
 
 
@@ -213,12 +218,14 @@ def _risk(answer: Answer) -> list[str]:
     for row in risk_rows(forecast):
         es = "–" if row["es"] is None else f"{100 * row['es']:.3f} %"
         rows.append((row["side"], f"{100 * row['level']:g} %", f"{100 * row['var']:.3f} %", es))
-    told = f"by step +{forecast.horizon}, share of the price"
+    told = f"by step +{forecast.horizon}, as a share of the price"
     if forecast.tail is None:
         lowest = f"{100 * forecast.levels[0]:g} %"
-        beyond = f"nothing is known beyond {lowest}; --tail student_t or normal assumes something"
+        beyond = (
+            f"nothing is known beyond {lowest}; use --tail student_t or normal to assume a tail"
+        )
     else:
-        beyond = f"beyond the outermost levels assumed: {forecast.tail}"
+        beyond = f"assumed beyond the outermost levels: {forecast.tail}"
     table = [columns(rows)] if len(rows) > 1 else []
     return ["", *table, f"  {told}; {beyond}"]
 
@@ -232,5 +239,5 @@ def _ensemble(answer: Answer) -> list[str]:
     told = f"disagreement at the last step {apart:.3f} %"
     lines = ["", f"used {used}; {told}, deviation {100 * float(found.std[-1]):.3f} %"]
     lines += [f"failed {name}: {why}" for name, why in found.failed.items()]
-    lines += [f"absent {name}: {why}" for name, why in found.absent.items()]
+    lines += [f"missing {name}: {why}" for name, why in found.absent.items()]
     return lines

@@ -23,15 +23,15 @@ def group() -> None:
     default=Path(),
     help="Folder to write the package folder into (default: here).",
 )
-@click.option("--force", is_flag=True, help="Move an existing folder aside.")
+@click.option("--force", is_flag=True, help="Move an existing folder out of the way.")
 @output_options
 def strategy_command(
     name: str, private: bool, out: Path, force: bool, as_json: bool, quiet: bool
 ) -> None:
     """Write the complete package ffm-strategy-NAME.
 
-    It holds a small working rule, its tests, and a README that says where to
-    put your own.
+    It contains a small working rule, its tests, and a README that says where to put
+    your own.
     """
     from ffm_core.host.scaffold import new_strategy
 
@@ -47,7 +47,7 @@ def strategy_command(
         emit_json("ffm-new/1", payload)
         return
     if written.backup:
-        note(f"the old folder is now {written.backup}")
+        note(f"the old folder was moved to {written.backup}")
     say(f"wrote {written.folder} ({len(written.files)} files)")
     if not quiet:
         # Without a slash pip would take the folder's name for a package's.

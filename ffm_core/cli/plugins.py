@@ -24,8 +24,8 @@ def group() -> None:
 def list_command(no_load: bool, as_json: bool) -> None:
     """List every installed plug-in and its state.
 
-    Each one is loaded by itself: a broken plug-in is a line with the reason and
-    stops nothing else.
+    Each one is loaded on its own: a broken plug-in gets a line with the reason and does
+    not affect the others.
     """
     from ffm_core.host.facts import survey
 
@@ -45,7 +45,9 @@ def list_command(no_load: bool, as_json: bool) -> None:
 
 @group.command("show")
 @click.argument("name", shell_complete=complete_strategies)
-@click.option("--kind", type=click.Choice(["strategy", "extension"]), help="Which of the two.")
+@click.option(
+    "--kind", type=click.Choice(["strategy", "extension"]), help="Which of the two kinds."
+)
 @json_option
 @debug_option
 def show_command(name: str, kind: str | None, as_json: bool) -> None:

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 @out_option
 @output_options
 def command(*, run: str, show: bool, out: Path, as_json: bool, quiet: bool) -> None:
-    """Write the HTML report of a stored run again, from its record alone.
+    """Rewrite the HTML report of a stored run from its record alone.
 
     RUN is a run folder, a run id, the beginning or end of one, or 'latest'. The
-    record is checked against its hashes first: a report never dresses up an
-    edited result. The path of the report goes to stdout.
+    record is checked against its hashes first, so a report never shows an edited
+    result. The path of the report is printed to stdout.
     """
     from ffm_core.report import terminal
     from ffm_core.runs.find import read_run

@@ -24,7 +24,7 @@ _DEFAULT_LEARNER = "xgb"
 _DEFAULT_FEATURES = "ffm68"
 _DEFAULT_TRAIN_MONTHS = 3
 _KINDS = ("planted", "null", "trigger")
-_KIND_HELP = "An edge on half of the decisions, none at all, or the same on every one."
+_KIND_HELP = "An edge on half of the decisions, on none, or on all of them."
 _EDGE_HELP = "Mean net R where there is an edge [0.6; trigger 0.3]."
 
 
@@ -55,13 +55,13 @@ def group() -> None:
 @click.option("--train-months", type=click.IntRange(1, 120), default=_DEFAULT_TRAIN_MONTHS,
               show_default=True, help="Months that every fold trains on.")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(1, 4096), default=1, show_default=True,
-              help="Worlds judged at a time.")  # fmt: skip
+              help="Worlds to judge in parallel.")  # fmt: skip
 @click.option(
     "--results",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("ffm-runs/worlds"),
     show_default=True,
-    help="Folder of finished worlds; running again skips them.",
+    help="Folder of finished worlds; running it again skips them.",
 )
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False),
               help="Write counts and every world's verdict as JSON.")  # fmt: skip
@@ -80,11 +80,11 @@ def validate_command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Judge worlds whose truth is known and count the verdicts.
+    """Judge simulated worlds whose truth is known, and count the verdicts.
 
-    Each world is two simulated instruments of 30 months, judged like any other data in
-    a ledger of its own. It can be interrupted: finished worlds are kept and skipped
-    next time, as long as the code is the same.
+    Each world has two simulated instruments over 30 months and is judged like any other
+    data, with its own ledger. It can be interrupted: finished worlds are kept and skipped
+    next time, as long as the code has not changed.
     """
     from ffm_core.testing.worlds_run import parse_seeds, tally
 
@@ -121,7 +121,7 @@ def validate_command(
 def world_command(
     kind: WorldKind, seed: int, edge: float | None, out: Path, as_json: bool, quiet: bool
 ) -> None:
-    """Write the bars of one world, to judge with 'ffm eval FILE.py --data'.
+    """Write the bars of one world, to be judged with 'ffm eval FILE.py --data'.
 
     A strategy file trades them with
     'from ffm_core.testing.worlds_labeler import LABELER'.

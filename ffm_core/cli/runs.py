@@ -80,10 +80,10 @@ def show_command(run: str, *, out: Path, as_json: bool, quiet: bool) -> None:
 @out_option
 @output_options
 def verify_command(run: str | None, *, out: Path, as_json: bool, quiet: bool) -> None:
-    """Check that run records and the ledger are as they were written.
+    """Check that run records and the ledger have not been edited.
 
-    Without RUN every run of the folder is checked. Exit code 4 when anything was
-    edited, lost or cannot be read.
+    Without RUN, every run in the folder is checked. The exit code is 4 when anything was
+    edited, is missing or cannot be read.
     """
     folders = [find_run(run, out_dir=out)] if run is not None else run_folders(out)
     ledger = Ledger(ffm_home())
@@ -101,7 +101,7 @@ def verify_command(run: str | None, *, out: Path, as_json: bool, quiet: bool) ->
     if not report.ok:
         raise LedgerError(
             f"the ledger {ledger.path} was edited: row {report.broken_row}: {report.reason}",
-            fix="restore it from a backup, or start another ledger with FFM_HOME",
+            fix="restore it from a backup, or start a new ledger with FFM_HOME",
         )
     bad = [item.run_id for item in checked if not item.ok]
     if bad:
@@ -136,7 +136,7 @@ def explain(run: str, *, decision: int | None, out: Path, as_json: bool, quiet: 
     if found.decision == "REFUSED":
         raise CausalityError(
             f"run {found.run_id} was REFUSED for look-ahead: there is no result to explain",
-            fix=f"ffm runs show {found.run_id} says what reads the future",
+            fix=f"ffm runs show {found.run_id} shows what reads the future",
         )
     if decision is None:
         first, last = decision_rows(found)
@@ -203,7 +203,7 @@ def _verified(folder: Path, ledger: Ledger, report: LedgerReport) -> RunReport:
     since = run.result.get("trials", {}).get("ledger_since")
     # A chain cut off at its end is whole in itself; only a run that saw more can tell.
     if head and since == report.since and not ledger.holds(head):
-        lost = "the ledger no longer holds the event this run ended with: rows were removed"
+        lost = "the ledger no longer contains the event that closed this run: rows were removed"
         return RunReport(run_id=checked.run_id, result_hash=checked.result_hash,
                          recomputed=checked.recomputed,
                          problems=(*checked.problems, lost))  # fmt: skip
@@ -228,7 +228,7 @@ def _show_verification(checked: list[RunReport], report: LedgerReport, path: Pat
 
 def _show_comparison(found: RunComparison) -> None:
     say(columns([["", *found.runs], ["verdict", *found.decision]]))
-    say("results: the same bytes" if found.same_result else "results: different")
+    say("results: identical" if found.same_result else "results: different")
     parts = {"settings": found.config, "data": found.data, "code": found.code,
              "registration": found.prereg, "versions": found.versions}  # fmt: skip
     for title, pairs in parts.items():

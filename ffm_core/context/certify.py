@@ -46,6 +46,7 @@ from ffm_core.statistics import (
     ols_line,
 )
 from ffm_core.types import Float32, Float64, Int64
+from ffm_core.wording import counted
 
 BINS = 10
 ALL = "all"
@@ -181,9 +182,9 @@ def certify(
     start = heads.cutoff_us if how.from_us is None else how.from_us
     if start < heads.cutoff_us:
         raise ConfigError(
-            f"the certificate is to begin on {to_stamp(start)}, but these heads were fitted on "
+            f"the certificate would begin on {to_stamp(start)}, but these heads were fitted to "
             f"bars up to {to_stamp(heads.cutoff_us)}",
-            fix="give a later --from-test, or fit heads that stop earlier with --until",
+            fix="give a later --from-test, or refit the heads on earlier data with --until",
         )
     watch = stage or (lambda name, total: lambda steps: None)
     about = heads.manifest.about
@@ -195,8 +196,9 @@ def certify(
     fresh = np.flatnonzero(rows.t_us > start)
     if len(fresh) < how.min_later:
         raise SampleError(
-            f"{len(fresh)} decision bars lie after {to_stamp(start)}, needs {how.min_later}",
-            fix="give newer data, or fit heads that stop earlier with --until or --keep",
+            f"{counted(len(fresh), 'decision bar')} after {to_stamp(start)}; at least "
+            f"{how.min_later} are needed",
+            fix="give newer data, or refit the heads on earlier data with --until or --keep",
         )
     said = _said(heads, rows, fresh)
     findings: list[HeadFinding] = []

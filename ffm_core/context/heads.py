@@ -197,7 +197,7 @@ def save(folder: Path, name: str, about: About, heads: tuple[Head, ...], *, repl
     """
     if kind_of(folder) and not replace:
         raise OutputError(
-            f"{folder} exists already", fix="say --force to replace it, or give another --name"
+            f"{folder} already exists", fix="use --force to replace it, or another --name"
         )
     files = {f"{head.name}{_SUFFIX}": head.model.to_bytes() for head in heads}
     entries = [
@@ -239,13 +239,15 @@ def read_manifest(folder: Path) -> Manifest:
         if content["schema"] != SCHEMA:
             raise ValueError(f"its schema is {content['schema']}, expected {SCHEMA}")
         if key("context-1", content) != version:
-            raise ValueError("it is not as it was written (cut off or changed)")
+            raise ValueError("it was truncated or modified")
         return Manifest(
             name=content["name"], version=version, about=About.of(content["about"]),
             entries=tuple(content["heads"]),
         )  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{path} is no manifest of context heads: {error}", fix=_AGAIN) from error
+        raise ModelError(
+            f"{path} is not a manifest of context heads: {error}", fix=_AGAIN
+        ) from error
 
 
 def read_model(folder: Path, entry: Mapping[str, Any]) -> bytes:
@@ -263,6 +265,6 @@ def read_model(folder: Path, entry: Mapping[str, Any]) -> bytes:
         raise ModelError(f"cannot read {path}: {error.strerror or error}", fix=_AGAIN) from error
     if hashlib.sha256(data).hexdigest() != entry["sha256"]:
         raise ModelError(
-            f"{path} is not the head the manifest was written for (cut off or changed)", fix=_AGAIN
+            f"{path} is not the head the manifest describes (truncated or modified)", fix=_AGAIN
         )
     return data

@@ -154,8 +154,8 @@ def probe(
         train, test = before(rows, name, start), between(rows, name, start)
         if len(train) < how.min_train or len(test) < how.min_later:
             skipped[name] = (
-                f"{len(train)} training and {len(test)} test rows; needs {how.min_train} and "
-                f"{how.min_later}"
+                f"{len(train)} training and {len(test)} test rows; at least {how.min_train} and "
+                f"{how.min_later} are needed"
             )
             advance(len(arms) + how.shuffles)
             continue
@@ -164,8 +164,8 @@ def probe(
     if not results:
         name, why = next(iter(skipped.items()))
         raise SampleError(
-            f"no target has rows enough; {name}: {why}",
-            fix="give a longer series, or an earlier --from-test, or a smaller --stride",
+            f"no target has enough rows; {name}: {why}",
+            fix="give a longer series, an earlier --from-test, or a smaller --stride",
         )
     return Probe(
         embedder=embedder.name, random="" if random is None else random.name,

@@ -23,7 +23,7 @@ _ASKED = (
     (("embedding", "stats"), "The embedding against stats"),
     (("embedding", "persistence"), "The embedding against persistence"),
     (("embedding+ffm68", "ffm68"), "The embedding added to ffm68"),
-    (("embedding+ffm68", "stats+ffm68"), "The embedding beside ffm68 against stats beside ffm68"),
+    (("embedding+ffm68", "stats+ffm68"), "The embedding with ffm68 against stats with ffm68"),
 )  # fmt: skip
 
 

@@ -155,9 +155,9 @@ def rows_of(
     rows = _joined(tuple(bars.stream for bars in streams), parts)
     if len(rows) == 0:
         raise SampleError(
-            f"{', '.join(rows.streams)}: not one bar has {FIRST_BAR} bars before it, its targets "
-            "behind it, and a whole window",
-            fix="give a longer series without holes",
+            f"{', '.join(rows.streams)}: no bar has {FIRST_BAR} bars before it, known targets "
+            "and a complete window",
+            fix="give a longer series without gaps",
         )
     return rows
 

@@ -47,8 +47,8 @@ def bundle_folder(name: str) -> Path:
     """
     if not is_folder_name(name):
         raise ConfigError(
-            f"{name!r} is no name for context heads",
-            fix="use small letters, digits, '_', '-' and '.', beginning with a letter or digit",
+            f"{name!r} cannot be a name for context heads",
+            fix="use lower-case letters, digits, '_', '-' and '.'; begin with a letter or digit",
         )
     return context_home() / name
 
@@ -59,12 +59,12 @@ def folder_of(name: str) -> Path:
     Raises
     ------
     UnavailableError
-        When no heads of that name are fitted on this machine.
+        When no heads of that name have been fitted on this machine.
     """
     folder = bundle_folder(name)
     if kind_of(folder / MANIFEST) != "file":
         raise UnavailableError(
-            f"no context heads named {name!r} are fitted on this machine",
+            f"no context heads named {name!r} have been fitted on this machine",
             fix=f"run '{COMMAND}'" + ("" if name == NAME else f" with --name {name}"),
         )
     return folder
@@ -111,9 +111,9 @@ class ContextHeads:
         found = embedder_of(manifest.about.embedder) if embedder is None else embedder
         if found.identity != manifest.about.identity:
             raise ModelError(
-                f"the heads in {folder} were fitted on other weights of {found.name!r}: "
-                f"{manifest.about.identity[:12]}, here are {found.identity[:12]}",
-                fix=f"bring those weights back, or fit again: {COMMAND}",
+                f"the heads in {folder} were fitted to other weights of {found.name!r}: "
+                f"{manifest.about.identity[:12]}, the installed ones are {found.identity[:12]}",
+                fix=f"restore those weights, or refit: {COMMAND}",
             )
         return cls(folder, manifest, found)
 
@@ -161,9 +161,9 @@ class ContextHeads:
             record = find_set(name)
             if record.version != about.sets[name]:
                 raise ModelError(
-                    f"the heads were fitted on {name} version {about.sets[name]}, this is "
+                    f"the heads were fitted to {name} version {about.sets[name]}, this is "
                     f"{record.version}",
-                    fix=f"fit them again: {COMMAND}",
+                    fix=f"refit them: {COMMAND}",
                 )
             parts.append(_chosen(name, wanted, record.columns, record.batch(bars)[at]))
         return np.hstack(parts) if len(at) else np.empty((0, about.width), dtype=np.float32)
@@ -178,7 +178,7 @@ class ContextHeads:
         """
         if x.ndim != 2 or x.shape[1] != self.manifest.about.width:
             raise ConfigError(
-                f"context heads read {self.manifest.about.width} columns, got {x.shape}",
+                f"context heads take {self.manifest.about.width} columns, got {x.shape}",
                 fix="take the rows from design()",
             )
         return {head.name: head.predict(x) for head in self.heads if every or head.emitted}
@@ -250,8 +250,8 @@ class ContextHeads:
         longer = Timeframe.parse(timeframe)
         if longer.us % bars.timeframe.us or longer.us <= bars.timeframe.us:
             raise ConfigError(
-                f"{longer.name} is no multiple of {bars.timeframe.name}",
-                fix="choose a longer bar that whole bars fill",
+                f"{longer.name} is not a multiple of {bars.timeframe.name}",
+                fix="choose a bar length that is a multiple",
             )
         slow = coarser(bars, longer)
         decided = bars.ts_us[at] + bars.timeframe.us
@@ -268,7 +268,7 @@ class ContextHeads:
     def _check(self, bars: Bars, at: Int64) -> None:
         if len(at) and not 0 <= int(at.min()) <= int(at.max()) < len(bars):
             raise ConfigError(
-                f"context is asked for at bars {int(at.min())} to {int(at.max())} of {len(bars)}",
+                f"context was requested at bars {int(at.min())} to {int(at.max())} of {len(bars)}",
                 fix=f"give bars from 0 to {len(bars) - 1}",
             )
 
@@ -279,9 +279,9 @@ class ContextHeads:
         if policy == "raise" and not fresh.all():
             first = int(at[~fresh][0])
             raise ConfigError(
-                f"bar {first} ({to_stamp(int(bars.ts_us[first]))}) of {bars.stream} lies at or "
-                f"before {to_stamp(self.cutoff_us)}: these heads were fitted on what came after it",
-                fix="ask for later bars, or fit heads on older data with --until",
+                f"bar {first} ({to_stamp(int(bars.ts_us[first]))}) of {bars.stream} is at or "
+                f"before {to_stamp(self.cutoff_us)}: these heads were fitted to what followed it",
+                fix="request later bars, or refit the heads on older data with --until",
             )
         x = self.design(bars, at[fresh])
         answers = self.predict(x)
@@ -297,7 +297,7 @@ def _chosen(
     missing = [column for column in wanted if column not in place]
     if missing:
         raise ModelError(
-            f"{name} has no column {missing[0]!r} any more", fix=f"fit the heads again: {COMMAND}"
+            f"{name} no longer has the column {missing[0]!r}", fix=f"refit the heads: {COMMAND}"
         )
     return np.ascontiguousarray(rows[:, [place[column] for column in wanted]])
 
@@ -307,7 +307,7 @@ def _learner(name: str) -> TargetLearner:
 
     found = open_host(None, ()).learner(name).record
     if not isinstance(found, TargetLearner):
-        raise ConfigError(f"learner {name!r} reads no context heads", fix="use --learner xgb")
+        raise ConfigError(f"learner {name!r} cannot read context heads", fix="use --learner xgb")
     return found
 
 
@@ -365,7 +365,7 @@ def feature_set(name: str = NAME) -> FeatureSet:
     if not manifest.emitted:
         raise UnavailableError(
             f"none of the context heads in {name!r} passed its gate",
-            fix="fit them on more data, or on another embedder",
+            fix="fit them to more data, or with another embedder",
         )
     return FeatureSet(
         name=name,
@@ -398,7 +398,7 @@ def _column(name: str) -> Column:
         group="context",
         formula=f"E[{about.formula}]" if about.kind == "regression" else f"P({about.classes[1]})",
         source=about.source,
-        missing="NaN at bars the heads were fitted on, and where no window can be embedded",
+        missing="NaN at bars the heads were fitted to, and where no window can be embedded",
         signed=name == "fwd_return",
     )
 

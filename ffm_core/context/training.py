@@ -86,7 +86,7 @@ def fit(
     Raises
     ------
     SampleError
-        When no head has rows enough.
+        When no head has enough rows.
     ConfigError
         When a feature set has no column that a day of history reproduces.
     """
@@ -98,7 +98,7 @@ def fit(
     used = [part for part in (_until(bars, end) for bars in streams) if len(part)]
     if not used:
         raise SampleError(
-            f"no bar closes by {to_stamp(end)}", fix="give a later --until or a longer series"
+            f"no bar has closed by {to_stamp(end)}", fix="give a later --until or a longer series"
         )
     rows = rows_of(
         used, {embedder.name: embedder}, sets, stride=how.stride, home=home,
@@ -117,7 +117,7 @@ def fit(
         if sizes[0] < how.min_train or min(sizes[1:]) < how.min_later:
             skipped[name] = (
                 f"{sizes[0]}, {sizes[1]} and {sizes[2]} rows to train, validate and calibrate "
-                f"on; needs {how.min_train}, {how.min_later} and {how.min_later}"
+                f"on; at least {how.min_train}, {how.min_later} and {how.min_later} are needed"
             )
         else:
             heads.append(_head(rows, x, name, parts, learner, how, home))
@@ -126,7 +126,7 @@ def fit(
     if not heads:
         name, why = next(iter(skipped.items()))
         raise SampleError(
-            f"no head has rows enough; {name}: {why}",
+            f"no head has enough rows; {name}: {why}",
             fix="give a longer series, a smaller --stride, or --keep 0",
         )
     about = _about(rows, embedder, learner, sets, kept, cutoff, starts, end, how)
@@ -216,7 +216,7 @@ def _short(feature_set: FeatureSet) -> Int64:
     if not place:
         raise ConfigError(
             f"feature set {feature_set.name!r} has no column that {HISTORY_BARS} bars and "
-            f"{HISTORY_DAYS} trading date reproduce",
+            f"{HISTORY_DAYS} trading day reproduce",
             fix="use ffm68 or trivial8",
         )
     return np.array(place, dtype=np.int64)

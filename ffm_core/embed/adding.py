@@ -98,7 +98,7 @@ def _source(asked: str) -> str:
         return HUB[asked]
     if kind_of(Path(asked)) or "/" in asked or os.sep in asked:
         raise ModelError(
-            f"{asked} is no folder with a checkpoint: it holds no config.json",
+            f"{asked} is not a checkpoint folder: it contains no config.json",
             fix="give a folder with config.json and model.safetensors",
         )
     raise UnknownNameError(
@@ -120,7 +120,7 @@ def _fields(
         _require_day(flag, day)
     cutoff = fit_cutoff if fit_cutoff is not None else known.get("fit_cutoff")
     if published:
-        trained = "public series of many kinds and synthetic ones; which markets is not published"
+        trained = "many public and synthetic series; which markets is not published"
     else:
         trained = str(known.get("trained_on", "not known"))
     return {
@@ -138,16 +138,16 @@ def _require_free(name: str) -> None:
     if not is_folder_name(name):
         raise ConfigError(
             f"{name!r} cannot name a backbone",
-            fix="choose another with --name: small letters, digits, '_', '-' and '.'",
+            fix="choose another with --name: lower-case letters, digits, '_', '-' and '.'",
         )
     if name in (BOXED, STATS.name):
         raise ConfigError(
-            f"{name!r} is the name of what FFM brings along", fix="choose another with --name"
+            f"{name!r} is a name that FFM uses itself", fix="choose another with --name"
         )
     folder = backbones_home() / name
     if kind_of(folder):
         raise ConfigError(
-            f"backbone {name!r} is here already, in {folder}",
+            f"backbone {name!r} already exists in {folder}",
             fix="choose another name with --name, or remove that folder first",
         )
 
@@ -157,7 +157,9 @@ def _require_day(flag: str, day: str | None) -> None:
         try:
             date.fromisoformat(day)
         except ValueError as error:
-            raise ConfigError(f"{flag} {day!r} is no day", fix="write it as 2024-11-26") from error
+            raise ConfigError(
+                f"{flag} {day!r} is not a date", fix="write it like 2024-11-26"
+            ) from error
 
 
 def _provenance(folder: Path) -> dict[str, Any]:
@@ -172,13 +174,13 @@ def _provenance(folder: Path) -> dict[str, Any]:
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
             if not isinstance(found, dict):
-                raise ValueError("it is no object")
+                raise ValueError("it is not an object")
             if found.get("fit_cutoff"):
                 date.fromisoformat(found["fit_cutoff"])
         except (OSError, ValueError, TypeError) as error:
             raise ModelError(
                 f"{path} cannot be understood: {error}",
-                fix="mend it, or remove it and give --fit-cutoff",
+                fix="repair it, or remove it and give --fit-cutoff",
             ) from error
         return found
     return {}

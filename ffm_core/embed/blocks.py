@@ -110,17 +110,18 @@ def require_sound(embedder: Embedder) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if not names or twice:
         raise StrategyError(
-            f"{who} declares column {twice[0]!r} twice" if twice else f"{who} declares no column",
-            fix="declare one column per number of the vector, each with a name of its own",
+            f"{who} declares column {twice[0]!r} twice" if twice else f"{who} declares no columns",
+            fix="declare one column per element of the vector, each with a unique name",
         )
     odd = sorted(set(embedder.extras) - set(EXTRAS))
     if odd:
         raise StrategyError(
-            f"{who} asks for the extra {odd[0]!r}", fix=f"extras are {', '.join(EXTRAS)}"
+            f"{who} requests the extra {odd[0]!r}", fix=f"extras are {', '.join(EXTRAS)}"
         )
     if embedder.context_bars < 2:
         raise StrategyError(
-            f"{who} has a context of {embedder.context_bars} bars", fix="a window holds 2 or more"
+            f"{who} has a context of {embedder.context_bars} bars",
+            fix="a window has 2 bars or more",
         )
 
 

@@ -98,14 +98,14 @@ def read_card(folder: Path) -> Card:
             raise ValueError(f"its schema is not {SCHEMA}")
         unknown = sorted(set(stored) - {item.name for item in fields(Card)})
         if unknown:
-            raise ValueError(f"it holds the unknown field {unknown[0]!r}")
+            raise ValueError(f"it contains the unknown field {unknown[0]!r}")
         card = Card(**(stored | {"quantiles": tuple(stored["quantiles"])}))
         missing = [name for name in card.files if kind_of(folder / name) != "file"]
         if ENCODER not in card.files or missing:
             raise ValueError(f"{(missing or [ENCODER])[0]} is missing")
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ModelError(
-            f"{path} is no model card: {error}",
+            f"{path} is not a model card: {error}",
             fix=f"add the model again with 'ffm backbone add', or remove {folder}",
         ) from error
     return card
@@ -130,10 +130,10 @@ def verified(folder: Path, card: Card, name: str) -> bytes:
     found = hashlib.sha256(data).hexdigest()
     if found != card.files.get(name):
         raise ModelError(
-            f"{path} is not the file the card was written for: its SHA-256 begins with "
-            f"{found[:12]}, the card says {card.files.get(name, '')[:12]} (cut off or changed)",
+            f"{path} is not the file the card describes: its SHA-256 begins with "
+            f"{found[:12]}, the card says {card.files.get(name, '')[:12]} (truncated or modified)",
             fix=f"add the model again with 'ffm backbone add {card.name}', or reinstall ffm-core "
-            "when it is the one in the box",
+            "if it is the built-in one",
         )
     return data
 

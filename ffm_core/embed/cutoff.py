@@ -47,8 +47,8 @@ class CutOff:
             return dt.date.fromisoformat(text)
         except ValueError as error:
             raise StrategyError(
-                f"{self.kind} {self.name!r} states the cut-off {text!r}, which is no ISO date",
-                fix="state the date of the newest bar it was fitted to, like 2024-03-11",
+                f"{self.kind} {self.name!r} states the cut-off {text!r}, which is not an ISO date",
+                fix="state the date of the newest bar it was fitted to, for example 2024-03-11",
             ) from error
 
     def overlaps(self, first_test_us: int) -> bool:

@@ -125,7 +125,7 @@ def checked(embedder: Embedder, answer: object, rows: int) -> Float32:
         kind = answer.dtype if isinstance(answer, np.ndarray) else type(answer).__name__
         raise StrategyError(
             f"embedder {embedder.name!r} returned {kind}, expected a float32 array",
-            fix="end embed() with .astype(np.float32)",
+            fix="return the result with .astype(np.float32)",
         )
     if answer.shape != expected:
         raise StrategyError(
@@ -135,7 +135,7 @@ def checked(embedder: Embedder, answer: object, rows: int) -> Float32:
     if not np.isfinite(answer).all():
         row = int(np.flatnonzero(~np.isfinite(answer).all(axis=1))[0])
         raise StrategyError(
-            f"embedder {embedder.name!r} returned a number that is not finite for window {row}",
+            f"embedder {embedder.name!r} returned a non-finite number for window {row}",
             fix="every window is finite and normalised; return finite numbers for it",
         )
     return answer

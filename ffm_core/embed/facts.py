@@ -62,7 +62,7 @@ def card_facts(name: str) -> dict[str, Any]:
 def _short(name: str, folder: Path, card: Card, cards: dict[str, Card]) -> dict[str, Any]:
     return {
         "name": name,
-        "state": "in the box" if folder == BOX else "added",
+        "state": "built in" if folder == BOX else "added",
         "identity": _identity(card),
         "bytes": sum((folder / file).stat().st_size for file in card.files),
         "architecture": card.architecture,

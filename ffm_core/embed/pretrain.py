@@ -137,7 +137,7 @@ def read_plan(path: Path = DEFAULT) -> Plan:
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"{path.name} is no valid TOML: {error}",
+            f"{path.name} is not valid TOML: {error}",
             fix=f"start from a copy of {DEFAULT}",
         ) from error
     return _validated(values, path.name)

@@ -111,8 +111,8 @@ class OnnxModel:
         """
         if DECODER not in self.card.files:
             raise ModelError(
-                f"{self.card.name} embeds and does not forecast",
-                fix="choose another backbone; 'ffm backbone list' shows which forecast",
+                f"{self.card.name} embeds but does not forecast",
+                fix="choose another backbone; 'ffm backbone list' shows which ones forecast",
             )
         shape = (len(values), len(self.card.quantiles), self.card.horizon)
         out = np.empty(shape, dtype=np.float32)

@@ -106,5 +106,5 @@ STATS = Embedder(
     fit_cutoff="",
     backend="numba",
     source="ffm_core.embed.stats",
-    summary="23 statistics of the window's shape; costs nothing, learns nothing",
+    summary="23 statistics of the window's shape; no model, no training",
 )

@@ -165,7 +165,9 @@ class VectorCache:
             atomic_write(folder / f"{name}{_SUFFIX}", data, durable=False)
         except OutputError as error:
             warnings.warn(
-                VectorCacheWarning(f"{error.problem}; vectors are computed again next time"),
+                VectorCacheWarning(
+                    f"{error.problem}; its vectors will be computed again next time"
+                ),
                 stacklevel=3,
             )
 
@@ -259,7 +261,7 @@ def _open(path: Path, dim: int | None, stored: Stored) -> _Segment:
         head = file.read(_HEAD)
         length = int.from_bytes(head[-8:], "little")
         if head[: len(_MARK)] != _MARK or length > size:
-            raise ValueError("it is cut off or no file of vectors")
+            raise ValueError("it is truncated, or not a vector file")
         index = file.read(length)
     if hashlib.sha256(index).digest() != head[len(_MARK) : -8]:
         raise ValueError("its index does not match its checksum")
@@ -267,9 +269,9 @@ def _open(path: Path, dim: int | None, stored: Stored) -> _Segment:
     facts = json.loads(index[8:start])
     n, width, dtype = facts["n"], facts["dim"], np.dtype(facts["dtype"])
     if dtype.name != stored or dim not in (None, width):
-        raise ValueError(f"it holds {width} numbers of {dtype.name} a row")
+        raise ValueError(f"it holds {width} numbers of {dtype.name} per row")
     if size != _HEAD + length + n * width * dtype.itemsize:
-        raise ValueError("it is cut off")
+        raise ValueError("it is truncated")
     keys = np.frombuffer(index, dtype=_KEY, count=n, offset=start)
     checks = np.frombuffer(index, dtype="<u8", count=n, offset=start + n * _KEY.itemsize)
     rows = np.memmap(path, dtype=dtype, mode="r", offset=_HEAD + length, shape=(n, width))
@@ -280,7 +282,7 @@ def _set_aside(path: Path, why: str) -> None:
     with suppress(OSError):
         path.unlink()
     warnings.warn(
-        VectorCacheWarning(f"{path} was removed: {why}; its vectors are computed again"),
+        VectorCacheWarning(f"{path} was removed: {why}; its vectors will be computed again"),
         stacklevel=4,
     )
 

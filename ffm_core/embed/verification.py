@@ -118,7 +118,7 @@ def require_close(name: str, found: Mapping[str, float]) -> None:
         if not found[what] <= limit:
             raise ModelError(
                 f"{name} was not added: after conversion its {what} differ from torch's by "
-                f"{found[what]:.2g}, and {limit:g} is allowed",
+                f"{found[what]:.2g}, more than the {limit:g} allowed",
                 fix="check that the checkpoint is a Chronos-Bolt as it is published, and report it",
             )
 

@@ -100,7 +100,9 @@ def windows_at(
         )
     odd = sorted(set(masked) - {"hole", "roll"})
     if odd:
-        raise ConfigError(f"{odd[0]!r} is no flaw to mask", fix="mask hole, roll, both or none")
+        raise ConfigError(
+            f"{odd[0]!r} is not a flaw that can be masked", fix="mask hole, roll, both or none"
+        )
     nothing = np.zeros(0, dtype=np.int64)
     rolled = bars.rolls if "roll" in masked else nothing
     broken = holes(bars) if "hole" in masked else nothing

@@ -233,7 +233,7 @@ class TorchModel:
             self.close()
             raise UnavailableError(
                 f"the torch process did not answer within {seconds:g} seconds",
-                fix="use the onnx backend, or give it more memory and fewer neighbours",
+                fix="use the onnx backend, or free memory and processors for it",
             ) from error
         except EOFError as error:
             broken = _broken(_SERVE, worker.ended(), self._said)
@@ -259,9 +259,9 @@ def _checkpoint(card: Card) -> Path:
     place = str(card.facts.get("checkpoint", ""))
     if not place or kind_of(Path(place)) != "folder":
         raise UnavailableError(
-            f"the torch backend needs the checkpoint that {card.name} was converted from, and "
-            + (f"{place} is gone" if place else "its card names none"),
-            fix="use the onnx backend, or add the checkpoint's folder under another name",
+            f"the torch backend needs the checkpoint that {card.name} was converted from, but "
+            + (f"{place} is gone" if place else "its card does not name one"),
+            fix="use the onnx backend, or add the checkpoint folder under another name",
         )
     if checkpoint_sha256(Path(place)) != card.facts.get("checkpoint_sha256"):
         raise _other_weights(card, Path(place))
@@ -279,7 +279,7 @@ def _other_weights(card: Card, checkpoint: Path) -> ModelError:
 def _broken(module: str, code: int | None, said: Any) -> Exception:
     if code is not None and code < 0:
         return UnavailableError(
-            f"the system ended the torch process (signal {-code}); memory may have run out",
+            f"the torch process was killed (signal {-code}); memory may have run out",
             fix="close other programs, or use a smaller model",
         )
     said.seek(0)

@@ -316,7 +316,7 @@ def checks_of(config: EvalConfig) -> tuple[tuple[VerdictCheck, ...], bool]:
         ) from error
     except ValueError as error:
         raise ConfigError(
-            f"{path.name} is no valid TOML: {error}",
+            f"{path.name} is not valid TOML: {error}",
             fix="write [profit] and below it delta = 0.1",
         ) from error
     for name, table in tables.items():
@@ -337,7 +337,7 @@ def qualifier_of(config: EvalConfig, custom: bool) -> str:
 
 def _load(config: EvalConfig) -> list[LoadedBars | _Simulated]:
     if config.demo and config.data:
-        raise UsageError("--demo and --data exclude each other", fix="leave one of them away")
+        raise UsageError("--demo and --data cannot be combined", fix="drop one")
     if config.demo:
         return [_Simulated(bars) for bars in demo_market(config.seed)]
     if not config.data:

@@ -192,7 +192,7 @@ class StepStream:
         if len(state) != size or state[: len(self._mark)] != self._mark:
             raise ConfigError(
                 "the snapshot belongs to another feature set, version, instrument or timeframe",
-                fix="warm the stream up again from its history",
+                fix="warm the stream up again from history",
             )
         at = len(self._mark)
         for own in self._states:

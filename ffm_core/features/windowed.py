@@ -116,7 +116,7 @@ class WindowStream:
         except (OSError, ValueError, KeyError) as error:
             raise ConfigError(
                 "the snapshot is not one of a windowed stream",
-                fix="warm the stream up again from its history",
+                fix="warm the stream up again from history",
             ) from error
         self._stamps, self._values = stamps.astype(np.int64), values.astype(np.float64)
         self._first, self._stop = 0, len(stamps)

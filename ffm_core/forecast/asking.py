@@ -89,17 +89,17 @@ def origin_of(bars: Bars, stamp: str | None, tz: str | None) -> int:
     """
     if stamp is None:
         if len(bars) == 0:
-            raise ForecastError(f"{bars.stream} holds no bar", fix="give a file with bars")
+            raise ForecastError(f"{bars.stream} contains no bars", fix="give a file with bars")
         return len(bars) - 1
     try:
         when = dt.datetime.fromisoformat(stamp.strip())
     except ValueError as error:
         raise UsageError(
-            f"--at {stamp!r} is no time", fix="write 2025-03-14T15:30Z, or add --tz ZONE"
+            f"--at {stamp!r} is not a time", fix="write 2025-03-14T15:30Z, or add --tz ZONE"
         ) from error
     if when.tzinfo is None:
         if tz is None:
-            raise UsageError(f"--at {stamp!r} has no zone", fix="end it with Z, or add --tz ZONE")
+            raise UsageError(f"--at {stamp!r} has no time zone", fix="append Z, or add --tz ZONE")
         when = when.replace(tzinfo=ZoneInfo(tz))
     us = round(when.timestamp() * _MICRO)
     at = int(np.searchsorted(bars.ts_us + bars.timeframe.us, us, side="right")) - 1
@@ -177,9 +177,9 @@ def cautions_of(bars: Bars, first: int, last: int) -> tuple[str, ...]:
     """Return a line for each flaw between the first and the last bar of a context."""
     found = []
     if holes(bars)[first] != holes(bars)[last]:
-        found.append("a session or more is missing among the bars it looks at")
+        found.append("the bars it uses are missing at least one session")
     if bars.rolls[first] != bars.rolls[last]:
-        found.append("the contract changes among the bars it looks at; the step is no move")
+        found.append("the contract rolls within the bars it uses; that step is not a price move")
     return tuple(found)
 
 
@@ -208,11 +208,11 @@ def stamp_of(forecaster: Forecaster) -> str:
     if forecaster.kind == "normal_residual":
         return f"{forecaster.name}: a control without weights ({forecaster.version})"
     if forecaster.fit_cutoff is None:
-        seen = f"newest market bar unknown, counts as {forecaster.released or 'unknown'}"
+        seen = f"newest market bar unknown, taken as {forecaster.released or 'unknown'}"
     elif forecaster.fit_cutoff:
         seen = f"newest market bar {forecaster.fit_cutoff}"
     else:
-        seen = "no market bar seen"
+        seen = "has seen no market bars"
     tuned = ", FINE-TUNED" if forecaster.base else ""
     return (
         f"{forecaster.name}: weights {forecaster.weights_sha256[:12]}{tuned}, {seen}; "
@@ -225,7 +225,9 @@ def unused_tunings(used: Sequence[str]) -> list[str]:
     lines = []
     for name, folder in folders().items():
         if name not in used and read_card(folder).base:
-            lines.append(f"fine-tuned {name} is here and not used; --backbone {name} asks it")
+            lines.append(
+                f"fine-tuned {name} is available but not used; select it with --backbone {name}"
+            )
     return lines
 
 

@@ -63,14 +63,14 @@ def require_native(levels: Float64, wanted: Float64, tail: Tail | None) -> None:
     wanted = np.atleast_1d(wanted)
     if not np.all((wanted > 0.0) & (wanted < 1.0)):
         raise ForecastError(
-            f"{wanted.tolist()} are no levels", fix="give levels strictly between 0 and 1"
+            f"{wanted.tolist()} are not levels", fix="give levels strictly between 0 and 1"
         )
     outside = (wanted < levels[0] - _ROUNDING) | (wanted > levels[-1] + _ROUNDING)
     if tail is None and outside.any():
         raise ForecastError(
-            f"level {wanted[outside][0]:g} lies outside the levels of the forecast, "
+            f"level {wanted[outside][0]:g} is outside the levels of the forecast, "
             f"{levels[0]:g} to {levels[-1]:g}",
-            fix="ask for a tail: student_t or normal",
+            fix="choose a tail: student_t or normal",
         )
 
 
@@ -162,8 +162,8 @@ def mean_below(q: Float64, levels: Float64, level: float, tail: Tail | None) -> 
     if tail is None:
         raise ForecastError(
             f"the mean beyond the level {level:g} needs the outcomes below {levels[0]:g}, "
-            "about which the forecast says nothing",
-            fix="ask for a tail: student_t or normal",
+            "on which the forecast says nothing",
+            fix="choose a tail: student_t or normal",
         )
     require_native(levels, np.array([level]), tail)
     z, stop = special.ndtri(levels), float(special.ndtri(level))
@@ -249,7 +249,7 @@ def student_tail(q: Float64, levels: Float64, *, lower: bool) -> StudentTail:
     if len(at) < 3 or at[1] >= 0.5:
         raise ForecastError(
             "Student's t needs two levels on each side of the median",
-            fix="ask for the normal tail, or use a forecast with more levels",
+            fix="use the normal tail, or a forecast with more levels",
         )
     median = quantiles_at(side, at, np.array([0.5]), None)[..., 0]
     far, near = median - side[..., 0], median - side[..., 1]

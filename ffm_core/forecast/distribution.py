@@ -130,9 +130,9 @@ def forecasts_of(
     if not np.isfinite(raw).all():
         origin, step, level = np.argwhere(~np.isfinite(raw))[0]
         raise ForecastError(
-            f"{name} returned a number that is not finite for origin {origin}, step {step + 1}, "
+            f"{name} returned a non-finite number for origin {origin}, step {step + 1}, "
             f"level {at[level]:g}",
-            fix="look at the bars before that origin with 'ffm data check'",
+            fix="check the bars before that origin with 'ffm data check'",
         )
     crossings = np.sum(np.diff(raw, axis=-1) < 0.0, axis=(1, 2))
     return Forecasts(
@@ -232,7 +232,7 @@ class Forecast:
             raise ForecastError(
                 f"{float(np.broadcast_to(x, low.shape)[step]):g} lies outside the quantiles of "
                 f"step {step + 1}, {self.quantiles[step, 0]:g} to {self.quantiles[step, -1]:g}",
-                fix="ask for a tail: student_t or normal",
+                fix="choose a tail: student_t or normal",
             )
         return low
 
@@ -263,12 +263,12 @@ class Forecast:
             return self
         if space not in _MOVES[self.space]:
             raise ForecastError(
-                f"a forecast of a {self.space} cannot be told as a {space}",
-                fix=f"from {self.space} it can go to {', '.join(_MOVES[self.space]) or 'none'}",
+                f"a forecast of a {self.space} cannot be converted to a {space}",
+                fix=f"convert it to {' or '.join(_MOVES[self.space]) or 'nothing else'}",
             )
         if self.space == "price" and (self.reference <= 0.0 or self.quantiles[:, 0].min() <= 0.0):
             raise ForecastError(
-                "the forecast reaches down to a price of zero or less, which has no return",
+                "the forecast includes prices of zero or less, which have no return",
                 fix="forecast log prices",
             )
         quantiles, reference = _moved(self.quantiles, self.reference, self.space, space)

@@ -77,12 +77,12 @@ def shares(names: Sequence[str], given: Mapping[str, float] | None) -> dict[str,
         When a weight names no member, is negative or not finite, or all are zero.
     """
     if len(set(names)) != len(names) or not names:
-        raise ConfigError("an ensemble needs members, each once", fix="write --ensemble a,b")
+        raise ConfigError("an ensemble needs members, each listed once", fix="write --ensemble a,b")
     weights = dict.fromkeys(names, 1.0) if given is None else dict(given)
     odd = sorted(set(weights) - set(names))
     if odd:
         raise ConfigError(
-            f"a weight is given for {odd[0]!r}, which is no member",
+            f"a weight is given for {odd[0]!r}, which is not a member",
             fix=f"members are {', '.join(names)}",
         )
     bad = [n for n, w in weights.items() if not (math.isfinite(w) and w >= 0.0)]
@@ -92,7 +92,7 @@ def shares(names: Sequence[str], given: Mapping[str, float] | None) -> dict[str,
         )
     total = sum(weights.values())
     if total <= 0.0:
-        raise ConfigError("all weights are zero", fix="give at least one a weight above 0")
+        raise ConfigError("all weights are zero", fix="give at least one member a weight above 0")
     return {name: weights.get(name, 0.0) / total for name in names}
 
 
@@ -140,7 +140,7 @@ def combine(
         name, why = next(iter(absent.items()))
         error = members[name]
         fix = error.fix if isinstance(error, FFMError) else ""
-        raise EnsembleError(f"member {name} is absent: {why}", fix=fix)
+        raise EnsembleError(f"member {name} is missing: {why}", fix=fix)
     found: dict[str, Forecasts] = {}
     failed: dict[str, str] = {}
     for name, member in members.items():
@@ -152,7 +152,7 @@ def combine(
             failed[name] = " ".join(str(error).split())
     if not found or sum(wanted[name] for name in found) <= 0.0:
         why = "; ".join(f"{name}: {text}" for name, text in (failed | absent).items())
-        raise EnsembleError(f"no member could forecast ({why})", fix="choose other members")
+        raise EnsembleError(f"no member could make a forecast ({why})", fix="choose other members")
     used = shares(list(found), {name: wanted[name] for name in found})
     walk = _walk_deviation(contexts[next(iter(found))], horizon)
     return _combined(found, used, failed, absent, walk, pooling, variance, tail)

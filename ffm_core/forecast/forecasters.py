@@ -144,14 +144,14 @@ class Forecaster:
             raise ForecastError(
                 f"{self.name} needs at least {self.least_context} bars before the origin, "
                 f"got {bars}",
-                fix="choose a later origin, give more bars, or a longer context",
+                fix="choose a later origin, or give more bars or a longer context",
             )
         if not np.isfinite(values).all():
             row, bar = np.argwhere(~np.isfinite(values))[0]
             raise ForecastError(
-                f"context {row} holds a value that is not finite, "
+                f"context {row} contains a non-finite value "
                 f"{values.shape[1] - 1 - bar} bars before its origin",
-                fix="look at the data with 'ffm data check'; log prices need prices above zero",
+                fix="check the data with 'ffm data check'; log prices need prices above zero",
             )
         if horizon < 1 or (self.most_horizon is not None and horizon > self.most_horizon):
             most = "" if self.most_horizon is None else f" to {self.most_horizon}"
@@ -200,7 +200,7 @@ def _from_backbone(
     scale = centred.std(axis=1, keepdims=True)
     if len(values) and float(scale.min()) < _CONSTANT:
         raise ForecastError(
-            f"context {int(np.argmin(scale))} is constant, so {card.name} has nothing to scale by",
+            f"context {int(np.argmin(scale))} is constant, so {card.name} cannot scale it",
             fix="choose an origin at which the market moves",
         )
     short = -values.shape[1] % card.patch
@@ -236,7 +236,8 @@ def control(name: str, *, season: int | None = None) -> Forecaster:
     least, title = LEAST_CONTEXT, kind
     if number and (not number.isdigit() or kind not in ("seasonal_naive", "ar")):
         raise ConfigError(
-            f"{name!r} cannot be read", fix="write seasonal_naive:24 or ar:3, others without number"
+            f"{name!r} cannot be read",
+            fix="write seasonal_naive:24 or ar:3, and others without a number",
         )
     rules: dict[str, controls.Rule] = {
         "naive_last": controls.naive_last,
@@ -247,7 +248,7 @@ def control(name: str, *, season: int | None = None) -> Forecaster:
         season = int(number) if number else season
         if not season:
             raise ConfigError(
-                "seasonal_naive needs the bars of a season", fix="write seasonal_naive:24"
+                "seasonal_naive needs the number of bars in a season", fix="write seasonal_naive:24"
             )
         rule: controls.Rule = partial(controls.seasonal_naive, season=season)
         least, title = season + LEAST_CONTEXT, f"{kind}:{season}"
@@ -255,7 +256,8 @@ def control(name: str, *, season: int | None = None) -> Forecaster:
         lags = int(number) if number else None
         if lags is not None and not 1 <= lags <= controls.MOST_LAGS:
             raise ConfigError(
-                f"ar takes 1 to {controls.MOST_LAGS} lags, got {lags}", fix="write ar for the best"
+                f"ar takes 1 to {controls.MOST_LAGS} lags, got {lags}",
+                fix="write ar to choose the best order",
             )
         rule, title = partial(controls.autoregression, lags=lags), name
     else:
@@ -293,8 +295,8 @@ def forecaster_of(name: str, *, season: int | None = None) -> Forecaster:
     card = read_card(folder)
     if DECODER not in card.files or not card.quantiles:
         raise ModelError(
-            f"{name} embeds and does not forecast",
-            fix="choose another backbone; 'ffm backbone list' shows which forecast",
+            f"{name} embeds but does not forecast",
+            fix="choose another backbone; 'ffm backbone list' shows which ones forecast",
         )
     return backbone(card, partial(_ask, name))
 

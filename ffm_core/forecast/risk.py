@@ -65,7 +65,7 @@ def risk(forecast: Forecast, level: float = 0.05, side: Side = "long") -> Risk:
     """
     if not 0.0 < level < 0.5:
         raise ConfigError(
-            f"a risk level lies between 0 and 0.5, got {level:g}", fix="use 0.05 or 0.01"
+            f"a risk level must be between 0 and 0.5, got {level:g}", fix="use 0.05 or 0.01"
         )
     returns = forecast.to("simple_return")
     q, levels = returns.quantiles, returns.levels

@@ -148,7 +148,7 @@ def _real_path(path: str, values: Mapping[str, str]) -> str:
 def _refuse_if_taken(name: str, target: Path) -> None:
     if target.exists():
         raise UsageError(
-            f"{target} exists already",
+            f"{target} already exists",
             fix="choose another name or --out; --force moves the old folder aside",
         )
     installed = discover(STRATEGIES, everything=True).get(name, [])

@@ -21,12 +21,12 @@ _FIXES = {
     errno.ENOSPC: "free some space on the disk, or choose another place with {0}",
     errno.EDQUOT: "free some of your quota, or choose another place with {0}",
     errno.EFBIG: "raise the limit on file size, or choose another place with {0}",
-    errno.EACCES: "allow writing there, or choose another place with {0}",
-    errno.EPERM: "allow writing there, or choose another place with {0}",
+    errno.EACCES: "grant write permission, or choose another place with {0}",
+    errno.EPERM: "grant write permission, or choose another place with {0}",
     errno.EROFS: "choose a place on a writable file system with {0}",
     errno.EEXIST: "remove what is there, or choose another place with {0}",
     errno.ENOTEMPTY: "remove what is there, or choose another place with {0}",
-    errno.ENOTDIR: "a part of the path is a file; choose another place with {0}",
+    errno.ENOTDIR: "part of the path is a file; choose another place with {0}",
 }
 
 
@@ -129,14 +129,14 @@ def atomic_dir(path: Path) -> Iterator[Path]:
     Raises
     ------
     OutputError
-        When anything cannot be written, or ``path`` exists already.
+        When anything cannot be written, or ``path`` already exists.
     """
     temporary = path.parent / partial_name()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         sweep(path.parent)
         if path.exists():
-            raise FileExistsError(errno.EEXIST, "the folder exists already", str(path))
+            raise FileExistsError(errno.EEXIST, "the folder already exists", str(path))
         temporary.mkdir()
         yield temporary
         _sync_tree(temporary)

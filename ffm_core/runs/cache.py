@@ -137,7 +137,7 @@ class Cache:
 
     def _path(self, key: str) -> Path:
         if len(key) != 64 or not set(key) <= set("0123456789abcdef"):
-            raise ValueError(f"{key!r} is no key; make one with key(...)")
+            raise ValueError(f"{key!r} is not a cache key; make one with key(...)")
         return self.folder / key[:2] / f"{key[2:]}{_SUFFIX}"
 
     def _evict(self) -> None:

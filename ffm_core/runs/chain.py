@@ -71,7 +71,7 @@ class Writer:
     def append(self, kind: str, payload: Mapping[str, Any]) -> Event:
         """Add one event and return it."""
         if kind not in KINDS:
-            raise ValueError(f"{kind!r} is no kind of event")
+            raise ValueError(f"{kind!r} is not a kind of event")
         last = self.events[-1] if self.events else None
         event = _sealed(
             seq=last.seq + 1 if last else 1,
@@ -141,7 +141,7 @@ class Chain:
         except OSError as error:
             raise LedgerError(
                 f"cannot read the ledger {self.path}: {error.strerror}",
-                fix="let FFM_HOME name a folder you may use",
+                fix="set FFM_HOME to a folder you can write to",
             ) from error
         with self._errors(), closing(self._connect()) as connection:
             return _read(connection)
@@ -166,7 +166,7 @@ class Chain:
         if broken is not None:
             raise LedgerError(
                 f"the ledger {self.path} was edited: row {broken[0]}: {broken[1]}",
-                fix="restore the file from a backup, or start another ledger with FFM_HOME",
+                fix="restore the file from a backup, or start a new ledger with FFM_HOME",
             )
 
     @contextmanager
@@ -190,11 +190,11 @@ class Chain:
         if code.startswith(("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR")):
             return OutputError(
                 f"cannot write the ledger {self.path}: {error}",
-                fix="free some space, allow writing there, or move it with FFM_HOME",
+                fix="free some space, grant write permission, or move it with FFM_HOME",
             )
         return LedgerError(
             f"{self.path} cannot be read as a ledger: {error}",
-            fix="restore the file from a backup, or start another ledger with FFM_HOME",
+            fix="restore the file from a backup, or start a new ledger with FFM_HOME",
         )
 
 
@@ -213,7 +213,7 @@ def check_chain(events: Sequence[Event]) -> tuple[int, str] | None:
         if event.hash != _hash(event.seq, event.time, event.kind, event.text, event.prev_hash):
             return event.seq, "its content does not match its hash"
         if (event.kind == "genesis") != (expected == 1) or event.kind not in KINDS:
-            return event.seq, f"a row of kind {event.kind!r} cannot stand here"
+            return event.seq, f"a row of kind {event.kind!r} is out of place here"
         previous = event.hash
     return None
 

@@ -37,9 +37,9 @@ def _day(value: object) -> object:
     if isinstance(value, str):
         with suppress(ValueError):
             return dt.date.fromisoformat(value.strip())
-        raise ValueError("no ISO date")
+        raise ValueError("not an ISO date")
     if isinstance(value, int | float):
-        raise ValueError("a number is no date")
+        raise ValueError("a number is not a date")
     return value
 
 
@@ -66,7 +66,9 @@ class EvalConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
-    strategy: str = Field(min_length=1, description="strategy name, or path of a single-file one")
+    strategy: str = Field(
+        min_length=1, description="strategy name, or path of a single-file strategy"
+    )
     claim: Claim | None = Field(
         default=None, description="selection or trigger; default by learner"
     )
@@ -74,27 +76,27 @@ class EvalConfig(BaseModel):
         default="xgb", min_length=1, description="what picks among decisions, or none"
     )
     head: str | None = Field(
-        default=None, description="signal head of the learner; default its own"
+        default=None, description="signal head of the learner; default: the learner's own"
     )
     features: Names = Field(
         default=("ffm68",), description="feature sets and embedders, in order of columns"
     )
     exit: str | None = Field(
-        default=None, description="exit policy of the trades; default the labeler's"
+        default=None, description="exit policy of the trades; default: the labeler's"
     )
     params: dict[str, Value] = Field(default_factory=dict, description="labeler parameters")
     exit_params: dict[str, Value] = Field(default_factory=dict, description="exit parameters")
     checks: str = Field(
         default="strict", min_length=1, description="strict, classic or path of a set"
     )
-    extensions: Names = Field(default=(), description="installed extensions to switch on")
+    extensions: Names = Field(default=(), description="installed extensions to enable")
     seed: int = Field(default=0, ge=0, lt=2**63, description="seed of everything random")
     n_seeds: int = Field(default=3, ge=1, le=100, description="models averaged per fold")
     permutations: int = Field(
         default=39, ge=1, le=100_000, description="label permutations per SHUFFLE"
     )
     ablate: Names = Field(
-        default=(), description="column blocks REAL is refitted without, for comparison"
+        default=(), description="blocks of columns to refit REAL without, for comparison"
     )
     random_draws: int = Field(
         default=200, ge=2, le=1_000_000, description="draws of the RANDOM arm"
@@ -110,20 +112,24 @@ class EvalConfig(BaseModel):
     )
     date_from: Day | None = Field(default=None, description="first trading date to use")
     date_to: Day | None = Field(default=None, description="last trading date to use")
-    tz: str | None = Field(default=None, description="IANA zone of naive stamps")
-    stamps: Literal["start", "end"] = Field(default="start", description="what a bar's stamp marks")
-    policy: Literal["error", "drop"] = Field(
-        default="error", description="what to do with dirty rows"
+    tz: str | None = Field(default=None, description="IANA time zone of timestamps without one")
+    stamps: Literal["start", "end"] = Field(
+        default="start", description="whether a bar's timestamp marks its open or its close"
     )
-    accept_quality: bool = Field(default=False, description="judge data the audit refuses")
+    policy: Literal["error", "drop"] = Field(
+        default="error", description="what to do with invalid rows"
+    )
+    accept_quality: bool = Field(default=False, description="judge data that the audit rejects")
     accept_overlap: bool = Field(
-        default=False, description="judge on months a model may have been fitted to"
+        default=False, description="judge on months that a model may have been fitted to"
     )
     unseal: bool = Field(default=False, description="open the sealed tail, once")
     train_months: int = Field(default=3, ge=1, le=120, description="training window")
     validation_months: int = Field(default=1, ge=1, le=120, description="validation window")
     test_months: int = Field(default=1, ge=1, le=120, description="test window and stride")
-    embargo_days: int = Field(default=1, ge=0, le=60, description="trading days between windows")
+    embargo_days: int = Field(
+        default=1, ge=0, le=60, description="trading days left out between windows"
+    )
     top_share: float = Field(
         default=0.5, gt=0, le=1, description="share of validation decisions taken"
     )
@@ -131,16 +137,16 @@ class EvalConfig(BaseModel):
         default=None,
         ge=0,
         le=1000,
-        description="ticks lost per side; default the instrument table's",
+        description="slippage in ticks per side; default: the instrument table's",
     )
 
     data: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
-        default=(), description="data files or folders, ES=path or path"
+        default=(), description="data files or folders: PATH or ES=PATH"
     )
     demo: bool = Field(default=False, description="use the simulated market")
     instruments: Path | None = Field(default=None, description="TOML file declaring instruments")
     jobs: int | None = Field(
-        default=None, ge=1, le=4096, description="processes; default one per core"
+        default=None, ge=1, le=4096, description="worker processes; default: one per core"
     )
     out: Path = Field(default=Path("ffm-runs"), description="folder of run folders")
     json_output: bool = Field(default=False, alias="json", description="print one JSON document")
@@ -152,9 +158,9 @@ class EvalConfig(BaseModel):
         if self.claim == "selection" and self.learner == "none":
             raise ValueError("the claim 'selection' needs a learner; use --claim trigger")
         if self.date_from and self.date_to and self.date_from > self.date_to:
-            raise ValueError(f"--from {self.date_from} lies after --to {self.date_to}")
+            raise ValueError(f"--from {self.date_from} is after --to {self.date_to}")
         if len(set(self.features)) != len(self.features):
-            raise ValueError("features name the same set twice")
+            raise ValueError("features lists the same set twice")
         blocks = ("labeler", *self.features)
         for block in self.ablate:
             if block not in blocks:
@@ -163,7 +169,7 @@ class EvalConfig(BaseModel):
                 )
         paths = (self.strategy, self.checks, *self.data, self.instruments, self.out)
         if any("\0" in str(path) for path in paths):
-            raise ValueError("a path holds a NUL character")
+            raise ValueError("a path contains a NUL character")
         return self
 
     @property

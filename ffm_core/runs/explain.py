@@ -38,7 +38,7 @@ def stored_decision(run: Run, row: int) -> dict[str, Any]:
     found = frame.filter(pl.col("row") == row)
     if found.is_empty():
         rows = frame["row"].to_list()
-        known = f"its decisions go from {min(rows)} to {max(rows)}" if rows else "it has none"
+        known = f"its decisions run from {min(rows)} to {max(rows)}" if rows else "it has none"
         raise UnknownNameError(
             f"run {run.run_id} has no decision {row}; {known}",
             fix="choose a row of decisions.parquet",

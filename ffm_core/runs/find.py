@@ -28,7 +28,7 @@ def run_folders(out_dir: Path) -> list[Path]:
     except OSError as error:
         raise RecordError(
             f"cannot read {out_dir}: {error.strerror}",
-            fix="allow reading it, or give another --out",
+            fix="grant read permission, or give another --out",
         ) from error
     return sorted(folder for folder in found if not folder.name.startswith("."))
 
@@ -64,7 +64,8 @@ def find_run(reference: str | Path, *, out_dir: Path = Path("ffm-runs")) -> Path
         return folders[near[0]]
     if text and len(near) > 1:
         raise UnknownNameError(
-            f"{text!r} fits {len(near)} runs: {', '.join(near[:4])}", fix="give more of the id"
+            f"{text!r} matches {len(near)} runs: {', '.join(near[:4])}",
+            fix="give more digits of the id",
         )
     raise UnknownNameError(
         f"no run {text[:_LONGEST]!r} in {out_dir}{did_you_mean(text, folders)}",

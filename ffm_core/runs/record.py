@@ -216,7 +216,7 @@ def read_record(folder: Path) -> Run:
         wrong = _misshapen(record["result"])
     if wrong:
         raise RecordError(
-            f"{path} lacks {', '.join(wrong)}, or holds something else there", fix=fix
+            f"{path} is missing {', '.join(wrong)}, or has them in another form", fix=fix
         )
     return Run(path=folder, result=record["result"], envelope=record["envelope"],
                result_hash=record["result_hash"], schema=record["schema"])  # fmt: skip
@@ -237,7 +237,7 @@ def verify_run(folder: Path) -> RunReport:
         problems.append(_EDITED)
     files = run.envelope.get("files", {})
     if not isinstance(files, dict):
-        problems.append("the envelope lacks the hashes of its files")
+        problems.append("the envelope is missing the hashes of its files")
         files = {}
     for name, expected in files.items():
         try:

@@ -73,7 +73,7 @@ def read_config_file(path: Path) -> dict[str, Any]:
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"{path.name} is no valid TOML: {error}",
+            f"{path.name} is not valid TOML: {error}",
             fix='write one setting per line, such as seed = 1 or learner = "none"',
         ) from error
     _check_names(values, path.name)
@@ -98,9 +98,11 @@ def parse_settings(
         name = name.strip()
         target, key = (leaving, name[5:]) if name.startswith("exit.") else (labeler, name)
         if not equals or not key:
-            raise ConfigError(f"--set {item!r} is no setting", fix="write it like --set window=14")
+            raise ConfigError(
+                f"--set {item!r} is not a setting", fix="write it like --set window=14"
+            )
         if key in target:
-            raise ConfigError(f"--set gives {name!r} twice", fix="give each setting once")
+            raise ConfigError(f"--set sets {name!r} twice", fix="set it once")
         target[key] = _scalar(text.strip())
     return labeler, leaving
 
@@ -185,7 +187,7 @@ def _check_names(values: Mapping[str, Any], where: str) -> None:
             near = did_you_mean(name, known)
             raise ConfigError(
                 f"{where}: unknown setting {name!r}{near}",
-                fix="correct the name or leave it out"
+                fix="correct the name, or remove it"
                 if near
                 else f"known settings: {', '.join(known)}",
             )

@@ -9,6 +9,7 @@ from typing import Any
 
 from ffm_core.errors import UsageError
 from ffm_core.runs.chain import Event, Writer
+from ffm_core.wording import counted
 
 # A seal covers at least two months; a shorter tail could be opened day after day.
 MINIMUM_DAYS = 59
@@ -82,7 +83,7 @@ def _again(event: Event, asked: Mapping[str, int]) -> Unsealed:
         raise UsageError(
             f"this pre-registration opened its sealed tail on {event.time[:10]} ({opened}); "
             "it cannot be opened again with other data",
-            fix="use the same data (--to cuts newer bars off), or leave --unseal away",
+            fix="use the same data (--to cuts newer bars off), or drop --unseal",
         )
     return Unsealed(seal_from=payload["seal_from"], newest=payload["newest"], first=False)
 
@@ -100,13 +101,13 @@ def _openable(events: Sequence[Event], instrument: str, newest: int) -> int:
         raise UsageError(
             f"the sealed tail of {instrument} was opened on {last.time[:10]} for pre-registration "
             f"{last.payload['prereg_hash'][:12]}, and a tail is opened only once; the next seal "
-            f"begins on {_iso(begin)} and holds {max(days, 0)} days of these data",
-            fix=f"leave --unseal away, or wait until the next seal holds {MINIMUM_DAYS} days",
+            f"begins on {_iso(begin)} and covers {counted(max(days, 0), 'day')} of these data",
+            fix=f"drop --unseal, or wait until the next seal covers {MINIMUM_DAYS} days",
         )
     if days < 1:
         raise UsageError(
-            f"the seal of {instrument} begins on {_iso(begin)}, after the last of these data",
-            fix="leave --unseal away: nothing of these data is sealed",
+            f"the seal of {instrument} begins on {_iso(begin)}, after the end of these data",
+            fix="drop --unseal: none of these data are sealed",
         )
     return begin
 

@@ -39,7 +39,7 @@ def test_heads_are_trained_certified_used_and_refused(ffm, file, tmp_path):
     train = ("context", "train", "--data", file, *SMALL)
     code, out, _ = ffm(*train)
     assert code == 0
-    assert "answers for later bars only" in out
+    assert "valid for later bars only" in out
     assert ffm(*train)[0] == 2  # there are heads already
     assert ffm(*train, "--force", "--quiet")[0] == 0
     page = tmp_path / "certificate.html"

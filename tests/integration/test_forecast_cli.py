@@ -141,7 +141,7 @@ def test_no_later_bar_than_asked_is_known(ffm, data, planted, tmp_path):
     before = ffm("forecast", "--data", data, "--backbone", "drift", "--at", "2001-01-01T00:00Z")
     assert (before.code, "no bar has closed" in before.err) == (4, True)
     naive = ffm("forecast", "--data", data, "--backbone", "drift", "--at", "2022-01-20 12:00")
-    assert (naive.code, "has no zone" in naive.err) == (2, True)
+    assert (naive.code, "has no time zone" in naive.err) == (2, True)
     zoned = ffm("forecast", "--data", data, "--backbone", "drift", "--at", "2022-01-20 12:00",
                 "--tz", "America/New_York", "--json")  # fmt: skip
     assert zoned.json["forecasts"][0]["origin"] == "2022-01-20T17:00Z"
@@ -236,7 +236,7 @@ def test_eval_scores_a_backbone_beside_the_controls(ffm, data, planted):
     assert all(row["low_power"] for row in scores if row["horizon"] == 12)
     text = ffm(*words).out
     assert "fan: median no different from the last value" in text
-    assert "origins lie within what it may have seen" in text
+    assert "origins are within data it may have seen" in text
     assert "too few origins" in text
     assert ffm(*words, "--json").json == ffm(*words, "--json").json
 

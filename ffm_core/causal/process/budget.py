@@ -122,7 +122,9 @@ def over_budget(name: str, over: OverBudget) -> StrategyError:
     )
 
 
-BUDGET_FIX = "wait for nothing, work in bounded memory, and in time proportional to the bars"
+BUDGET_FIX = (
+    "do not wait for anything; use bounded memory, and time proportional to the number of bars"
+)
 
 
 def _ran_out(error: BaseException | None) -> bool:

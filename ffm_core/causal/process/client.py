@@ -208,10 +208,10 @@ class Link:
         code = self._worker.ended()
         if index is None:
             return UnavailableError(
-                f"the process that was to prove the plug-ins ended by itself ({_how(code)})",
-                fix="run it again; if it happens again, run it with less data",
+                f"the process that checks the plug-ins ended unexpectedly ({_how(code)})",
+                fix="run it again; if that fails too, use less data",
             )
-        return Halted(index, f"its process died ({_how(code)}), as when memory runs out", "")
+        return Halted(index, f"its process died ({_how(code)}); memory may have run out", "")
 
 
 def _throw(error: Exception) -> None:

@@ -53,7 +53,7 @@ def ship(opener: Opener) -> bytes:
         Pickler(written).dump(opener)
     except Exception as error:
         raise StrategyError(
-            f"it cannot be sent to a fresh process to be proven: {error}",
+            f"it cannot be sent to a fresh process to be checked: {error}",
             fix="keep open files, locks, threads and connections out of the plug-in's records",
         ) from error
     return written.getvalue()

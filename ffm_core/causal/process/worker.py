@@ -174,7 +174,7 @@ class Desk:
     def _guarded(self, index: int) -> Iterator[None]:
         spent = self._spent.get(index, 0.0)
         if spent > self._in_all:
-            raise OverBudget(f"its calls took longer than {self._in_all:g} s in all")
+            raise OverBudget(f"its calls took longer than {self._in_all:g} s in total")
         began = time.perf_counter()
         try:
             with _Guard(self._watch, self._roots[index], self._seconds, self._setup.budget):

@@ -96,7 +96,7 @@ def shape_of(config: Mapping[str, Any]) -> BoltShape | Chronos2Shape:
         "use_reg_token false (the last token stands for the window)":
             not own.get("use_reg_token", False),
         "patches that overlap": own.get("input_patch_stride") != patch,
-        "a context that is no multiple of the patch": bool(own.get("context_length", 0) % patch),
+        "a context that is not a multiple of the patch": bool(own.get("context_length", 0) % patch),
     }  # fmt: skip
     for what, wrong in refused.items():
         if wrong:
@@ -133,7 +133,7 @@ def read_checkpoint(folder: Path) -> tuple[dict[str, Any], dict[str, Float32]]:
         stored = load_file(folder / "model.safetensors")
     except Exception as error:  # safetensors has an error class of its own making
         raise ModelError(
-            f"{folder} is no checkpoint in the Hugging Face layout: {error}",
+            f"{folder} is not a checkpoint in Hugging Face format: {error}",
             fix="give a folder with config.json and model.safetensors",
         ) from error
     return config, {name: array.astype(np.float32) for name, array in stored.items()}
@@ -186,7 +186,7 @@ def write_graphs(
         largest = max(float(np.abs(array).max()) for array in weights.values())
         if largest > float(np.finfo(np.float16).max):
             raise ModelError(
-                f"a weight of {largest:.3g} does not fit into float16", fix="leave --float16 out"
+                f"a weight of {largest:.3g} does not fit in float16", fix="drop --float16"
             )
     if isinstance(shape, Chronos2Shape):
         graphs = (

@@ -79,7 +79,7 @@ def shape2_of(config: Mapping[str, Any]) -> Chronos2Shape:
             not own.get("use_reg_token", False),
         "patches that overlap": own.get("input_patch_stride") != patch,
         "output patches of another size": own.get("output_patch_size") != patch,
-        "a context that is no multiple of the patch": bool(own.get("context_length", 0) % patch),
+        "a context that is not a multiple of the patch": bool(own.get("context_length", 0) % patch),
     }  # fmt: skip
     for what, found in refused.items():
         if found:

@@ -121,7 +121,7 @@ def _unusable(source: str, error: Exception) -> Exception:
     short = source.rpartition("/")[2]
     return UnavailableError(
         f"{source} is not on this machine, and the hub cannot be reached: {said}",
-        fix=f"on a machine with a network run 'hf download {source} --local-dir {short}', bring "
+        fix=f"on a machine with a network run 'hf download {source} --local-dir {short}', copy "
         f"the folder here, and run 'ffm backbone add ./{short} --name {short} --released' with "
-        "the day of its release",
+        "its release date",
     )

@@ -29,7 +29,7 @@ def answer(reference: Reference, request: Message, body: bytes) -> Float32:
     config = reference.model.chronos_config
     if context % config.input_patch_size or not 0 < context <= config.context_length:
         raise ModelError(
-            f"the model takes windows of a multiple of {config.input_patch_size} bars up to "
+            f"the model takes windows that are a multiple of {config.input_patch_size} bars up to "
             f"{config.context_length}, got {context}",
             fix=f"choose a context that is a multiple of {config.input_patch_size}",
         )

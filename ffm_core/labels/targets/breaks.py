@@ -32,7 +32,7 @@ def broken(bars: Bars) -> Int64:
 
     A window of bars ``a`` to ``b`` is in one piece when ``broken[a] == broken[b]``.
     """
-    count = bars.rolls
+    count = bars.rolls.copy()
     if len(bars) > 1:
         gap = np.diff(bars.ts_us) > (GAP_BARS + 1) * bars.timeframe.us
         count[1:] += np.cumsum(gap)

@@ -79,9 +79,9 @@ def test_commands_that_write(desk, refused, lines, name, place):
 
 def test_what_exists_is_not_overwritten(desk, refused):
     assert desk.run(*COMMANDS["simulate"], "here").code == 0
-    refused(*COMMANDS["simulate"], "here", code=2, says="exists already", fix="--force")
+    refused(*COMMANDS["simulate"], "here", code=2, says="already exists", fix="--force")
     assert desk.run(*COMMANDS["new"], "there").code == 0
-    refused(*COMMANDS["new"], "there", code=2, says="exists already", fix="--out", json=False)
+    refused(*COMMANDS["new"], "there", code=2, says="already exists", fix="--out", json=False)
 
 
 def run_folders(folder: Path) -> list[str]:

@@ -67,8 +67,8 @@ def test_an_edited_run_is_not_shown(refused, stored, words):
 
 
 DAMAGES = {
-    "half": (lambda path: path.write_bytes(path.read_bytes()[:900]), "is no valid JSON"),
-    "binary": (lambda path: path.write_bytes(b"\xff\xfe\x00"), "is no valid JSON"),
+    "half": (lambda path: path.write_bytes(path.read_bytes()[:900]), "is not valid JSON"),
+    "binary": (lambda path: path.write_bytes(b"\xff\xfe\x00"), "is not valid JSON"),
     "another schema": (lambda path: path.write_text('{"schema": "ffm-run/9"}'), "no run record of"),
     "a list": (lambda path: path.write_text("[]"), "no run record of schema"),
     "too little": (lambda path: path.write_text('{"schema": "ffm-run/1"}'), "lacks result, envel"),
@@ -127,7 +127,7 @@ EDITS = {
     "files": (lambda f: edit(f, lambda r: r["envelope"].update(files=[1])), "lacks the hashes"),
     "trades": (lambda f: (f / "trades.parquet").write_bytes(b"PAR1"), "trades.parquet does not"),
     "lost": (lambda f: (f / "decisions.parquet").unlink(), "decisions.parquet is missing"),
-    "half": (lambda f: (f / "run.json").write_text("{"), "is no valid JSON"),
+    "half": (lambda f: (f / "run.json").write_text("{"), "is not valid JSON"),
 }
 
 
@@ -218,7 +218,7 @@ def test_a_list_with_a_damaged_run_goes_on(desk, stored):
     answer = desk.run("runs", "list", "--json")
     assert answer.code == 0
     assert answer.document["runs"] == []
-    assert "is no valid JSON" in answer.document["unreadable"][0]
+    assert "is not valid JSON" in answer.document["unreadable"][0]
     assert "unreadable: " in desk.run("runs", "list").err
 
 

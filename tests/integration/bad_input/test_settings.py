@@ -74,13 +74,13 @@ FLAGS = {
     "negative seed": (("--seed", "-1"), "'seed' .*is -1", "seed of everything"),
     "seed beyond 64 bits": (("--seed", str(2**70)), "'seed' .*less than", "seed of everything"),
     "from after to": (("--from", "2022-02-01", "--to", "2022-01-01"),
-                      "--from 2022-02-01 lies after --to 2022-01-01", "change"),
+                      "--from 2022-02-01 is after --to 2022-01-01", "change"),
     "no date": (("--from", "01/02/2022"), "'date_from' .*'01/02/2022'", "write it like 2024-03-11"),
     "number for a date": (("--to", "0"), "'date_to' .*'0'", "write it like 2024-03-11"),
     "unknown zone": (("--tz", "Mars"), "tz: 'Mars' is not an IANA time zone", "America/New_York"),
     "neither start nor end": (("--stamps", "middle"), "not one of 'start', 'end'", "--help"),
     "no policy": (("--policy", "mend"), "not one of 'error', 'drop'", "--help"),
-    "set without value": (("--set", "rr"), "--set 'rr' is no setting", "--set window=14"),
+    "set without value": (("--set", "rr"), "--set 'rr' is not a setting", "--set window=14"),
     "set twice": (("--set", "rr=2", "--set", "rr=3"), "--set gives 'rr' twice", "once"),
     "set unknown": (("--set", "multiplyer=3"), "no parameter 'multiplyer'; did you mean 'multipl",
                     "choose from: .*rr"),
@@ -101,7 +101,7 @@ def test_flags_that_cannot_be_used(refused, name):
 
 
 SETTINGS = {
-    "no TOML": ("seed = \n", "c.toml is no valid TOML: .*line 1", "one setting per line"),
+    "no TOML": ("seed = \n", "c.toml is not valid TOML: .*line 1", "one setting per line"),
     "unknown key": ("sed = 1", "unknown setting 'sed'; did you mean 'seed'", "correct the name"),
     "key like no other": ("zzzzzz = 1", "unknown setting 'zzzzzz'$", "known settings: strategy"),
     "text for a number": (
@@ -134,7 +134,7 @@ def test_a_file_of_settings_that_is_no_text(desk, refused):
 
 
 CHECKS = {
-    "no TOML": ("x =", "c.toml is no valid TOML", r"\[profit\]"),
+    "no TOML": ("x =", "c.toml is not valid TOML", r"\[profit\]"),
     "no table": ("profit = 3", "'profit' is no table", r"\[profit\]"),
     "unknown check": ("[proft]\ndelta = 1", "no check named 'proft'", "the checks are .*profit"),
     "unknown constant": ("[profit]\ndlta = 1", "no constant 'dlta'", "its constants are delta"),

@@ -26,7 +26,7 @@ def test_new_refuses_a_bad_name_and_an_existing_folder(tmp_path):
     assert CliRunner().invoke(main, words).exit_code == 0
     again = CliRunner().invoke(main, words)
     assert again.exit_code == 2
-    assert "exists already" in again.stderr
+    assert "already exists" in again.stderr
     assert CliRunner().invoke(main, ["new", "strategy", "Ze Bra"]).exit_code == 2
     forced = CliRunner().invoke(main, [*words, "--force"])
     assert forced.exit_code == 0

@@ -126,7 +126,7 @@ def test_another_version_of_the_features_is_refused(heads, streams, monkeypatch)
 
 def test_a_bundle_is_replaced_only_when_asked(fitted, at_home):
     before_it = read_manifest(at_home).version
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         save(at_home, "ctx7", fitted.about, fitted.heads, replace=False)
     fewer = save(at_home, "ctx7", fitted.about, fitted.heads[:2], replace=True)
     assert read_manifest(at_home).version == fewer != before_it
@@ -134,7 +134,7 @@ def test_a_bundle_is_replaced_only_when_asked(fitted, at_home):
 
 
 def test_too_little_data_is_said_so(streams, learner, quick):
-    with pytest.raises(SampleError, match="no head has rows enough"):
+    with pytest.raises(SampleError, match="no head has enough rows"):
         fit([streams[0][:1500]], STATS, learner, settings=quick)
-    with pytest.raises(SampleError, match="no bar closes by"):
+    with pytest.raises(SampleError, match="no bar has closed by"):
         fit(streams, STATS, learner, settings=replace(quick, until_us=0))

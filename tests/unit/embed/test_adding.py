@@ -53,8 +53,8 @@ def test_what_cannot_be_added_is_said_at_once(source, kind, words):
     [
         ({"name": "My Model"}, "'My Model' cannot name a backbone"),
         ({"name": "../up"}, "'../up' cannot name a backbone"),
-        ({"name": "stats"}, "'stats' is the name of what FFM brings along"),
-        ({"name": "ffm-bolt-synth"}, "is the name of what FFM brings along"),
+        ({"name": "stats"}, "'stats' is a name that FFM uses itself"),
+        ({"name": "ffm-bolt-synth"}, "is a name that FFM uses itself"),
         ({"released": "yesterday"}, "--released 'yesterday' is no day"),
         ({"fit_cutoff": "2024-13-01"}, "--fit-cutoff '2024-13-01' is no day"),
         ({"name": "taken"}, "backbone 'taken' is here already"),
@@ -201,7 +201,7 @@ def test_the_torch_backend_needs_the_checkpoint_as_it_was(originals, tmp_path):
     windows = np.zeros((1, 128), dtype=np.float32)
     other = checkpoint(tmp_path / "other")
     for place, kind, words in (
-        (None, UnavailableError, "its card names none"),
+        (None, UnavailableError, "its card does not name one"),
         (str(tmp_path / "away"), UnavailableError, "away is gone"),
         (str(other), ModelError, "other is not the checkpoint that small was converted from"),
     ):

@@ -186,7 +186,7 @@ def test_fitted_feature_sets_are_held_to_the_same():
 
 
 def test_a_cut_off_that_is_no_date_is_an_error_of_the_plug_in():
-    words = "embedder 'm' states the cut-off 'soon', which is no ISO date"
+    words = "embedder 'm' states the cut-off 'soon', which is not an ISO date"
     with pytest.raises(StrategyError, match=words):
         CutOff(name="m", fit_cutoff="soon").overlaps(NOON)
 
@@ -248,7 +248,7 @@ def test_fine_tuned_checkpoints_that_lie_unused_are_named():
     lines = unused_checkpoints([STATS], ["ffm68", "stats"])
     assert lines == ["not used: the fine-tuned mine; --features ffm68,mine selects it"]
     (backbones_home() / "plain" / "card.json").write_text("{")
-    assert any("is no model card" in line for line in unused_checkpoints([STATS], ["stats"]))
+    assert any("is not a model card" in line for line in unused_checkpoints([STATS], ["stats"]))
 
 
 def test_a_fine_tuned_embedder_is_stamped_as_such():

@@ -118,7 +118,7 @@ def test_an_existing_folder_is_refused_and_left_alone(tmp_path):
     target = tmp_path / "ffm-strategy-mine"
     target.mkdir()
     (target / "precious.txt").write_text("x")
-    with pytest.raises(UsageError, match="exists already"):
+    with pytest.raises(UsageError, match="already exists"):
         new_strategy("mine", parent=tmp_path)
     assert [path.name for path in target.iterdir()] == ["precious.txt"]
 

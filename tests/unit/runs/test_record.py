@@ -68,7 +68,7 @@ def test_an_envelope_without_a_list_of_files_is_found(store):
     record = json.loads((folder / "run.json").read_text())
     record["envelope"]["files"] = [1]
     (folder / "run.json").write_text(json.dumps(record))
-    assert verify_run(folder).problems == ("the envelope lacks the hashes of its files",)
+    assert verify_run(folder).problems == ("the envelope is missing the hashes of its files",)
 
 
 def test_an_edited_or_missing_table_is_found(store):

@@ -122,7 +122,7 @@ def test_without_a_usable_window_nothing_is_claimed():
     ("change", "what"),
     [
         ({"identity": "ABC"}, "64 hex digits"),
-        ({"columns": ()}, "declares no column"),
+        ({"columns": ()}, "declares no columns"),
         ({"extras": ("volume",)}, "the extra 'volume'"),
         ({"context_bars": 1}, "context of 1 bars"),
     ],
