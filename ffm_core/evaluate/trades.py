@@ -21,7 +21,7 @@ def hold(rows: Int64, stream: Int16, outcomes: Outcomes, overlap: Overlap) -> In
     """
     rows = np.sort(rows)
     rows = rows[outcomes.valid[rows]]
-    entry, leave = outcomes.t_entry[rows], outcomes.t_end[rows]
+    entry, leave = outcomes.t_entry[rows], outcomes.t_exit[rows]
     return rows[positions.hold(stream[rows], entry, leave, overlap)]
 
 
@@ -63,7 +63,7 @@ def _trades(
         side=side,
         quantity=np.ones(len(row)),
         t_entry=outcomes.t_entry,
-        t_exit=outcomes.t_end,
+        t_exit=outcomes.t_exit,
         entry_price=outcomes.entry_price,
         exit_price=outcomes.exit_price,
         risk=outcomes.risk,

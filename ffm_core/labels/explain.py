@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import numpy as np
+
 from ffm_core.bars.table import Bars
 from ffm_core.errors import UsageError
+from ffm_core.labels.kernels import on_ticks
 from ffm_core.labels.policies import setting
+from ffm_core.labels.step import rules_on
 from ffm_core.records import REASONS, VOIDS, Decisions, ExitPolicy, Outcomes, Params
 
 _SHOWN = 3  # bars printed before the walk is cut short
@@ -121,13 +125,17 @@ def _levels(
         f"risk     {risk:.6f} points = {ticks:.1f} ticks",
         f"stop     {entry:.6f} {against} {risk:.6f} = {entry - side * risk:.6f}",
     ]
-    if policy.kind == "managed":
-        pairs = [f"{p.name} {setting(policy, params, p.name)}" for p in policy.params]
-        lines.append(f"exit     {policy.name}: {', '.join(pairs)}; no fixed target")
+    if policy.batch is not None or not (policy.declares("rr") or policy.kind == "predicted"):
+        pairs = [f" {p.name} {setting(policy, params, p.name)}" for p in policy.params]
+        lines.append(f"exit     {policy.name}:{','.join(pairs)}; no fixed target")
     else:
         multiple = table.target_r[row]
         target = entry + side * multiple * risk
         lines.append(f"target   {entry:.6f} {sign} {multiple:g} × {risk:.6f} = {target:.6f}")
+        rules = rules_on(bars.instrument.tick_size)
+        placed = float(on_ticks(np.array([target]), np.array([side > 0]), rules)[0])
+        if placed != target:
+            lines.append(f"         {placed:.6f}, the first tick at or beyond it")
     return lines
 
 
