@@ -13,6 +13,7 @@ from ffm_core.host.loading import load_plugin, open_host
 from ffm_core.host.redact import HIDDEN, redact_labeler
 from ffm_core.host.registry import Host, Loaded, Offered
 from ffm_core.records import (
+    Command,
     Control,
     Embedder,
     ExitPolicy,
@@ -236,7 +237,7 @@ def _embedder(record: Embedder) -> dict[str, Any]:
     return {"name": record.name, "summary": summary}
 
 
-def _named(record: Learner | Control | Target) -> dict[str, Any]:
+def _named(record: Learner | Control | Target | Command) -> dict[str, Any]:
     return {"name": record.name, "summary": record.summary}
 
 
@@ -246,6 +247,7 @@ _DESCRIBE: Mapping[str, Callable[[Any], dict[str, Any]]] = {
     "ffm_learners": _named,
     "ffm_exit_policies": _exit_policy,
     "ffm_controls": _named,
+    "ffm_commands": _named,
     "ffm_embedders": _embedder,
     "ffm_targets": _named,
     "ffm_verdict_checks": _check,

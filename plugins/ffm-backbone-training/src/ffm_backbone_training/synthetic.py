@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ffm_core.embed.synthetic_kernels import price_path, smoothed, standard_t
+from ffm_backbone_training.synthetic_kernels import price_path, smoothed, standard_t
 from ffm_core.keyed import keyed
 from ffm_core.types import Bool, Float64
 

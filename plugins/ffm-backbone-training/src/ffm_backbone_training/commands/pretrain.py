@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ffm_core.cli._output import columns, console, emit_json, note, output_options, say
+from ffm_core.cli.output import columns, console, emit_json, note, output_options, say
 
 threads_option = click.option(
     "--threads",
@@ -42,9 +42,9 @@ def command(
     """Pretrain a backbone on synthetic series.
 
     Equal configuration, seed and threads give equal weights. Killed at any moment, the
-    same command goes on from the last state. Needs torch: pip install "ffm-core[chronos]".
+    same command goes on from the last state. Needs torch, which the package brings.
     """
-    from ffm_core.embed import pretrain
+    from ffm_backbone_training import pretrain
     from ffm_core.errors import OutputError, UnavailableError
 
     plan = pretrain.read_plan(file or pretrain.DEFAULT)

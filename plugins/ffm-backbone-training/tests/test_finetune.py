@@ -10,12 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from ffm_core.bars import Bars
-from ffm_core.bars.sessions import trading_days
-from ffm_core.bars.simulate import market
-from ffm_core.embed.cards import Card
-from ffm_core.embed.finetune import (
+from ffm_backbone_training.finetune import (
     Settings,
     Split,
     arrays,
@@ -24,6 +19,11 @@ from ffm_core.embed.finetune import (
     finetune,
     split,
 )
+
+from ffm_core.bars import Bars
+from ffm_core.bars.sessions import trading_days
+from ffm_core.bars.simulate import market
+from ffm_core.embed.cards import Card
 from ffm_core.errors import ConfigError, ModelError, SampleError, UnknownNameError
 
 HORIZON = 64

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ffm_core.cli._output import columns, emit_json, note, output_options, say, split_names
-from ffm_core.cli.backbone_pretrain import threads_option, training_bars
+from ffm_backbone_training.commands.pretrain import threads_option, training_bars
 from ffm_core.cli.eval import pick_options
+from ffm_core.cli.output import columns, emit_json, note, output_options, say, split_names
 
 if TYPE_CHECKING:
     from ffm_core.bars import Bars
@@ -45,13 +45,13 @@ def command(base: str, name: str, as_json: bool, quiet: bool, **flags: Any) -> N
     """Fine-tune a backbone on bars, and add the result as a backbone of its own.
 
     The new card carries the date of the newest bar that was used: a verdict whose test
-    months begin before it is no evidence. Needs torch: pip install "ffm-core[chronos]".
+    months begin before it is no evidence. Needs torch, which the package brings.
 
     \b
     Example:
       ffm backbone finetune ffm-bolt-synth --name mine --data ES=es_5m.csv --until 2023-01-01
     """  # noqa: D301 -- click wants the control character itself
-    from ffm_core.embed.finetune import Settings, finetune
+    from ffm_backbone_training.finetune import Settings, finetune
 
     settings = Settings(
         lora=flags["lora"], rank=flags["rank"], alpha=2 * flags["rank"], targets=flags["targets"],

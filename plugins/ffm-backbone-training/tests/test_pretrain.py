@@ -10,12 +10,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from ffm_backbone_training import pretrain as pretraining
+from ffm_backbone_training.pretrain import DEFAULT, Plan, pretrain, read_plan, resumes_at
+from ffm_backbone_training.training import KEPT_STATES, States, locked
 
-from ffm_core.embed import pretrain as pretraining
 from ffm_core.embed.cards import read_card
 from ffm_core.embed.catalogue import BOX
-from ffm_core.embed.pretrain import DEFAULT, Plan, pretrain, read_plan, resumes_at
-from ffm_core.embed.training import KEPT_STATES, States, locked
 from ffm_core.errors import ConfigError, OutputError, UnavailableError, UsageError
 from helpers.limits import small_files
 
@@ -173,7 +173,7 @@ def test_a_state_that_cannot_be_written_leaves_the_ones_of_before(tmp_path: Path
 
 def test_a_folder_holds_one_training_at_a_time(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from ffm_core.embed.training import locked\n"
+        "import sys; from pathlib import Path; from ffm_backbone_training.training import locked\n"
         "with locked(Path(sys.argv[1])): pass"
     )
 

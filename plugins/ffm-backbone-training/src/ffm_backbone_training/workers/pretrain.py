@@ -1,6 +1,6 @@
 """Pretrain a Chronos-Bolt model on synthetic series; run as a process of its own.
 
-``python -m ffm_core.embed.workers.pretrain JOB.json`` reads a job, prints one JSON
+``python -m ffm_backbone_training.workers.pretrain JOB.json`` reads a job, prints one JSON
 object a line, and leaves a checkpoint in the Hugging Face layout. Killed at any moment
 it goes on from its last state with the batches it would have had. The order of draws
 and of operations is part of what a recipe stands for: changing it makes other weights.
@@ -20,10 +20,10 @@ import numpy as np
 import torch
 from chronos.chronos_bolt import ChronosBoltModelForForecasting
 
-from ffm_core.embed.hints import HINTS, hints
-from ffm_core.embed.synthetic import Batch, batch
-from ffm_core.embed.training import States, locked, say, serve, write_checkpoint
-from ffm_core.embed.workers.rebuild import architecture, deliver
+from ffm_backbone_training.hints import HINTS, hints
+from ffm_backbone_training.synthetic import Batch, batch
+from ffm_backbone_training.training import States, locked, say, serve, write_checkpoint
+from ffm_backbone_training.workers.rebuild import architecture, deliver
 from ffm_core.errors import ConfigError
 from ffm_core.keyed import keyed
 from ffm_core.runs.atomic import atomic_dir, atomic_write
@@ -132,7 +132,7 @@ def train(job: dict[str, Any]) -> None:
     Parameters
     ----------
     job : dict
-        ``recipe`` as :meth:`ffm_core.embed.pretrain.Plan.recipe` gives it, its
+        ``recipe`` as :meth:`ffm_backbone_training.pretrain.Plan.recipe` gives it, its
         ``recipe_sha256``, ``folder``, ``threads`` and ``trained_on`` for the card.
     """
     recipe, folder = job["recipe"], Path(job["folder"])

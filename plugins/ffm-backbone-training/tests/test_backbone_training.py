@@ -15,15 +15,15 @@ from typing import Any
 
 import psutil
 import pytest
+from ffm_backbone_training.finetune import Settings, check_adapter, finetune
+from ffm_backbone_training.pretrain import TRAINED_ON, read_plan
+from ffm_backbone_training.training import VARIABLES, States
 
 from ffm_core.bars.sessions import trading_days
 from ffm_core.bars.simulate import market
 from ffm_core.embed.cards import read_card
 from ffm_core.embed.catalogue import backbones_home, embedder_of
-from ffm_core.embed.finetune import Settings, check_adapter, finetune
-from ffm_core.embed.pretrain import TRAINED_ON, read_plan
 from ffm_core.embed.stamp import line_of, stamp_of
-from ffm_core.embed.training import VARIABLES, States
 from ffm_core.errors import ModelError
 from helpers.processes import children
 

@@ -1,6 +1,6 @@
 """Pretraining a backbone on synthetic series: the configuration, the run, the model folder.
 
-The model in the box was made this way; ``box/pretrain.toml`` is its configuration and the
+The model in the box was made this way; ``pretrain.toml`` is its configuration and the
 default. Equal configuration, seed and number of threads give equal weights on one kind of
 machine, however often the training was interrupted.
 """
@@ -17,22 +17,21 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from ffm_backbone_training.training import VARIABLES, Hear, States
 from ffm_core.embed.cards import CARD, Card, read_card
-from ffm_core.embed.catalogue import BOX
-from ffm_core.embed.training import VARIABLES, Hear, States
 from ffm_core.embed.worker import require_torch, run_job
 from ffm_core.errors import ConfigError
 from ffm_core.paths import kind_of
 from ffm_core.runs.atomic import atomic_write, require_writable
 
-DEFAULT = BOX / "pretrain.toml"
+DEFAULT = Path(__file__).with_name("pretrain.toml")
 TRAINED_ON = (
     "synthetic series only: price paths with stochastic volatility, regimes, intraday clocks, "
     "jumps and gaps, and generic series; no bar of any market"
 )
 SHORTEST_HORIZON = 60  # steps that the hints look ahead
 SHORTEST_CONTEXT = 32  # bars that the hints look back
-_WORKER = "ffm_core.embed.workers.pretrain"
+_WORKER = "ffm_backbone_training.workers.pretrain"
 _STORED = "recipe.json"
 _MODEL = "model"
 

@@ -20,12 +20,12 @@ from typing import Any
 
 import numpy as np
 
+from ffm_backbone_training.training import PROVENANCE, VARIABLES, Hear
 from ffm_core.bars.sessions import trading_days
 from ffm_core.bars.table import Bars
 from ffm_core.embed.cards import DECODER, Card, read_card, verified
 from ffm_core.embed.catalogue import BOXED, HUB, backbones_home, folder_of, folders
 from ffm_core.embed.recipe import CONTEXT_BARS
-from ffm_core.embed.training import PROVENANCE, VARIABLES, Hear
 from ffm_core.embed.windows import windows_at
 from ffm_core.embed.worker import require_torch, run_job
 from ffm_core.errors import ConfigError, ModelError, SampleError, UnavailableError
@@ -33,7 +33,7 @@ from ffm_core.runs.atomic import atomic_dir, require_writable
 from ffm_core.types import Float32, Int64
 
 LATE_SHARE = 0.3  # of every stream, left untouched without --until
-_WORKER = "ffm_core.embed.workers.finetune"
+_WORKER = "ffm_backbone_training.workers.finetune"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 _TAKEN = (BOXED, *HUB, "stats")
 _EPOCH = dt.date(1970, 1, 1)
@@ -234,9 +234,7 @@ def finetune(
     """
     require_torch("fine-tuning")
     if settings.lora and find_spec("peft") is None:
-        raise UnavailableError(
-            "adapters need peft, which is not installed", fix='pip install "ffm-core[chronos]"'
-        )
+        raise UnavailableError("adapters need peft, which is not installed", fix="pip install peft")
     folder = folder_of(base)
     card = read_card(folder)
     _check_name(name)

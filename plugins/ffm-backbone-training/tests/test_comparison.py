@@ -9,11 +9,7 @@ from types import SimpleNamespace
 
 import polars as pl
 import pytest
-
-from ffm_core.bars.simulate import market
-from ffm_core.embed.stats import STATS
-from ffm_core.errors import ConfigError, SampleError
-from ffm_core.evaluate.backbone_ab import (
+from ffm_backbone_training.comparison import (
     Arm,
     Comparison,
     _edge,
@@ -23,6 +19,10 @@ from ffm_core.evaluate.backbone_ab import (
     promise_of,
     require_same,
 )
+
+from ffm_core.bars.simulate import market
+from ffm_core.embed.stats import STATS
+from ffm_core.errors import ConfigError, SampleError
 from ffm_core.evaluate.job import Job, direct_job
 from ffm_core.evaluate.progress import Silent
 from ffm_core.host.loading import open_host

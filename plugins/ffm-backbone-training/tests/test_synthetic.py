@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from ffm_backbone_training.hints import HINTS, hints
+from ffm_backbone_training.synthetic import batch, price_like
 
-from ffm_core.embed.hints import HINTS, hints
-from ffm_core.embed.synthetic import batch, price_like
 from ffm_core.keyed import keyed
 
 

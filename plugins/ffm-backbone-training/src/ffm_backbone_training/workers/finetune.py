@@ -1,6 +1,6 @@
 """Fine-tune a Chronos-Bolt model on windows of real bars; run as a process of its own.
 
-``python -m ffm_core.embed.workers.finetune JOB.json`` rebuilds the base from its model
+``python -m ffm_backbone_training.workers.finetune JOB.json`` rebuilds the base from its model
 folder, trains low-rank adapters or all weights, keeps what was best on the validation
 windows, and leaves a model folder, a checkpoint and the adapter.
 """
@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 
+from ffm_backbone_training.training import Hear, say, serve, write_checkpoint
+from ffm_backbone_training.workers.rebuild import answers, deliver, rebuild
 from ffm_core.embed.cards import read_card
-from ffm_core.embed.training import Hear, say, serve, write_checkpoint
 from ffm_core.embed.verification import largest
-from ffm_core.embed.workers.rebuild import answers, deliver, rebuild
 from ffm_core.errors import ModelError
 from ffm_core.keyed import keyed
 from ffm_core.types import Float32
@@ -74,7 +74,7 @@ def prepare(model: Any, settings: dict[str, Any], adapter: Path | None = None) -
     model : ChronosBoltModelForForecasting
         The base.
     settings : dict
-        Of :class:`ffm_core.embed.finetune.Settings`.
+        Of :class:`ffm_backbone_training.finetune.Settings`.
     adapter : pathlib.Path, optional
         Folder of an adapter to go on from.
     """
@@ -237,7 +237,7 @@ def merge(tuned: Tuned, windows: Windows) -> float:
 
 
 def tune(job: dict[str, Any]) -> None:
-    """Run a job; see :func:`ffm_core.embed.finetune.finetune` for its fields."""
+    """Run a job; see :func:`ffm_backbone_training.finetune.finetune` for its fields."""
     settings, out = job["settings"], Path(job["out"])
     torch.set_num_threads(job["threads"])
     base = Path(job["base"])

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from ffm_backbone_training import training
+from ffm_backbone_training.finetune import Settings
+from ffm_backbone_training.training import States
+from ffm_backbone_training.workers import finetune, pretrain
+from ffm_backbone_training.workers.rebuild import answers, rebuild
 
-from ffm_core.embed import training
 from ffm_core.embed.cards import read_card
-from ffm_core.embed.finetune import Settings
-from ffm_core.embed.training import States
-from ffm_core.embed.workers import finetune, pretrain
-from ffm_core.embed.workers.rebuild import answers, rebuild
 from ffm_core.errors import FFMError
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ffm_core.cli._output import columns, emit_json, note, output_options, progress_of, say
 from ffm_core.cli.eval import (
     EXIT_CODES,
     config_of,
@@ -19,9 +18,10 @@ from ffm_core.cli.eval import (
     store_run,
     warn_of_quality,
 )
+from ffm_core.cli.output import columns, emit_json, note, output_options, progress_of, say
 
 if TYPE_CHECKING:
-    from ffm_core.evaluate.backbone_ab import Arm, Comparison
+    from ffm_backbone_training.comparison import Arm, Comparison
     from ffm_core.ruler.bootstrap import Estimate
 
 
@@ -53,8 +53,8 @@ def command(
     Example:
       ffm backbone ab supertrend --a ffm-bolt-synth --b mine --data ES=es_5m.csv
     """  # noqa: D301 -- click wants the control character itself
+    from ffm_backbone_training.comparison import compare, jobs_of, promise_of
     from ffm_core.errors import UsageError
-    from ffm_core.evaluate.backbone_ab import compare, jobs_of, promise_of
     from ffm_core.paths import ffm_home
     from ffm_core.runs.atomic import require_writable
 
