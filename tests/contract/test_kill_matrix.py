@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
-
-from ffm_core.testing.zoo import CLEAN, FAULTS
-from ffm_core.testing.zoo.kills import KILLS
-from ffm_core.testing.zoo.matrix import DETECTORS, ROWS, SERIES_DETECTORS, certificates, failures
+from zoo import CLEAN, FAULTS
+from zoo.kills import KILLS
+from zoo.matrix import DETECTORS, ROWS, SERIES_DETECTORS, certificates, failures
 
 SERIES = [fault for fault in FAULTS if fault.kind in ("features", "labeler")]
 OTHERS = [fault for fault in FAULTS if fault.kind not in ("features", "labeler")]

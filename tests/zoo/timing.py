@@ -8,8 +8,8 @@ import polars as pl
 from ffm_core.bars.table import Bars
 from ffm_core.features.expressions import expression_set
 from ffm_core.records import Column
-from ffm_core.testing.zoo.making import faults_of, matrix, tops
 from ffm_core.types import Float32
+from zoo.making import faults_of, matrix, tops
 
 fault = faults_of(__file__)
 _SMOOTH = np.array([-3.0, 12.0, 17.0, 12.0, -3.0]) / 35.0  # a parabola through five points

@@ -10,8 +10,8 @@ import numpy as np
 
 from ffm_core.container import pack, unpack
 from ffm_core.records import Answer, Plan, View
-from ffm_core.testing.zoo.fault import Fault
 from ffm_core.types import Float64
+from zoo.fault import Fault
 
 _KEPT: list[Float64] = []
 Scoring = Callable[[Float64, Float64], Float64]

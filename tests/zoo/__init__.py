@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ffm_core.errors import UnknownNameError
-from ffm_core.testing.zoo import (
+from zoo import (
     chance,
     declaring,
     exits,
@@ -24,9 +24,9 @@ from ffm_core.testing.zoo import (
     timing,
     whole_file,
 )
-from ffm_core.testing.zoo.clean import CLEAN
-from ffm_core.testing.zoo.fault import KINDS, Fault, Honest, Kind
-from ffm_core.testing.zoo.kills import KILLS
+from zoo.clean import CLEAN
+from zoo.fault import KINDS, Fault, Honest, Kind
+from zoo.kills import KILLS
 
 _ROOMS = (timing, whole_file, frames, rare, keeping, chance, declaring, streaming, labelers,
           exits, targets, learners)  # fmt: skip
@@ -47,9 +47,7 @@ def exhibit(name: str) -> Honest:
     for one in (*FAULTS, *CLEAN):
         if one.name == name:
             return one
-    raise UnknownNameError(
-        f"the zoo holds no {name!r}", fix="see ffm_core.testing.zoo.FAULTS and CLEAN"
-    )
+    raise UnknownNameError(f"the zoo holds no {name!r}", fix="see zoo.FAULTS and CLEAN")
 
 
 __all__ = ["CLEAN", "FAULTS", "KINDS", "Fault", "Honest", "Kind", "exhibit"]

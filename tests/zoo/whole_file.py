@@ -7,8 +7,8 @@ import polars as pl
 
 from ffm_core.bars.table import Bars
 from ffm_core.testing.building import windows
-from ffm_core.testing.zoo.making import faults_of, matrix
 from ffm_core.types import Float32, Float64
+from zoo.making import faults_of, matrix
 
 fault = faults_of(__file__)
 

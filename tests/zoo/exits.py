@@ -10,8 +10,8 @@ import numpy as np
 from ffm_core.bars.table import Bars
 from ffm_core.labels.policies import FIXED_RR
 from ffm_core.records import REASONS, ExitPolicy, Fills, Orders, Params
-from ffm_core.testing.zoo.fault import Fault
 from ffm_core.types import Float64, Int64
+from zoo.fault import Fault
 
 
 def _honest(bars: Bars, orders: Orders) -> Fills:

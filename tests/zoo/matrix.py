@@ -32,7 +32,7 @@ from ffm_core.records import (
 from ffm_core.testing.building import build, hourly, typical
 from ffm_core.testing.market import make_bars
 from ffm_core.testing.views import make_view
-from ffm_core.testing.zoo.fault import Honest
+from zoo.fault import Honest
 
 DETECTORS = (
     "purity", "values", "prefix", "repaint", "mutation", "history", "stream", "determinism",

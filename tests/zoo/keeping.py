@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from ffm_core.bars.table import Bars
-from ffm_core.testing.zoo.making import faults_of, matrix, move
 from ffm_core.types import Float32
+from zoo.making import faults_of, matrix, move
 
 fault = faults_of(__file__)
 

@@ -6,23 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from ffm_core.bars.table import Bars
 from ffm_core.records import Column, Decisions, FeatureSet, Labeler, Params
 from ffm_core.testing.building import HISTORY, SPAN
-from ffm_core.testing.zoo.fault import Fault
-from ffm_core.types import Bool, Float32, Float64, Int64
+from ffm_core.testing.feature_twins import features, matrix, move
+from ffm_core.types import Bool, Float32, Int64
+from zoo.fault import Fault
 
 HOUR_US = 3_600_000_000
-
-
-def matrix(values: Float64 | pl.Series | pl.DataFrame) -> Float32:
-    """Return one column as float32 (T, 1), null as NaN."""
-    if isinstance(values, pl.DataFrame):
-        values = values.to_series()
-    array = values.cast(pl.Float64).to_numpy() if isinstance(values, pl.Series) else values
-    return np.array(array, dtype=np.float32).reshape(-1, 1)
 
 
 def faults_of(source: str) -> Callable[..., Fault]:
@@ -46,15 +38,6 @@ def faults_of(source: str) -> Callable[..., Fault]:
         )
 
     return fault
-
-
-def features(
-    name: str, batch: Callable[[Bars], Float32], *, missing: str = "", **declared: Any
-) -> FeatureSet:
-    """Return a feature set of one column; without more it declares the whole past."""
-    column = Column(name="value", unit="ratio", description=name, missing=missing)
-    given = {"warmup_bars": 0, "history_bars": None, "summary": name} | declared
-    return FeatureSet(name=name, columns=(column,), batch=batch, **given)
 
 
 def labeler(name: str, decide: Callable[[Bars, Params], Decisions], **declared: Any) -> Labeler:
@@ -99,11 +82,6 @@ def tops(bars: Bars, order: int) -> Bool:
         around = np.lib.stride_tricks.sliding_window_view(bars.high, span)
         found[order:-order] = around.max(axis=1) == bars.high[order:-order]
     return found
-
-
-def move(bars: Bars) -> Float64:
-    """Return the close-to-close move in points; NaN at the first bar."""
-    return np.append(np.nan, np.diff(bars.close))[: len(bars)]
 
 
 __all__ = [

@@ -12,8 +12,8 @@ import numpy as np
 from ffm_core.bars.table import Bars
 from ffm_core.records import Decisions, Params
 from ffm_core.testing.building import SPAN, build, hourly, range_of, typical
-from ffm_core.testing.zoo.fault import Fault
-from ffm_core.testing.zoo.making import labeler, move, tops
+from zoo.fault import Fault
+from zoo.making import labeler, move, tops
 
 _LAST: list[int] = []
 

@@ -27,9 +27,10 @@ from ffm_core.records import (
     TargetValues,
 )
 from ffm_core.testing.building import SPAN, build, hourly, lagged, range_of, typical, windows
-from ffm_core.testing.zoo.fault import Honest
-from ffm_core.testing.zoo.learners import DirectionLearner, along, as_fitted
-from ffm_core.testing.zoo.making import (
+from ffm_core.types import Float32, Float64, Int64
+from zoo.fault import Honest
+from zoo.learners import DirectionLearner, along, as_fitted
+from zoo.making import (
     features,
     first_of,
     hours,
@@ -39,8 +40,7 @@ from ffm_core.testing.zoo.making import (
     sessions,
     tops,
 )
-from ffm_core.testing.zoo.streaming import STEPPED, STREAMED
-from ffm_core.types import Float32, Float64, Int64
+from zoo.streaming import STEPPED, STREAMED
 
 _honest = partial(Honest, source=__file__)
 _HOUR_US = 3_600_000_000

@@ -13,8 +13,8 @@ import polars as pl
 from ffm_core.bars.sessions import trading_days
 from ffm_core.bars.table import Bars
 from ffm_core.testing.building import lagged, windows
-from ffm_core.testing.zoo.making import faults_of, matrix, move
 from ffm_core.types import Float32
+from zoo.making import faults_of, matrix, move
 
 fault = faults_of(__file__)
 

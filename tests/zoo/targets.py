@@ -9,8 +9,8 @@ import numpy as np
 
 from ffm_core.bars.table import Bars
 from ffm_core.records import Target, TargetValues
-from ffm_core.testing.zoo.fault import Fault
 from ffm_core.types import Float64, Int64
+from zoo.fault import Fault
 
 _SPAN = 12
 

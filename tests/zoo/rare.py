@@ -8,8 +8,8 @@ import polars as pl
 from ffm_core.bars.sessions import wall_us
 from ffm_core.bars.table import Bars
 from ffm_core.testing.building import windows
-from ffm_core.testing.zoo.making import HOUR_US, faults_of, matrix, sessions
 from ffm_core.types import Bool, Float32, Float64
+from zoo.making import HOUR_US, faults_of, matrix, sessions
 
 fault = faults_of(__file__)
 

@@ -7,8 +7,8 @@ import polars as pl
 
 from ffm_core.bars.sessions import trading_days
 from ffm_core.bars.table import Bars
-from ffm_core.testing.zoo.making import HOUR_US, faults_of, hours, last_of, matrix, sessions
 from ffm_core.types import Float32, Int64
+from zoo.making import HOUR_US, faults_of, hours, last_of, matrix, sessions
 
 fault = faults_of(__file__)
 
