@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ffm_core.errors import UnavailableError, UnknownNameError
+from ffm_core.errors import PluginLoadError, UnavailableError, UnknownNameError
 from ffm_core.host.boundary import absent_library, one_line
 from ffm_core.host.discovery import EXTENSIONS, GROUPS, STRATEGIES, Found, discover, is_switched_on
 from ffm_core.host.loading import load_plugin, open_host
@@ -166,6 +166,12 @@ def _call_hooks(found: Found, plugin: Loaded) -> None:
         host = open_host(extensions=[found.name])
     for hook in plugin.hooks:
         host.offers(hook)
+    for hook, name in found.listed:
+        if not host.has(name, (hook,)):
+            raise PluginLoadError(
+                f"{found.who}: its metadata list {name!r} for {hook!r}, and it does not offer it",
+                fix="list what the hook offers, and nothing else",
+            )
 
 
 def _without_name(found: Found, error: Exception) -> str:
