@@ -25,8 +25,10 @@ NAMES = (
 )  # fmt: skip
 CLASSIC = ("eval", "supertrend", "--data", "absent.csv", "--checks", "classic")
 # What has moved out of the core; no file of its wheel may be called so.
-MOVED = ("qe150", "legacy", "pretrain", "finetune", "embed/training", "synthetic", "hints", "rebuild",
-         "backbone_ab", "classic", "zoo")  # fmt: skip
+MOVED = (
+    "qe150", "legacy", "pretrain", "finetune", "embed/training", "synthetic", "hints", "rebuild",
+    "backbone_ab", "classic", "zoo",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

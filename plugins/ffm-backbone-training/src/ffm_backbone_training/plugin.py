@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from ffm_core.records import Command
 
-FFM_HOOK_API = 1
+FFM_HOOK_API = 2
 # Name below ``ffm backbone`` -> its module in ``commands``, and what it does.
 _COMMANDS = {
     "pretrain": ("pretrain", "Pretrain a backbone on synthetic series."),
