@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
-sys.path.insert(0, str(DOCS))
+sys.path[:0] = [str(DOCS), str(DOCS.parent / "tests")]  # the zoo lies among the tests
 
 from _pages import (  # noqa: E402
     backbones,
@@ -32,6 +32,7 @@ from _pages import (  # noqa: E402
     hooks,
     instruments,
     kit,
+    packages,
     reasons,
     records,
     zoo,
@@ -55,29 +56,32 @@ _MARK = "<!-- Written by docs/generate.py from the code; edit the code, not this
 
 def pages() -> dict[str, str]:
     """Return the text of every generated page, by path below ``reference``."""
-    with _plain_settings():
+    with _plain_settings(FFM_PLUGINS=""):  # what is installed beside ffm-core does not show
         found = {name: write() for name, write in PAGES.items()}
         found |= features.pages() | backbones.pages()
         return {name: _MARK + text for name, text in found.items()}
 
 
 @contextmanager
-def _plain_settings() -> Iterator[None]:
+def _plain_settings(**variables: str) -> Iterator[None]:
     """Keep what a user declared, and settings of the environment, out of the pages."""
     with tempfile.TemporaryDirectory() as empty:
         kept = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("FFM_")}
-        os.environ["FFM_HOME"] = empty
+        given = {"FFM_HOME": empty, **variables}
+        os.environ.update(given)
         try:
             yield
         finally:
-            del os.environ["FFM_HOME"]
+            for name in given:
+                del os.environ[name]
             os.environ.update(kept)
 
 
 def package_pages(distribution: str) -> dict[str, str]:
     """Return the text of every generated page of a package, by path below its folder."""
     with _plain_settings():
-        return {name: _MARK + text for name, text in features.pages(distribution).items()}
+        found = features.pages(distribution) | cli.package_pages(distribution)
+        return {name: _MARK + text for name, text in found.items()}
 
 
 def stale(folder: Path, texts: Mapping[str, str]) -> list[str]:
@@ -111,7 +115,7 @@ def main(arguments: list[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     places = {"ffm-core": asked.folder or DOCS / "reference"}
     if asked.folder is None:
-        places |= {name: DOCS.parent / place for name, place in features.PACKAGES.items()}
+        places |= {name: DOCS.parent / place for name, place in packages.PLACES.items()}
     left = []
     for distribution, folder in places.items():
         texts = pages() if distribution == "ffm-core" else package_pages(distribution)

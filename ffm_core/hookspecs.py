@@ -13,6 +13,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from ffm_core.records import (
+        Command,
         Control,
         Embedder,
         ExitPolicy,
@@ -183,6 +184,33 @@ def ffm_targets() -> Iterable[Target]:
         def ffm_targets():
             from .targets import NEXT_HOUR
             return [NEXT_HOUR]
+
+    Since
+    -----
+    0.2
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def ffm_commands() -> Iterable[Command]:
+    """Offer subcommands of ``ffm``; called when one of them is.
+
+    Returns
+    -------
+    iterable of Command
+        ``load()`` returns a ``click.Command`` or ``click.Group``; results go to stdout,
+        and what goes wrong is raised as an ``FFMError``. Every name is listed in the
+        package's metadata as well, so that ``ffm --help`` imports nothing.
+
+    Example
+    -------
+    ::
+
+        @hookimpl
+        def ffm_commands():
+            from ffm_core.records import Command
+            return [Command(name="account", summary="Rules of accounts.", load=load)]
 
     Since
     -----

@@ -8,6 +8,8 @@ import click
 
 from _pages import markdown as md
 from ffm_core.cli import main
+from ffm_core.cli.brought import command_of
+from ffm_core.host.discovery import listed
 
 WIDTH = 92
 _INTRO = """# Command line
@@ -25,24 +27,51 @@ Nothing is written outside `--out` and `FFM_HOME`, and no command uses the netwo
 
 def page() -> str:
     """Return the page."""
-    parts = [_INTRO]
-    found = list(commands())
+    return md.join([_INTRO, *_described(list(commands()))])
+
+
+def package_pages(distribution: str) -> dict[str, str]:
+    """Return the page of the commands that a package brings, by path below its folder."""
+    names = [
+        name
+        for name, found in listed("ffm_commands").items()
+        if found[0].distribution == distribution
+    ]
+    if not names:
+        return {}
+    found = []
+    for name in names:
+        command, words = command_of(name), name.split(".")
+        context = _context(main, "ffm")
+        for word in words:
+            context = _context(command, word, context)
+        found.append((f"ffm {' '.join(words)}", command, context))
+    title = f"# Commands of {distribution}\n\nInstalling the package adds them to `ffm`.\n\n"
+    return {"commands.md": md.join([title, *_described(found)])}
+
+
+def _described(found: list[tuple[str, click.Command, click.Context]]) -> list[str]:
     rows = [(f"[`{path}`](#{path.replace(' ', '-')})", command.get_short_help_str(200))
             for path, command, _ in found]  # fmt: skip
-    parts.append(md.table(("command", "what it does"), rows))
+    parts = [md.table(("command", "what it does"), rows)]
     for path, command, context in found:
         parts.append(f"## {path}\n")
         parts.append(md.fenced(command.get_help(context)))
-    return md.join(parts)
+    return parts
 
 
 def commands() -> Iterator[tuple[str, click.Command, click.Context]]:
     """Yield every command with its full name, groups before their members."""
-    context = click.Context(
-        main, info_name="ffm", terminal_width=WIDTH, max_content_width=WIDTH,
-        **main.context_settings,
+    yield from _walk("ffm", main, _context(main, "ffm"))
+
+
+def _context(
+    command: click.Command, name: str, parent: click.Context | None = None
+) -> click.Context:
+    return click.Context(
+        command, info_name=name, parent=parent, terminal_width=WIDTH, max_content_width=WIDTH,
+        **command.context_settings,
     )  # fmt: skip
-    yield from _walk("ffm", main, context)
 
 
 def _walk(
@@ -54,5 +83,4 @@ def _walk(
     for name in command.list_commands(context):
         child = command.get_command(context, name)
         if child is not None and not child.hidden:
-            inner = click.Context(child, info_name=name, parent=context, **child.context_settings)
-            yield from _walk(f"{path} {name}", child, inner)
+            yield from _walk(f"{path} {name}", child, _context(child, name, context))

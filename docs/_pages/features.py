@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from _pages import markdown as md
+from _pages.packages import PLACES
 from _pages.plot import panel_svg
 from ffm_core.bars.simulate import market
 from ffm_core.features.facts import column_facts, set_facts
@@ -14,11 +15,6 @@ from ffm_core.host.loading import open_host
 from ffm_core.host.registry import Offered
 from ffm_core.records import FeatureSet
 
-# Packages of the project that bring feature sets, and where their pages lie.
-PACKAGES = {
-    "ffm-features-qe150": "plugins/ffm-features-qe150/docs",
-    "ffm-legacy": "plugins/ffm-legacy/docs",
-}
 SYMBOL, TIMEFRAME, MONTHS = "SIMA7", "5m", 3
 SHOWN = 288  # bars in a plot: a day of trading and a little more
 
@@ -54,8 +50,9 @@ blue, a new trading date at each dotted line.
 
 def pages(distribution: str = "ffm-core") -> dict[str, str]:
     """Return the text of every page of a package, by path below its folder of pages."""
-    found = {"features/index.md": _index(distribution)}
-    for offer in _sets(distribution):
+    sets = list(_sets(distribution))
+    found = {"features/index.md": _index(distribution)} if sets else {}
+    for offer in sets:
         for column in offer.record.columns:
             facts = column_facts(offer.record, column)
             found[_path(facts, "md")] = _page(facts)
@@ -89,7 +86,7 @@ def _index(distribution: str) -> str:
     own = distribution == "ffm-core"
     more = {
         name.rpartition("-")[2]: f"../../../{place}/features/index.md"
-        for name, place in PACKAGES.items()
+        for name, place in PLACES.items()
     }
     parts = [_TITLE.format(**more) if own else _THEIRS, _INTRO]
     for offer in _sets(distribution):

@@ -43,7 +43,8 @@ waves = "ffm_features_shapes.plugin"
 ```
 
 Each value is the module of the plug-in that offers the name, in `ffm.extensions` or in
-`ffm.strategies`; targets are listed by their group. The groups are {groups}.
+`ffm.strategies`; targets are listed by their group, and
+commands by a dotted name: `backbone.pretrain` is `ffm backbone pretrain`. The groups are {groups}.
 
 What `ffm-core` or the strategy under judgement offers is never taken over by a package; two
 packages that list one name are a conflict for whoever types it. The run record names every
@@ -51,7 +52,14 @@ package that was switched on, in `config.extensions`, and its code is part of th
 
 """
 # Hooks whose names switch a package on.
-_LISTED = ("ffm_feature_sets", "ffm_embedders", "ffm_learners", "ffm_exit_policies", "ffm_targets")
+_LISTED = (
+    "ffm_feature_sets",
+    "ffm_embedders",
+    "ffm_learners",
+    "ffm_exit_policies",
+    "ffm_targets",
+    "ffm_commands",
+)
 _USERS = {
     "ffm_labelers": "the strategies (`supertrend`, `cisd`)",
     "ffm_feature_sets": "`ffm-core` (`ffm68` and others), `ffm-features-qe150`, `ffm-legacy`",
@@ -61,6 +69,7 @@ _USERS = {
         "`ffm-core` (`fixed_rr`, `dynamic_target`, `session_end`, `atr_trail`, `rs_trail`)"
     ),
     "ffm_targets": "`ffm-core` (`context/…` and others), `ffm-legacy`",
+    "ffm_commands": "`ffm-backbone-training` (`ffm backbone pretrain` and others)",
     "ffm_controls": "extensions",
     "ffm_verdict_checks": "`ffm-core` (the checks of `strict`)",
 }

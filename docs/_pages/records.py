@@ -27,6 +27,7 @@ _GROUPS = {
     "What a strategy is made of": ("Labeler", "Decisions", "Param", "Column"),
     "What extensions offer": (
         "FeatureSet", "FeatureStream", "Embedder", "ExitPolicy", "Control", "VerdictCheck",
+        "Command",
     ),
     "Targets": ("Target", "TargetValues"),
     "What a learner sees and answers": (

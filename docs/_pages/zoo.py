@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
+from zoo import CLEAN, FAULTS, KINDS
+from zoo.matrix import DETECTORS
+
 from _pages import markdown as md
-from ffm_core.testing.zoo import CLEAN, FAULTS, KINDS
-from ffm_core.testing.zoo.matrix import DETECTORS
 
 _INTRO = """# The leak zoo
 
 Plug-ins with one planted fault each. The falsifier must refuse all of them, and must leave
-the honest ones at the end of this page alone. They are real plug-ins, in
-`ffm_core.testing.zoo`; the guilty line of each ends in a mark, so that a test can ask
-whether a message names it.
-
-```python
-from ffm_core.testing.zoo import CLEAN, FAULTS, exhibit
-
-fault = exhibit("next-close")
-print(fault.summary, fault.kills, fault.source, fault.lines())
-```
+the honest ones at the end of this page alone. They are real plug-ins, in the repository's
+[`tests/zoo`](../../tests/zoo); the guilty line of each ends in a mark, so that a test can ask
+whether a message names it. `make test-slow` runs every one of them.
 
 ## The kill matrix
 

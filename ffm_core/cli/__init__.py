@@ -8,15 +8,14 @@ from ffm_core import __version__
 from ffm_core.cli._shell import LazyGroup
 
 # name -> (where it lives, summary shown by --help). Asking a command for its own
-# summary would import it, so the summary stands beside it. A command whose
-# module is not part of this installation is not listed.
+# summary would import it, so the summary stands beside it.
 COMMANDS = {
     "eval": ("ffm_core.cli.eval:command", "Judge a strategy and say why."),
     "check": ("ffm_core.cli.check:command", "Check a strategy for look-ahead without judging it."),
     "plugins": ("ffm_core.cli.plugins:group", "List and show plug-ins."),
     "new": ("ffm_core.cli.new:group", "Write a new plug-in package from a template."),
     "features": ("ffm_core.cli.features:group", "List, show and compute feature sets."),
-    "backbone": ("ffm_core.cli.backbone:group", "List, add, train and compare backbone models."),
+    "backbone": ("ffm_core.cli.backbone:group", "List, add and measure backbones."),
     "context": ("ffm_core.cli.context:group", "Probe embeddings; train and certify context heads."),
     "data": ("ffm_core.cli.data:group", "Import, check and describe market data."),
     "forecast": ("ffm_core.cli.forecast:command", "Forecast the next bars, with their risk."),

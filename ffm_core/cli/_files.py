@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from ffm_core.cli._output import columns, emit_json, note, progress_of, say, split_names
+from ffm_core.cli.output import columns, emit_json, note, progress_of, say, split_names
 from ffm_core.errors import DataError
 
 C = TypeVar("C", bound=Callable[..., Any])

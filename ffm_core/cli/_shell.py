@@ -12,13 +12,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from difflib import get_close_matches
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any, TextIO
 
 import click
 
-from ffm_core.cli._output import Shell, emit_error
+from ffm_core.cli.output import Shell, emit_error
 from ffm_core.errors import FFMError, FFMWarning, OutputError, UsageError
+from ffm_core.host.absent import require_installed
+from ffm_core.host.discovery import Found, listed, names_listed
 
 BUG = 70
 INTERRUPTED = 130
@@ -36,33 +37,68 @@ class LazyGroup(click.Group):
     ----------
     table : mapping of str to (str, str)
         Command name to ``module:attribute`` and one-line summary.
+    path : str
+        Dotted name of the group, empty for ``ffm`` itself. Installed packages add the
+        commands that their metadata list below it.
     """
 
-    def __init__(self, *, table: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
+    def __init__(
+        self, *, table: Mapping[str, tuple[str, str]], path: str = "", **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.table = table
+        self.path = path
+        self._found: dict[str, Found] | None = None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the commands this installation has, in the order of the table."""
-        return [name for name, (target, _) in self.table.items() if _exists(target)]
+        """Return our commands in the order of the table, then those of packages."""
+        return [*self.table, *self._brought()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one command; an unknown name is an error with a suggestion."""
-        if cmd_name in self.table and _exists(self.table[cmd_name][0]):
+        if cmd_name in self.table:
             module, _, attribute = self.table[cmd_name][0].partition(":")
             command: click.Command = getattr(import_module(module), attribute)
             return command
         if ctx.resilient_parsing or cmd_name.startswith("-"):
             return None
+        full = ".".join(filter(None, (self.path, cmd_name)))
+        if cmd_name in self._brought():
+            from ffm_core.cli.brought import command_of
+
+            return command_of(full)
+        require_installed(full, "ffm_commands", what="command")
         near = get_close_matches(cmd_name, self.list_commands(ctx), n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise click.UsageError(f"No such command {cmd_name!r}.{hint}", ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Print names and summaries from the table; nothing is imported."""
-        rows = [(name, self.table[name][1]) for name in self.list_commands(ctx)]
+        """Print names and summaries from the table and from metadata; nothing is imported."""
         with formatter.section("Commands"):
-            formatter.write_dl(rows)
+            formatter.write_dl([(name, summary) for name, (_, summary) in self.table.items()])
+        packages: dict[str, list[str]] = {}
+        for name, found in self._brought().items():
+            packages.setdefault(found.who, []).append(name)
+        for who, names in packages.items():
+            with formatter.section(f"Commands of {who}"):
+                formatter.write_text(", ".join(names))
+
+    def _brought(self) -> dict[str, Found]:
+        """Return the commands that installed packages list below this group."""
+        if self._found is None:
+            above = f"{self.path}." if self.path else ""
+            here = {
+                name.removeprefix(above): name
+                for name in sorted(names_listed("ffm_commands"))
+                if name.startswith(above) and "." not in name.removeprefix(above)
+            }
+            everybody = listed("ffm_commands") if here else {}
+            self._found = {
+                short: everybody[name][0]
+                for short, name in here.items()
+                if name in everybody and short not in self.table
+            }
+        return self._found
 
     def main(
         self,
@@ -136,10 +172,6 @@ def _writing() -> Iterator[None]:
         raise OutputError(
             f"cannot write{where}: {error.strerror}", fix="free some space, or write elsewhere"
         ) from error
-
-
-def _exists(target: str) -> bool:
-    return find_spec(target.partition(":")[0]) is not None
 
 
 def _shell_of(words: Sequence[str]) -> Shell:

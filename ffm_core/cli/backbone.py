@@ -7,32 +7,23 @@ from typing import Any
 
 import click
 
-from ffm_core.cli._output import columns, emit_json, note, output_options, say
 from ffm_core.cli._shell import LazyGroup
+from ffm_core.cli.output import columns, emit_json, note, output_options, say
 
 COMMANDS = {
     "list": ("ffm_core.cli.backbone:list_command", "List the backbones, installed and published."),
     "show": ("ffm_core.cli.backbone:show_command", "Show the card of a backbone."),
-    "add": ("ffm_core.cli.backbone:add_command", "Convert, verify and store a checkpoint."),
-    "pretrain": (
-        "ffm_core.cli.backbone_pretrain:command",
-        "Pretrain a backbone on synthetic series.",
-    ),
-    "finetune": (
-        "ffm_core.cli.backbone_finetune:command",
-        "Fine-tune a backbone on your own bars.",
-    ),
-    "eval": ("ffm_core.cli.backbone_eval:command", "Score forecasts against simple baselines."),
-    "ab": ("ffm_core.cli.backbone_ab:command", "Compare two on the same decisions."),
+    "add": ("ffm_core.cli.backbone:add_command", "Convert, verify and keep a checkpoint."),
+    "eval": ("ffm_core.cli.backbone_eval:command", "Measure forecasts against plain rules."),
 }
 
 
-@click.group(cls=LazyGroup, table=COMMANDS)
+@click.group(cls=LazyGroup, table=COMMANDS, path="backbone")
 def group() -> None:
-    """List, add, train and compare backbone models.
+    """List, add and measure backbones.
 
-    A backbone turns the bars before a decision into numbers that a model can use.
-    One ships with FFM; published ones are added by name.
+    A backbone turns the last bars before a decision into numbers that a model can use.
+    One comes with FFM; published ones are added by name. ffm-backbone-training trains more.
     """
 
 

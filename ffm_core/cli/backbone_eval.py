@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
 from ffm_core.cli._files import reading_options
-from ffm_core.cli._output import columns, emit_json, output_options, say
 from ffm_core.cli.forecast import load_bars, watched
+from ffm_core.cli.output import columns, emit_json, output_options, say
 
 if TYPE_CHECKING:
     from ffm_core.forecast.forecasters import Forecaster
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ffm_core.forecast.scoring import ForecastScore
     from ffm_core.forecast.significance import Share
 
+Task: TypeAlias = "tuple[Origins, list[Forecaster]]"
 _SURE = 0.05
 _HEAD = ("MODEL", "MASE", "QUANTILE", "CRPS", "IN 50 %", "IN 80 %", "DIRECTION", "DM P",
          "DM P QUANTILE")  # fmt: skip
@@ -33,10 +34,6 @@ _HEAD = ("MODEL", "MASE", "QUANTILE", "CRPS", "IN 50 %", "IN 80 %", "DIRECTION",
     help="File or folder of bars; repeatable.",
 )
 @click.option("--demo", is_flag=True, help="Use the simulated market, which cannot be predicted.")
-@click.option(
-    "--synthetic", type=click.IntRange(1), metavar="N",
-    help="Also score N held-out synthetic series of each kind (seed 77).",
-)  # fmt: skip
 @click.option("--horizon", "horizons", default="20", show_default=True, metavar="N,N",
               help="Bars ahead; several are scored separately.")  # fmt: skip
 @click.option("--context", type=int, metavar="N", help="Bars of context.  [default: each model's]")
@@ -52,7 +49,6 @@ def command(
     names: Sequence[str],
     sources: Sequence[str],
     demo: bool,
-    synthetic: int | None,
     horizons: str,
     context: int | None,
     step: int | None,
@@ -72,34 +68,48 @@ def command(
       ffm backbone eval ffm-bolt-synth --demo
       ffm backbone eval ffm-bolt-synth --data ES=es_5m.parquet --horizon 20,64
     """  # noqa: D301 -- click wants the control character itself
-    from ffm_core.forecast.asking import stamp_of
     from ffm_core.forecast.forecasters import forecaster_of
-    from ffm_core.forecast.origins import rolling_origins, season_of, synthetic_origins
-    from ffm_core.forecast.scoring import context_of, score
+    from ffm_core.forecast.origins import rolling_origins, season_of
+    from ffm_core.forecast.scoring import context_of
 
-    wanted = _numbers(horizons)
+    wanted = numbers(horizons)
     asked = [forecaster_of(name, season=1) for name in names]
-    bars = load_bars(sources, demo, **reading) if sources or demo or not synthetic else []
-    contexts = [context_of(item, context) for item in asked]
-    tasks: list[tuple[Origins, list[Forecaster]]] = []
+    bars = load_bars(sources, demo, **reading)
+    longest = context or max(context_of(item, context) for item in asked)
+    tasks: list[Task] = []
     for horizon in wanted:
         for item in bars:
-            several = _several(names, season_of(item))
-            looks = [context_of(one, context or max(contexts)) for one in several]
-            tasks.append(
-                (rolling_origins(item, horizon, contexts=looks, step=step, share=share), several)
-            )
-        for price_like in (True, False) if synthetic else ():
-            held = synthetic_origins(
-                horizon, context=max(contexts), rows=synthetic or 1, price_like=price_like
-            )
-            tasks.append((held, _several(names, None)))
+            rivals = with_controls(names, season_of(item))
+            looks = [context_of(one, longest) for one in rivals]
+            origins = rolling_origins(item, horizon, contexts=looks, step=step, share=share)
+            tasks.append((origins, rivals))
+    tell(names, tasks, context=longest, as_json=as_json, quiet=quiet)
+
+
+def tell(
+    names: Sequence[str], tasks: Sequence[Task], *, context: int, as_json: bool, quiet: bool
+) -> None:
+    """Score forecasters on origins, and print what came of it.
+
+    Parameters
+    ----------
+    names : sequence of str
+        What the user asked for; the first forecasters of every task, in this order.
+    tasks : sequence of (Origins, list of Forecaster)
+        From :func:`with_controls`.
+    context : int
+        Bars to look at.
+    """
+    from ffm_core.forecast.asking import stamp_of
+    from ffm_core.forecast.forecasters import forecaster_of
+    from ffm_core.forecast.scoring import score
+
+    asked = [forecaster_of(name, season=1) for name in names]
     found: list[tuple[Origins, list[ForecastScore]]] = []
-    total = sum(len(origins) * len(several) for origins, several in tasks)
+    total = sum(len(origins) * len(rivals) for origins, rivals in tasks)
     with watched("forecasts", total, quiet=quiet or as_json) as advance:
-        for origins, several in tasks:
-            scores = score(several, origins, context=context or max(contexts), advance=advance)
-            found.append((origins, scores))
+        for origins, rivals in tasks:
+            found.append((origins, score(rivals, origins, context=context, advance=advance)))
     if as_json:
         emit_json("ffm-backbone-eval/1", _document(asked, found))
         return
@@ -107,14 +117,15 @@ def command(
     say("\n\n".join([stamps, *(_table(origins, scores, names) for origins, scores in found)]))
 
 
-def _numbers(text: str) -> list[int]:
+def numbers(text: str) -> list[int]:
+    """Read whole numbers with commas between them."""
     try:
         return [int(part) for part in text.split(",")]
     except ValueError as error:
         raise click.BadParameter(f"--horizon {text!r}: write 20 or 20,64") from error
 
 
-def _several(names: Sequence[str], season: int | None) -> list[Forecaster]:
+def with_controls(names: Sequence[str], season: int | None) -> list[Forecaster]:
     """Return what was asked for, then the controls that were not."""
     from ffm_core.forecast.forecasters import CONTROLS, forecaster_of
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ffm_core.cli._output import columns, emit_json, note, output_options, progress_of, say
 from ffm_core.cli.eval import (
     EXIT_CODES,
     config_of,
@@ -19,6 +18,7 @@ from ffm_core.cli.eval import (
     stamp_embedders,
     warn_of_quality,
 )
+from ffm_core.cli.output import columns, emit_json, note, output_options, progress_of, say
 
 if TYPE_CHECKING:
     from ffm_core.evaluate.check import Checked

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ffm_core.cli._output import (
+from ffm_core.cli.eval import pick_options
+from ffm_core.cli.output import (
     columns,
     emit_json,
     note,
@@ -19,7 +20,6 @@ from ffm_core.cli._output import (
     say,
     split_names,
 )
-from ffm_core.cli.eval import pick_options
 from ffm_core.errors import ConfigError, OutputError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from ffm_core.cli._files import (
     table_options,
     write_tables,
 )
-from ffm_core.cli._output import (
+from ffm_core.cli.output import (
     columns,
     console,
     emit_json,

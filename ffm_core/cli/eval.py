@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ffm_core.cli._output import emit_json, note, output_options, progress_of, say
+from ffm_core.cli.output import emit_json, note, output_options, progress_of, say
 
 if TYPE_CHECKING:
     from ffm_core.evaluate import Evaluation, Job

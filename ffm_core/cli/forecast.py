@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ffm_core.cli._files import column_pairs, reading_options
-from ffm_core.cli._output import columns, emit_json, note, output_options, progress_of, say
+from ffm_core.cli.output import columns, emit_json, note, output_options, progress_of, say
 
 if TYPE_CHECKING:
     from ffm_core.bars import Bars

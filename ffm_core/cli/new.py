@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ffm_core.cli._output import emit_json, note, output_options, say
+from ffm_core.cli.output import emit_json, note, output_options, say
 
 
 @click.group()

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ffm_core.cli._complete import complete_strategies
-from ffm_core.cli._output import columns, debug_option, emit_json, json_option, say
+from ffm_core.cli.output import columns, debug_option, emit_json, json_option, say
 from ffm_core.hookspecs import HOOK_API
 
 

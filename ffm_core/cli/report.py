@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ffm_core.cli._output import console, emit_json, output_options, say
+from ffm_core.cli.output import console, emit_json, output_options, say
 from ffm_core.cli.runs import out_option
 from ffm_core.errors import RecordError
 

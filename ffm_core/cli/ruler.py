@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ffm_core.cli._output import columns, console, emit_json, output_options, say
+from ffm_core.cli.output import columns, console, emit_json, output_options, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable

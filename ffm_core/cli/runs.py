@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ffm_core.cli._output import columns, emit_json, note, output_options, say
+from ffm_core.cli.output import columns, emit_json, note, output_options, say
 from ffm_core.errors import CausalityError, LedgerError, RecordError, UsageError
 from ffm_core.paths import ffm_home
 from ffm_core.report.reasons import sentence

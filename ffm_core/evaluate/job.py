@@ -226,6 +226,7 @@ def job_of(config: EvalConfig, home: Path) -> Job:
     with redact.hiding() if redact is not None else nullcontext():
         terms = terms_of(source.parts, config)
     learner = learner_of(config, host)
+    checks, custom = checks_of(config)
     # In one order however they were named: rows are pooled and drawn by stream.
     loaded = sorted(_load(config), key=lambda item: item.bars.stream)
     origin = offered.origin

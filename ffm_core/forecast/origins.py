@@ -9,16 +9,13 @@ import numpy as np
 
 from ffm_core.bars.sessions import holes, session_length_us
 from ffm_core.bars.table import Bars
-from ffm_core.embed.synthetic import batch
 from ffm_core.errors import ConfigError, SampleError
 from ffm_core.forecast.distribution import Space
 from ffm_core.forecast.forecasters import contexts_at, log_closes
-from ffm_core.types import Bool, Float64, Int64
+from ffm_core.types import Float64, Int64
 
-HELD_OUT_SEED = 77  # no training step of a model in the box draws from it
 TEST_SHARE = 0.3
 _CONSTANT = 1e-12
-_BLOCK = 96  # synthetic series drawn at a time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,45 +152,5 @@ def rolling_origins(
         step=step,
         season=season_of(bars),
         stamps=bars.ts_us[at] + bars.timeframe.us,
-        dropped=dropped,
-    )
-
-
-def synthetic_origins(
-    horizon: int, *, context: int, rows: int, price_like: bool, seed: int = HELD_OUT_SEED
-) -> Origins:
-    """Return one origin in each of many series that no training step has drawn.
-
-    Every series is divided by the standard deviation of its context, so that each
-    counts the same.
-
-    Parameters
-    ----------
-    rows : int
-        Number of series.
-    price_like : bool
-        Log prices, or the generic families.
-    """
-    length = context + horizon
-    share = 1.0 if price_like else 0.0
-    parts = [
-        batch(seed, k, rows=min(_BLOCK, rows - start), length=length, price_share=share).values
-        for k, start in enumerate(range(0, rows, _BLOCK))
-    ]
-    values = np.vstack(parts)
-    scale = values[:, :context].std(axis=1, keepdims=True)
-    keep: Bool = scale[:, 0] > _CONSTANT
-    values = values[keep] / scale[keep]
-    dropped = {} if keep.all() else {"constant": int(np.sum(~keep))}
-    kind = "price-like" if price_like else "generic"
-    return Origins(
-        name=f"synthetic, {kind}",
-        space="value",
-        actual=values[:, context:],
-        contexts=lambda bars: values[:, context - bars : context],
-        longest=context,
-        step=horizon,
-        season=None,
-        stamps=np.empty(0, dtype=np.int64),
         dropped=dropped,
     )

@@ -8,6 +8,10 @@ from ffm_core.host.discovery import base_of
 # What packages of this project offer by name: hook -> name -> distribution.
 _PACKAGES = {
     "ffm_feature_sets": {"qe150": "ffm-features-qe150", "ffm68-legacy": "ffm-legacy"},
+    "ffm_commands": dict.fromkeys(
+        ("backbone.pretrain", "backbone.finetune", "backbone.ab", "backbone.eval-synthetic"),
+        "ffm-backbone-training",
+    ),
     "ffm_targets": dict.fromkeys(("legacy", "context-legacy", "barrier-legacy"), "ffm-legacy"),
 }
 # Built-in feature sets that exist once something was fitted on this machine: what fits them.
@@ -35,8 +39,9 @@ def require_installed(name: str, *hooks: str, what: str) -> None:
         known = _PACKAGES.get(hook, {})
         distribution = known.get(name) or known.get(base_of(name))
         if distribution is not None:
+            spoken = name.replace(".", " ") if hook == "ffm_commands" else name
             raise UnavailableError(
-                f"{what} {name!r} comes with {distribution}, which is not installed",
+                f"{what} {spoken!r} comes with {distribution}, which is not installed",
                 fix=f"pip install {distribution}",
             )
 

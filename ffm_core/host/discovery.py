@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -168,6 +170,17 @@ def claimants(hook: str, name: str, *, everything: bool = False) -> list[Found]:
     ]
 
 
+def names_listed(hook: str) -> set[str]:
+    """Return what may be listed for a hook; reads files alone, so that help stays quick."""
+    heading = f"[{_PREFIX}{hook.removeprefix('ffm_')}]"
+    found: set[str] = set()
+    for text in _entry_point_files():
+        if heading in text:
+            lines = text.partition(heading)[2].partition("\n[")[0].splitlines()
+            found |= {line.partition("=")[0].strip() for line in lines if "=" in line}
+    return found
+
+
 def listed(hook: str) -> dict[str, list[Found]]:
     """Return what installed packages list for a hook, by name, and who lists it."""
     found: dict[str, list[Found]] = {}
@@ -288,6 +301,22 @@ def _with_list(item: Found, plugins: list[Found], lists: list[Found]) -> Found:
 
 def _hook_of(group: str) -> str:
     return "ffm_" + group.removeprefix(_PREFIX)
+
+
+def _entry_point_files() -> Iterator[str]:
+    """Yield the text of every file of entry points on the path."""
+    for place in dict.fromkeys(sys.path):
+        try:
+            folders = [entry.path for entry in os.scandir(place or ".") if _is_info(entry.name)]
+        except OSError:  # a zip file, or a folder that is gone
+            continue
+        for folder in folders:
+            with suppress(OSError):
+                yield Path(folder, "entry_points.txt").read_text("utf-8", errors="replace")
+
+
+def _is_info(name: str) -> bool:
+    return name.endswith((".dist-info", ".egg-info"))
 
 
 _VALUE = re.compile(r"([A-Za-z_][\w.]*)\s*(?::\s*([A-Za-z_][\w.]*))?\s*(?:\[.*\])?$")

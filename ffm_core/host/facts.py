@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ffm_core.errors import UnavailableError, UnknownNameError
+from ffm_core.errors import PluginLoadError, UnavailableError, UnknownNameError
 from ffm_core.host.boundary import absent_library, one_line
 from ffm_core.host.discovery import EXTENSIONS, GROUPS, STRATEGIES, Found, discover, is_switched_on
 from ffm_core.host.loading import load_plugin, open_host
 from ffm_core.host.redact import HIDDEN, redact_labeler
 from ffm_core.host.registry import Host, Loaded, Offered
 from ffm_core.records import (
+    Command,
     Control,
     Embedder,
     ExitPolicy,
@@ -165,6 +166,12 @@ def _call_hooks(found: Found, plugin: Loaded) -> None:
         host = open_host(extensions=[found.name])
     for hook in plugin.hooks:
         host.offers(hook)
+    for hook, name in found.listed:
+        if not host.has(name, (hook,)):
+            raise PluginLoadError(
+                f"{found.who}: its metadata list {name!r} for {hook!r}, and it does not offer it",
+                fix="list what the hook offers, and nothing else",
+            )
 
 
 def _without_name(found: Found, error: Exception) -> str:
@@ -238,7 +245,7 @@ def _embedder(record: Embedder) -> dict[str, Any]:
     return {"name": record.name, "summary": summary}
 
 
-def _named(record: Learner | Control | Target) -> dict[str, Any]:
+def _named(record: Learner | Control | Target | Command) -> dict[str, Any]:
     return {"name": record.name, "summary": record.summary}
 
 
@@ -248,6 +255,7 @@ _DESCRIBE: Mapping[str, Callable[[Any], dict[str, Any]]] = {
     "ffm_learners": _named,
     "ffm_exit_policies": _exit_policy,
     "ffm_controls": _named,
+    "ffm_commands": _named,
     "ffm_embedders": _embedder,
     "ffm_targets": _named,
     "ffm_verdict_checks": _check,

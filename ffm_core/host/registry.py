@@ -13,6 +13,7 @@ from ffm_core.host.boundary import absent_library, call_plugin
 from ffm_core.host.code import code_hash
 from ffm_core.host.discovery import Found, conflict, listed
 from ffm_core.records import (
+    Command,
     Control,
     Embedder,
     ExitPolicy,
@@ -34,6 +35,7 @@ OFFERS: Mapping[str, tuple[str, type]] = {
     "ffm_learners": ("learner", Learner),
     "ffm_exit_policies": ("exit policy", ExitPolicy),
     "ffm_targets": ("target", Target),
+    "ffm_commands": ("command", Command),
     "ffm_controls": ("control", Control),
     "ffm_verdict_checks": ("verdict check", VerdictCheck),
 }
@@ -142,6 +144,10 @@ class Host:
     def targets(self) -> list[Offered[Target]]:
         """Return every target."""
         return self.offers("ffm_targets")
+
+    def command(self, name: str) -> Offered[Command]:
+        """Return the command called ``name``, for example ``backbone.pretrain``."""
+        return self._one("ffm_commands", name)
 
     def controls(self) -> list[Offered[Control]]:
         """Return every extra control arm."""

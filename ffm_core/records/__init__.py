@@ -6,6 +6,7 @@ added with defaults; none change meaning within one ``HOOK_API``.
 
 from __future__ import annotations
 
+from ffm_core.records.commands import Command
 from ffm_core.records.features import Embedder, FeatureSet, FeatureStream
 from ffm_core.records.learning import (
     ANSWERS,
@@ -72,6 +73,7 @@ __all__ = [
     "CheckResult",
     "Claim",
     "Column",
+    "Command",
     "Control",
     "DecideFn",
     "Decisions",

@@ -11,11 +11,10 @@ import numpy as np
 
 from ffm_core.bars.table import Bars
 from ffm_core.records import Column, FeatureSet
+from ffm_core.testing import feature_twins as twins
 from ffm_core.testing import peeks
 from ffm_core.testing.building import SPAN
-from ffm_core.testing.zoo import CLEAN as CLEAN_PLUGINS
-from ffm_core.testing.zoo import chance, declaring, keeping, rare, streaming, timing
-from ffm_core.testing.zoo.making import features, matrix, move
+from ffm_core.testing.feature_twins import features, matrix, move
 from ffm_core.types import Float32
 
 Batch = Callable[[Bars], Float32]
@@ -31,11 +30,11 @@ class FeatureSpecimen:
 
 
 def _doubles(bars: Bars) -> Any:
-    return streaming.mean_ratio(bars).astype(np.float64)
+    return twins.mean_ratio(bars).astype(np.float64)
 
 
 def _without_warmup(bars: Bars) -> Float32:
-    return streaming.mean_ratio(bars)[SPAN - 1 :]
+    return twins.mean_ratio(bars)[SPAN - 1 :]
 
 
 def _silence(bars: Bars) -> Float32:
@@ -53,29 +52,29 @@ def _column(column: Callable[[Bars], Any]) -> Batch:
 def _first_price(bars: Bars) -> Float32:
     if bars.open[0] < 0:
         raise ValueError("negative price")
-    return streaming.mean_ratio(bars)
+    return twins.mean_ratio(bars)
 
 
 def _no_holes(bars: Bars) -> Float32:
     if (np.diff(bars.ts_us) > 5 * 86_400_000_000).any():
         raise ValueError("the data have a hole")
-    return streaming.mean_ratio(bars)
+    return twins.mean_ratio(bars)
 
 
 def _few_contracts(bars: Bars) -> Float32:
     if "contract" in bars.frame.columns and bars.frame["contract"].n_unique() > 4:
         raise ValueError("too many contracts")
-    return streaming.mean_ratio(bars)
+    return twins.mean_ratio(bars)
 
 
 def _local_time(bars: Bars) -> Float32:
     zone = bars.instrument.timezone
     wall = bars.frame["ts"].dt.convert_time_zone(zone).dt.replace_time_zone(None)
     wall.dt.replace_time_zone(zone)  # no such hour in spring, two of them in autumn
-    return streaming.mean_ratio(bars)
+    return twins.mean_ratio(bars)
 
 
-class _OneWindow(streaming.MeanStream):
+class _OneWindow(twins.MeanStream):
     """The window belongs to the class, and the newest stream empties it."""
 
     window: ClassVar[deque[float]] = deque(maxlen=SPAN)
@@ -102,13 +101,13 @@ def _plain(batch: Batch, **declared: Any) -> FeatureSet:
     return features("plain", batch, **given)
 
 
-def _streamed(stream: type[streaming.MeanStream]) -> FeatureSet:
-    return replace(_plain(streaming.mean_ratio), stream=stream)
+def _streamed(stream: type[twins.MeanStream]) -> FeatureSet:
+    return replace(_plain(twins.mean_ratio), stream=stream)
 
 
 # Module attributes, so that another process can find them.
-CLEAN_SET = _plain(streaming.mean_ratio)
-HASHED_SET = features("hashed", chance.by_hash, warmup_bars=1, history_bars=2)
+CLEAN_SET = _plain(twins.mean_ratio)
+HASHED_SET = features("hashed", twins.weighed_by_a_text, warmup_bars=1, history_bars=2)
 
 _SETS: dict[str, tuple[str, FeatureSet]] = {
     "a column without a unit": (
@@ -118,29 +117,29 @@ _SETS: dict[str, tuple[str, FeatureSet]] = {
     "float64": ("returns_a_row_per_bar", _plain(_doubles)),
     "fewer rows than bars": ("returns_a_row_per_bar", _plain(_without_warmup)),
     "always NaN": ("says_something", _plain(_silence)),
-    "edits its input": ("input_is_not_edited", _plain(keeping.tidies_up)),
-    "answers by chance": ("calls_agree", _plain(chance.unseeded)),
-    "an infinite value": ("nothing_is_infinite", _plain(declaring.over_body, history_bars=1)),
+    "edits its input": ("input_is_not_edited", _plain(twins.edits_closes)),
+    "answers by chance": ("calls_agree", _plain(twins.noisy_move)),
+    "an infinite value": ("nothing_is_infinite", _plain(twins.over_the_body, history_bars=1)),
     "a warm-up that is too short": (
         "warmup_is_honest",
-        _plain(declaring.slow_mean, warmup_bars=20, history_bars=200),
+        _plain(twins.over_a_long_mean, warmup_bars=20, history_bars=200),
     ),
     "counts lengths": ("keeps_no_state", _plain(_Lengths(), warmup_bars=1, history_bars=None)),
     "hashes text": ("fresh_process_agrees", HASHED_SET),
-    "the next close": ("past_ignores_removed_future", _plain(timing.next_close, missing="last")),
+    "the next close": ("past_ignores_removed_future", _plain(twins.next_move, missing="last")),
     "the next roll": (
         "past_ignores_changed_future",
-        _plain(rare.at_rolls, warmup_bars=0, history_bars=None),
+        _plain(twins.next_roll, warmup_bars=0, history_bars=None),
     ),
     "too short a history": (
         "history_is_sufficient",
-        _plain(declaring.long_range, warmup_bars=99, history_bars=50),
+        _plain(twins.over_a_long_top, warmup_bars=99, history_bars=50),
     ),
     "crashes on no bars": ("few_bars", _plain(_first_price)),
-    "a stream that starts early": ("stream_equals_batch", _streamed(streaming.EagerStream)),
-    "one array for all rows": ("stream_equals_batch", _streamed(streaming.ReusingStream)),
+    "a stream that starts early": ("stream_equals_batch", _streamed(twins.EagerStream)),
+    "one array for all rows": ("stream_equals_batch", _streamed(twins.ReusingStream)),
     "one window for all streams": ("streams_are_apart", _streamed(_OneWindow)),
-    "half a snapshot": ("snapshots_continue", _streamed(streaming.ForgetfulStream)),
+    "half a snapshot": ("snapshots_continue", _streamed(twins.ForgetfulStream)),
     "divides by the range": ("flat_prices", _plain(_column(peeks.place_in_range))),
     "divides by volume": ("no_volume", _plain(_column(peeks.volume_weighted))),
     "tolerates no holes": ("gaps", _plain(_no_holes)),
@@ -153,10 +152,5 @@ FEATURE_SPECIMENS: tuple[FeatureSpecimen, ...] = tuple(
                     else made, breaks)
     for name, (breaks, made) in _SETS.items()
 )  # fmt: skip
-CLEAN_FEATURES: tuple[FeatureSpecimen, ...] = tuple(
-    FeatureSpecimen(one.name, one.record)
-    for one in CLEAN_PLUGINS
-    if isinstance(one.record, FeatureSet)
-)
 
-__all__ = ["CLEAN_FEATURES", "CLEAN_SET", "FEATURE_SPECIMENS", "FeatureSpecimen"]
+__all__ = ["CLEAN_SET", "FEATURE_SPECIMENS", "FeatureSpecimen"]

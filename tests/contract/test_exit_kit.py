@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
+from zoo.exit_specimens import CLEAN_EXIT, CLEAN_EXITS, EXIT_SPECIMENS
 
 from ffm_core.testing import EXIT_CHECKS, CheckFailed, check_exit_policy, make_bars
-from ffm_core.testing.exit_specimens import CLEAN_EXIT, CLEAN_EXITS, EXIT_SPECIMENS
 
 BARS = make_bars("trend", rows=1_400, seed=7)
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
-
-from ffm_core.testing.zoo import CLEAN, FAULTS
-from ffm_core.testing.zoo.kills import KILLS
-from ffm_core.testing.zoo.matrix import (
+from zoo import CLEAN, FAULTS
+from zoo.kills import KILLS
+from zoo.matrix import (
     DETECTORS,
     ROWS,
     SERIES_DETECTORS,

@@ -60,7 +60,8 @@ class Command:
 
 def markdown_files(root: Path = ROOT) -> list[Path]:
     """Return every page of the project."""
-    patterns = ("*.md", "docs/**/*.md", "examples/**/*.md", "plugins/*/README.md")
+    patterns = ("*.md", "docs/**/*.md", "examples/**/*.md", "plugins/*/README.md",
+                "plugins/*/docs/**/*.md")  # fmt: skip
     return sorted({path for pattern in patterns for path in root.glob(pattern)})
 
 

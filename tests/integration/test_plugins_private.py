@@ -9,9 +9,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
-import sysconfig
-import venv
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ffm_core.host.scaffold import new_strategy
+from helpers.environments import Environment, clean_environment, make_environment, wheel
 
 # What must show up in no artefact: columns, parameters and a value of one, what
 # describes them, modules and files. The name of the strategy itself is public.
@@ -36,48 +34,11 @@ MISBEHAVE = """    if params["hindsight"] == 9:
 
 
 @dataclass(frozen=True)
-class Fresh:
+class Fresh(Environment):
     """A fresh environment with FFM, SuperTrend and a private strategy installed."""
 
-    python: Path
     private_wheel: Path
     core_wheel: Path
-    home: Path
-
-    def ffm(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run ``ffm`` away from the repository."""
-        return subprocess.run(
-            [self.python.with_name("ffm"), *words],
-            cwd=self.home,
-            env={**_clean_environment(), "FFM_HOME": str(self.home / "ffm-home")},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    def pip(self, *words: str) -> None:
-        """Run the tests' own pip on the fresh environment, offline."""
-        command = [sys.executable, "-m", "pip", "--python", str(self.python), "--quiet"]
-        _run([*command, "--disable-pip-version-check", *words], self.home)
-
-
-def _clean_environment() -> dict[str, str]:
-    hidden = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "FFM_PLUGINS", "FFM_STRICT")
-    return {name: value for name, value in os.environ.items() if name not in hidden}
-
-
-def _run(command: list[str], cwd: Path) -> None:
-    done = subprocess.run(
-        command, cwd=cwd, env=_clean_environment(), capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def _wheel(project: Path, out: Path) -> Path:
-    out.mkdir()
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out)]
-    _run([*command, str(project)], out)
-    return next(out.glob("*.whl"))
 
 
 def _teach_to_misbehave(labeler: Path) -> None:
@@ -96,27 +57,18 @@ def fresh(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Fresh:
     root = tmp_path_factory.mktemp("fresh")
     project = new_strategy("night-owl", parent=root / "elsewhere", private=True).folder
     _teach_to_misbehave(project / "src" / "ffm_strategy_night_owl" / "labeler.py")
-    private = _wheel(project, root / "private")
-    core = _wheel(repository, root / "core")
-    other = _wheel(repository / "plugins" / "ffm-strategy-supertrend", root / "other")
-    venv.create(root / "env", with_pip=False, symlinks=True)
-    made = Fresh(root / "env" / "bin" / "python", private, core, root)
-    purelib = subprocess.run(
-        [made.python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
-        capture_output=True, text=True, check=True,
-    ).stdout.strip()  # fmt: skip
-    # A plain path in a .pth file lends the dependencies without the editable
-    # installs beside them, so that FFM itself can only come from its wheel.
-    lent = "\n".join(dict.fromkeys(sysconfig.get_path(kind) for kind in ("purelib", "platlib")))
-    (Path(purelib) / "lent.pth").write_text(lent + "\n")
-    made.pip("install", "--no-index", "--no-deps", str(core), str(other), str(private))
+    private = wheel(project, root / "private")
+    core = wheel(repository, root / "core")
+    other = wheel(repository / "plugins" / "ffm-strategy-supertrend", root / "other")
+    made = Fresh(make_environment(root / "env"), root, private, core)
+    made.install(core, other, private)
     return made
 
 
 def test_ffm_comes_from_its_wheel(fresh):
     done = subprocess.run(
         [fresh.python, "-c", "import ffm_core; print(ffm_core.__file__)"],
-        cwd=fresh.home, env=_clean_environment(), capture_output=True, text=True, check=True,
+        cwd=fresh.home, env=clean_environment(), capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert str(fresh.home / "env") in done.stdout
 
@@ -249,4 +201,4 @@ def test_after_uninstalling_it_all_else_works(fresh, quiet_market):
         assert judged.returncode in (1, 5), judged.stderr
         assert fresh.ffm("runs", "verify", "--out", "after").returncode == 0
     finally:
-        fresh.pip("install", "--no-index", "--no-deps", str(fresh.private_wheel))
+        fresh.install(fresh.private_wheel)

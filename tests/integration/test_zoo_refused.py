@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from zoo import CLEAN, FAULTS, exhibit
+from zoo.clean import in_trend
+from zoo.making import labeler
 
 from ffm_core.evaluate.certify import certify_stream
 from ffm_core.evaluate.parts import Parts
@@ -15,9 +18,6 @@ from ffm_core.labels.policies import FIXED_RR
 from ffm_core.records import Examined, ExitPolicy, FeatureSet, Labeler
 from ffm_core.runs.config import EvalConfig
 from ffm_core.testing import make_bars
-from ffm_core.testing.zoo import CLEAN, FAULTS, exhibit
-from ffm_core.testing.zoo.clean import in_trend
-from ffm_core.testing.zoo.making import labeler
 
 ROWS = 1_700
 SLOW = {"over-budget"}  # waits for the whole budget of a real run
@@ -25,13 +25,14 @@ FEATURES = [fault for fault in FAULTS if fault.kind == "features" and fault.name
 LABELERS = [fault for fault in FAULTS if fault.kind == "labeler"]
 EXITS = [fault for fault in FAULTS if fault.kind == "exit"]
 HONEST = labeler("in-trend", in_trend)
+TESTS = str(Path(__file__).parents[1])  # where the zoo lies
 BARS = make_bars("trend", rows=ROWS, seed=7)
 
 _HOOKS = """
 
 from ffm_core import hookimpl
-from ffm_core.testing.zoo.clean import in_trend
-from ffm_core.testing.zoo.making import labeler
+from zoo.clean import in_trend
+from zoo.making import labeler
 
 MINE = [fault for fault in FAULTS if fault.name == {name!r}]
 
@@ -70,7 +71,7 @@ def test_ffm_eval_refuses_and_names_the_line(name, desk, market):
     idea.write_text(Path(fault.source).read_text() + _HOOKS.format(name=name))
     chosen = [_OPTIONS[fault.kind], name] if fault.kind in _OPTIONS else []
     words = ("--data", market, "--learner", "none", "--jobs", "1", *chosen)
-    done = desk.run("eval", idea, *words, "--json")
+    done = desk.run("eval", idea, *words, "--json", PYTHONPATH=TESTS)
     assert done.returncode == 6, done.stderr
     failures = json.loads(done.stdout)["result"]["certificate"]["failures"]
     mine = [failure for failure in failures if failure["subject"]["name"] == name]

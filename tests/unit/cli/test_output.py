@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from ffm_core.cli._output import Shell, columns, console, emit_json, note, output_options, plain
+from ffm_core.cli.output import Shell, columns, console, emit_json, note, output_options, plain
 
 
 def test_a_document_has_its_schema_first(capsys):

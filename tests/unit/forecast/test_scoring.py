@@ -11,7 +11,7 @@ from ffm_core.bars import Bars
 from ffm_core.bars.simulate import market
 from ffm_core.errors import ConfigError, SampleError
 from ffm_core.forecast.forecasters import DECILES, backbone, control, log_closes
-from ffm_core.forecast.origins import rolling_origins, season_of, synthetic_origins
+from ffm_core.forecast.origins import rolling_origins, season_of
 from ffm_core.forecast.scoring import score
 
 
@@ -169,22 +169,6 @@ def test_controls_on_the_null_market_are_no_better_than_the_last_value(bars):
     assert found["seasonal_naive"].context == 64
     assert all(s.mase > 0.97 for s in found.values())
     assert found["naive_last"].coverage_80.share == pytest.approx(0.8, abs=0.08)
-
-
-def test_synthetic_series_are_held_out_scaled_and_seeded():
-    for price_like in (True, False):
-        one = synthetic_origins(8, context=64, rows=20, price_like=price_like)
-        two = synthetic_origins(8, context=64, rows=20, price_like=price_like)
-        assert np.array_equal(one.actual, two.actual)
-        assert one.contexts(64).std(axis=1) == pytest.approx(1.0)
-        assert np.array_equal(one.contexts(32), one.contexts(64)[:, 32:])
-        assert len(one) + one.dropped.get("constant", 0) == 20
-        found = score([control("naive_last"), control("ar")], one)[1]
-        assert found.mape is None
-        assert found.low_power is True
-        assert found.possibly_seen == 0
-    other = synthetic_origins(8, context=64, rows=20, price_like=True, seed=78)
-    assert not np.array_equal(other.actual, one.actual)
 
 
 def test_losses_beyond_var_are_backtested_where_that_means_something(bars, model):

@@ -15,6 +15,7 @@ from ffm_core.errors import (
 )
 from ffm_core.features.facts import installed_sets
 from ffm_core.host.discovery import EXTENSIONS, claimants, listed
+from ffm_core.host.facts import survey
 from ffm_core.host.loading import open_host
 
 HOOK = "ffm_feature_sets"
@@ -138,6 +139,15 @@ def test_a_listed_name_that_is_not_offered_is_unknown(package):
     host = open_host(naming=naming("waves"))
     with pytest.raises(UnknownNameError, match="no feature set named 'waves'"):
         host.feature_set("waves")
+
+
+def test_a_listed_name_that_is_not_offered_is_a_broken_package(package):
+    package("shapes", ["circles"], lists=["waves"])
+    package("tides", ["tides"], lists=["tides"])
+    states = {fact.name: fact for fact in survey()}
+    assert states["shapes"].state == "broken"
+    assert "list 'waves' for 'ffm_feature_sets', and it does not" in states["shapes"].reason
+    assert states["tides"].state == "ok"
 
 
 def test_lists_are_read_from_metadata_alone(package):

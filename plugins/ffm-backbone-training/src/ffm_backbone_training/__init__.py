@@ -1,0 +1,1 @@
+"""Training of backbones, and the question whether a trained one picks better."""
