@@ -18,7 +18,7 @@ from ffm_strategy_supertrend.indicator import supertrend
 
 from ffm_core.bars.primitives import atr_wilder, frozen
 from ffm_core.labels.kernels import fill_barriers, next_flat
-from ffm_core.labels.step import TIES
+from ffm_core.labels.step import STOP_FIRST
 from ffm_core.records import REASONS
 
 BARS = 1_000_000
@@ -103,14 +103,13 @@ def fill_kernel() -> dict:
     entry = np.sort(rng.choice(np.arange(100, BARS - HORIZON), EVENTS, replace=False))
     side = rng.choice(np.array([-1, 1], dtype=np.int8), EVENTS)
     risk = STOP_ATR * atr_wilder(*prices[1:], 14)[entry - 1]
-    target = np.full(EVENTS, RR)
+    price = prices[0][entry]
+    stop, target = price - side * risk, price + side * RR * risk
     horizon = np.full(EVENTS, HORIZON, dtype=np.int32)
     never = next_flat(None)
 
     def ours():
-        return fill_barriers(
-            *prices, never, entry, side, risk, target, horizon, TIES.index("stop_first"), True
-        )
+        return fill_barriers(*prices, never, entry, side, stop, target, risk, horizon, STOP_FIRST)
 
     exit_bar, exit_price, reason, best, worst = ours()  # compiles
     lists = [values.tolist() for values in prices]

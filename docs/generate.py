@@ -28,6 +28,7 @@ from _pages import (  # noqa: E402
     config,
     errors,
     features,
+    fills,
     hooks,
     instruments,
     kit,
@@ -45,6 +46,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "errors.md": errors.page,
     "checks.md": checks.page,
     "contract-kit.md": kit.page,
+    "fill-rules.md": fills.page,
     "instruments.md": instruments.page,
     "leak-zoo.md": zoo.page,
 }

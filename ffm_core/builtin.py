@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def ffm_exit_policies() -> Iterable[ExitPolicy]:
-    """Offer fixed RR, dynamic target and ATR trail."""
+    """Offer fixed RR, dynamic target, session end, and two trails."""
     from ffm_core.labels.policies import EXIT_POLICIES
 
     return EXIT_POLICIES

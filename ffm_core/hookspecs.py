@@ -146,7 +146,8 @@ def ffm_exit_policies() -> Iterable[ExitPolicy]:
     Returns
     -------
     iterable of ExitPolicy
-        Of kind static, predicted or managed; labels always use a static one.
+        Of kind static, predicted or managed; labels always use a static one. A
+        policy gives orders and never fills them.
 
     Example
     -------
@@ -154,8 +155,8 @@ def ffm_exit_policies() -> Iterable[ExitPolicy]:
 
         @hookimpl
         def ffm_exit_policies():
-            from .exits import HALF_TARGET
-            return [HALF_TARGET]
+            from .exits import CHANDELIER
+            return [CHANDELIER]
 
     Since
     -----

@@ -22,18 +22,19 @@ from numba.extending import register_jitable
 F = TypeVar("F", bound=Callable[..., object])
 
 
-def kernel(function: F) -> F:
+def kernel(function: F, signature: object = None) -> F:
     """Compile ``function`` on first call and cache the machine code.
 
-    Without a place to keep it (a folder that cannot be written) it is compiled
-    anew in every process.
+    With a numba ``signature`` it is compiled at once, for those types alone. Without a
+    place to keep the code (a folder that cannot be written) it is compiled anew in every
+    process.
     """
     options = {"nogil": True, "error_model": "numpy"}
     compiled: F
     try:
-        compiled = numba.njit(cache=True, **options)(function)
+        compiled = numba.njit(signature, cache=True, **options)(function)
     except RuntimeError:  # numba finds no folder for its cache
-        compiled = numba.njit(**options)(function)
+        compiled = numba.njit(signature, **options)(function)
     return compiled
 
 

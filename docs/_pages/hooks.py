@@ -57,7 +57,9 @@ _USERS = {
     "ffm_feature_sets": "`ffm-core` (`ffm68` and others), `ffm-features-qe150`, `ffm-legacy`",
     "ffm_embedders": "`ffm-core` (`ffm-bolt-synth`, `stats`, what was added)",
     "ffm_learners": "`ffm-core[xgb]` (`xgb` and its heads)",
-    "ffm_exit_policies": "`ffm-core` (`fixed_rr`, `dynamic_target`, `atr_trail`)",
+    "ffm_exit_policies": (
+        "`ffm-core` (`fixed_rr`, `dynamic_target`, `session_end`, `atr_trail`, `rs_trail`)"
+    ),
     "ffm_targets": "`ffm-core` (`context/…` and others), `ffm-legacy`",
     "ffm_controls": "extensions",
     "ffm_verdict_checks": "`ffm-core` (the checks of `strict`)",

@@ -5,13 +5,14 @@ from __future__ import annotations
 from _pages import markdown as md
 from ffm_core.testing.checks import CHECKS, Check
 from ffm_core.testing.embedder_checks import EMBEDDER_CHECKS
+from ffm_core.testing.exit_checks import EXIT_CHECKS
 from ffm_core.testing.feature_checks import FEATURE_CHECKS
 from ffm_core.testing.target_checks import TARGET_CHECKS
 
 _INTRO = """# Contract kit
 
-`ffm_core.testing` checks any strategy or feature set against its contract, ours or yours,
-with the same call.
+`ffm_core.testing` checks any strategy, feature set or exit policy against its contract, ours or
+yours, with the same call.
 
 ```python
 from ffm_core.testing import check_feature_set, check_strategy, load_features, load_installed
@@ -23,8 +24,9 @@ print(check_feature_set(load_features("trivial8"), on_fail="report"))
 
 `check_strategy(labeler, bars=..., expected_failures=..., on_fail=...)` and
 `check_feature_set(feature_set, ...)` run every check and return a report, or raise
-`CheckFailed`. `check_embedder(embedder, ...)` and `check_target(target, ...)` do the same for
-embedders and targets. `parametrize_with_checks([LABELER])` makes one test of each, for
+`CheckFailed`. `check_embedder(embedder, ...)`, `check_exit_policy(policy, ...)` and
+`check_target(target, ...)` do the same for embedders, exit policies and targets.
+`parametrize_with_checks([LABELER])` makes one test of each, for
 `def test(strategy, check)`; given feature sets, for `def test(feature_set, check)`.
 
 ## Excuses
@@ -59,12 +61,14 @@ listed in [the leak zoo](leak-zoo.md).
 _FEATURES = "\n## The checks of feature sets\n\n"
 _EMBEDDERS = "\n## The checks of embedders\n\n"
 _TARGETS = "\n## The checks of targets\n\n"
+_EXITS = "\n## The checks of exit policies\n\n"
 
 
 def page() -> str:
     """Return the page."""
     parts = [_INTRO, _table(CHECKS)]
     parts += [_FEATURES, _table(FEATURE_CHECKS), _EMBEDDERS, _table(EMBEDDER_CHECKS)]
+    parts += [_EXITS, _table(EXIT_CHECKS)]
     return md.join([*parts, _TARGETS, _table(TARGET_CHECKS)])
 
 

@@ -32,7 +32,7 @@ _GROUPS = {
     "What a learner sees and answers": (
         "Design", "View", "Plan", "Model", "Learner", "TargetHead", "TargetLearner",
     ),
-    "What becomes of decisions": ("Orders", "Fills", "Outcomes", "Trades"),
+    "What becomes of decisions": ("Outcomes", "Trades"),
     "What a verdict is made of": (
         "Certificate", "Examined", "Failure", "TrialContext", "ShuffleResult", "Evidence",
         "CheckResult", "Reason", "Verdict",
@@ -50,7 +50,6 @@ _COMMON = {
     "minimum": "Smallest value allowed; None for no bound.",
     "maximum": "Largest value allowed; None for no bound.",
     "choices": "Values allowed; empty for any.",
-    "simulate": "`(bars, orders, params) -> Fills`.",
     "change": "`(view, rng) -> view`: the training view the arm is fitted on.",
     "judge": "`evidence -> CheckResult`.",
     "claims": "Claims the check belongs to.",
@@ -155,6 +154,6 @@ def _codes() -> str:
     voids = ", ".join(md.code(name) for name in records.VOIDS)
     return (
         "## Codes\n\n"
-        f"`Outcomes.reason` and `Fills.reason` index `REASONS`: {reasons}.\n\n"
+        f"`Outcomes.reason` indexes `REASONS`: {reasons}.\n\n"
         f"`Outcomes.void_reason` indexes `VOIDS`: {voids}.\n"
     )

@@ -32,7 +32,7 @@ What the columns mean:
 """
 _MEANING = {
     "purity": "two calls on the same input disagree, or the input is edited",
-    "values": "an infinite value, or a fill that no bar allows",
+    "values": "an infinite value",
     "prefix": "rows change when later bars are removed",
     "repaint": "a decision once made vanishes, turns or moves later",
     "mutation": "rows change when later bars are changed",
@@ -42,8 +42,7 @@ _MEANING = {
     "access": "a file, a connection or another program is opened in a call",
     "budget": "a call takes too long or too much memory",
     "horizon": "an outcome or target reads past the bar at which it says to be known",
-    "completeness": "orders are left out, as losers might be",
-    "rows": "an answer depends on other rows or other orders",
+    "rows": "an answer depends on other rows",
 }
 _HEADINGS = {
     "features": "Feature sets",

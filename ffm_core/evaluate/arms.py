@@ -148,7 +148,9 @@ def _entry_draw(
         target_r=real.outcomes.target_r[rows],
         horizon_bars=None if horizon is None else horizon[own],
     )
-    found = terms.fill(stream.bars, decisions, target_r=decisions.target_r)
+    found = terms.fill(
+        stream.bars, decisions, target_r=decisions.target_r, columns=stream.exit_columns
+    )
     return trades_of_bars(pool, number, at, side, found)
 
 

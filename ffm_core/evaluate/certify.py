@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ffm_core.bars.sessions import session_end_mask
 from ffm_core.causal.falsify import falsify, merge
 from ffm_core.causal.subjects.base import FeatureSubject, LabelerSubject, Subject
 from ffm_core.causal.subjects.embedders import (
@@ -19,17 +18,16 @@ from ffm_core.causal.subjects.embedders import (
     WindowSubject,
     falsify_embedder,
 )
-from ffm_core.causal.subjects.exits import falsify_exit_policy
-from ffm_core.causal.subjects.fills import take
+from ffm_core.causal.subjects.exits import ExitSubject, computes, prove_step
 from ffm_core.causal.subjects.learners import MAX_ROWS, falsify_learner, thin
 from ffm_core.embed.windows import windows_at
 from ffm_core.evaluate.fit import answers_of, fit_versions, fold_views
 from ffm_core.evaluate.parts import Source
 from ffm_core.evaluate.streams import StreamTask, tasks_of
+from ffm_core.evaluate.terms import terms_of
 from ffm_core.hookspecs import HOOK_API
-from ffm_core.keyed import keyed
-from ffm_core.labels.outcomes import prepare_orders
-from ffm_core.labels.policies import setting
+from ffm_core.labels.entries import entries_of
+from ffm_core.labels.exits import exit_columns
 from ffm_core.records import (
     Certificate,
     Decisions,
@@ -37,11 +35,11 @@ from ffm_core.records import (
     ExitPolicy,
     FeatureSet,
     Learner,
-    Orders,
     Params,
 )
 from ffm_core.ruler.purge import check_purged
 from ffm_core.runs.cache import Cache
+from ffm_core.runs.config import EvalConfig
 from ffm_core.runs.record import NUMERICS
 from ffm_core.types import Float32, Int64
 
@@ -76,15 +74,18 @@ def certify(job: Job, decisions: Sequence[Decisions], progress: Progress) -> Cer
     return merge(proofs)
 
 
-def _subjects(source: Source, params: Params) -> tuple[Subject, ...]:
+def _subjects(source: Source, config: EvalConfig) -> tuple[Subject, ...]:
     """Return what the falsifier opens here and in its worker.
 
-    The labeler, then the feature sets and the windows of embedders.
+    The labeler, then the feature sets, the windows of embedders, and the exits that compute.
     """
     parts = source.parts
-    labeler = LabelerSubject(parts.labeler, params, parts.call)
+    terms = terms_of(parts, config)
+    labeler = LabelerSubject(parts.labeler, terms.params, parts.call)
     sets = (FeatureSubject(chosen, None) for chosen in parts.feature_sets)
-    return (labeler, *sets, *(WindowSubject(chosen) for chosen in parts.windows))
+    windows = (WindowSubject(chosen) for chosen in parts.windows)
+    exits = (ExitSubject(policy, params) for policy, params in terms.exits if computes(policy))
+    return (labeler, *sets, *windows, *exits)
 
 
 def certify_stream(work: tuple[StreamTask, Decisions]) -> Certificate:
@@ -97,12 +98,17 @@ def certify_stream(work: tuple[StreamTask, Decisions]) -> Certificate:
             _features_key(cache, task, chosen, decisions)
             for chosen in (*parts.feature_sets, *parts.windows)
         ),
+        *(
+            _exit_key(cache, task, policy, params, decisions, "columns")
+            for policy, params in task.terms.exits
+            if computes(policy)
+        ),
     ]
     found = [load_certificate(cache, key) for key in keys]
     missing = [i for i, certificate in enumerate(found) if certificate is None]
     if missing:
         proven = falsify(
-            partial(_subjects, task.source, task.terms.params),
+            partial(_subjects, task.source, task.config),
             task.bars,
             seed=task.config.seed,
             decision_bars=decisions.bar,
@@ -115,56 +121,34 @@ def certify_stream(work: tuple[StreamTask, Decisions]) -> Certificate:
             found[i] = certificate
     proofs = [certificate for certificate in found if certificate is not None]
     if all(proof.status == "clean" for proof in proofs):
-        proofs += certify_exits(task, decisions)
+        proofs += certify_steps(task, decisions)
     merged = merge(proofs)
     # The package of a private labeler may hold the feature sets, too.
     return without_lines(merged) if parts.labeler.private else merged
 
 
-def certify_exits(task: StreamTask, decisions: Decisions) -> list[Certificate]:
-    """Return certificates of the exit policies of a run, from the cache where nothing changed.
+def certify_steps(task: StreamTask, decisions: Decisions) -> list[Certificate]:
+    """Return what holds of the steps of a run's exits, on the trades of its decisions.
 
-    Called once decisions are known to be causal; each policy is shown their orders.
+    Called once decisions, and what the exits compute, are known to be causal.
     """
-    cache, found = Cache(task.home), []
-    for policy, params in task.terms.exits:
-        orders = _orders(task, policy, params, decisions)
-        if len(orders.entry_bar) == 0:
-            continue
-        shown = [getattr(orders, item.name) for item in fields(orders)]
-        key = cache.key(
-            "certify-exit", NUMERICS, task.code_hash, policy.name, json.dumps(dict(params)),
-            *(np.empty(0) if values is None else values for values in shown), *_what(task),
-        )  # fmt: skip
+    cache, terms, found = Cache(task.home), task.terms, []
+    for policy, params in terms.exits:
+        key = _exit_key(cache, task, policy, params, decisions, "step")
         certificate = load_certificate(cache, key)
         if certificate is None:
-            certificate = falsify_exit_policy(
-                policy, task.bars, orders, params, seed=task.config.seed
+            entries, void = entries_of(
+                task.bars, decisions, policy, params, horizon_bars=terms.horizon_bars,
+                flat_at_session_end=terms.flat_at_session_end,
+            )  # fmt: skip
+            live = entries.take(np.flatnonzero(void == 0))
+            columns = exit_columns(policy, task.bars, params)
+            certificate = prove_step(
+                policy, task.bars, live, params, columns, seed=task.config.seed
             )
-            if task.parts.labeler.private:  # its package may hold the policy, too
-                certificate = without_lines(certificate)
             save_certificate(cache, key, certificate)
         found.append(certificate)
     return found
-
-
-def _orders(task: StreamTask, policy: ExitPolicy, params: Params, decisions: Decisions) -> Orders:
-    """Return the orders a policy will fill, with made-up predictions where it needs some."""
-    terms = task.terms
-    if policy.target_of is not None:
-        rng = keyed(task.config.seed, "exit-targets", policy.name)
-        target = policy.target_of(rng.uniform(0.0, 10.0, len(decisions)), params)
-        decisions = replace(decisions, target_r=target)
-    has_rr = any(param.name == "rr" for param in policy.params)
-    orders, void = prepare_orders(
-        task.bars,
-        decisions,
-        default_rr=float(setting(policy, params, "rr")) if has_rr else 1.0,
-        default_horizon=terms.horizon_bars,
-        flat=session_end_mask(task.bars) if terms.flat_at_session_end else None,
-        with_atr=policy.needs_atr,
-    )
-    return take(orders, np.flatnonzero(void == 0))
 
 
 def _embedders(source: Source) -> tuple[EmbedderSubject, ...]:
@@ -282,6 +266,24 @@ def _features_key(cache: Cache, task: StreamTask, chosen: FeatureSet, decisions:
     return cache.key(
         "certify-features", NUMERICS, task.code_hash, chosen.name, chosen.version,
         decisions.bar, *_what(task),
+    )  # fmt: skip
+
+
+def _exit_key(
+    cache: Cache,
+    task: StreamTask,
+    policy: ExitPolicy,
+    params: Params,
+    decisions: Decisions,
+    part: str,
+) -> str:
+    names = ("bar", "side", "risk", "stop_price", "target_r", "horizon_bars")
+    given = (getattr(decisions, name) for name in names)
+    shown = (np.empty(0) if values is None else values for values in given)
+    terms = (task.terms.horizon_bars, task.terms.flat_at_session_end)
+    return cache.key(
+        "certify-exit", part, NUMERICS, task.code_hash, policy.name,
+        json.dumps(dict(params), sort_keys=True), *terms, *shown, *_what(task),
     )  # fmt: skip
 
 

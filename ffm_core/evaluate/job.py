@@ -143,7 +143,9 @@ def _guarded(offer: Offered[Any], what: str, *functions: str) -> Any:
 
 
 def _policy(host: Host, name: str) -> ExitPolicy:
-    policy: ExitPolicy = _guarded(host.exit_policy(name), "exit policy", "simulate", "target_of")
+    policy: ExitPolicy = _guarded(
+        host.exit_policy(name), "exit policy", "batch", "target_of", "start"
+    )
     return policy
 
 

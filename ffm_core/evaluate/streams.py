@@ -65,6 +65,7 @@ class Stream:
     decisions: Decisions
     labels: Outcomes  # under the static policy: what heads are trained on
     outcomes: Outcomes  # under the run's exits; for predicted targets see ``predicted_outcomes``
+    exit_columns: Float64 | None  # of the run's exit, (T, K)
     day: Int32
     hour: Int8
     grid_days: Int32
@@ -157,12 +158,14 @@ def prepare_stream(work: tuple[StreamTask, Decisions]) -> Stream:
     bars, terms = task.bars, task.terms
     labels = terms.label(bars, decisions)
     as_labels = terms.labels_are_trades or terms.exit.kind == "predicted"
+    columns = terms.columns(bars)
     grid_days, grid_start = day_grid(bars)
     return Stream(
         bars=bars,
         decisions=decisions,
         labels=labels,
-        outcomes=labels if as_labels else terms.fill(bars, decisions),
+        outcomes=labels if as_labels else terms.fill(bars, decisions, columns=columns),
+        exit_columns=columns,
         day=trading_days(bars),
         hour=exchange_hours(bars),
         grid_days=grid_days,

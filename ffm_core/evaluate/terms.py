@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ffm_core.bars import Bars
 from ffm_core.evaluate.parts import Parts
+from ffm_core.labels.exits import exit_columns
 from ffm_core.labels.outcomes import outcomes
 from ffm_core.records import Decisions, ExitPolicy, Outcomes, Overlap, Params
 from ffm_core.runs.config import EvalConfig
@@ -58,15 +59,27 @@ class Terms:
         same = self.exit.name == self.label_exit.name
         return same and self.exit_params == self.label_exit_params
 
+    def columns(self, bars: Bars) -> Float64 | None:
+        """Return the columns of the run's exit, (T, K); None where it has none."""
+        return exit_columns(self.exit, bars, self.exit_params)
+
     def fill(
-        self, bars: Bars, decisions: Decisions, *, target_r: Float64 | None = None
+        self,
+        bars: Bars,
+        decisions: Decisions,
+        *,
+        target_r: Float64 | None = None,
+        columns: Float64 | None = None,
     ) -> Outcomes:
-        """Return what becomes of decisions under the run's exits."""
-        return self._filled(bars, decisions, self.exit, self.exit_params, target_r)
+        """Return what becomes of decisions under the run's exits.
+
+        ``columns`` are those of the exit on these bars, where they are known already.
+        """
+        return self._filled(bars, decisions, self.exit, self.exit_params, target_r, columns)
 
     def label(self, bars: Bars, decisions: Decisions) -> Outcomes:
         """Return what becomes of decisions under the static policy of the labels."""
-        return self._filled(bars, decisions, self.label_exit, self.label_exit_params, None)
+        return self._filled(bars, decisions, self.label_exit, self.label_exit_params, None, None)
 
     def _filled(
         self,
@@ -75,6 +88,7 @@ class Terms:
         policy: ExitPolicy,
         params: Params,
         target_r: Float64 | None,
+        columns: Float64 | None,
     ) -> Outcomes:
         return outcomes(
             bars,
@@ -84,6 +98,7 @@ class Terms:
             horizon_bars=self.horizon_bars,
             flat_at_session_end=self.flat_at_session_end,
             target_r=target_r,
+            columns=columns,
             slippage_ticks=self.slippage_ticks,
         )
 

@@ -6,6 +6,20 @@ from there.
 
 from __future__ import annotations
 
-from ffm_core.labels.policies import ATR_TRAIL, DYNAMIC_TARGET, EXIT_POLICIES, FIXED_RR
+from ffm_core.labels.policies import (
+    ATR_TRAIL,
+    DYNAMIC_TARGET,
+    EXIT_POLICIES,
+    FIXED_RR,
+    RS_TRAIL,
+    SESSION_END,
+)
 
-__all__ = ["ATR_TRAIL", "DYNAMIC_TARGET", "EXIT_POLICIES", "FIXED_RR"]
+__all__ = [
+    "ATR_TRAIL",
+    "DYNAMIC_TARGET",
+    "EXIT_POLICIES",
+    "FIXED_RR",
+    "RS_TRAIL",
+    "SESSION_END",
+]

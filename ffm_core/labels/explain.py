@@ -121,9 +121,9 @@ def _levels(
         f"risk     {risk:.6f} points = {ticks:.1f} ticks",
         f"stop     {entry:.6f} {against} {risk:.6f} = {entry - side * risk:.6f}",
     ]
-    if policy.kind == "managed":
-        pairs = [f"{p.name} {setting(policy, params, p.name)}" for p in policy.params]
-        lines.append(f"exit     {policy.name}: {', '.join(pairs)}; no fixed target")
+    if policy.batch is not None or not (policy.declares("rr") or policy.kind == "predicted"):
+        pairs = [f" {p.name} {setting(policy, params, p.name)}" for p in policy.params]
+        lines.append(f"exit     {policy.name}:{','.join(pairs)}; no fixed target")
     else:
         multiple = table.target_r[row]
         target = entry + side * multiple * risk

@@ -7,7 +7,8 @@ trade may see, and orders.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from ffm_core.labels.step import (
     SESSION_END,
     TIMEOUT,
     Bar,
+    OpenTrade,
     Order,
     Position,
     Rules,
@@ -85,14 +87,14 @@ def _unwalked(n: int) -> Walked:
 
 
 @inlined
-def _write(walked: Walked, i: int, j: int, risk: float, position: Position) -> None:
-    walked.exit_bar[i] = j
-    walked.exit_price[i] = position.price
-    walked.reason[i] = position.reason
+def _write(walked: Walked, n: int, j: int, risk: float, position: Position) -> None:
+    walked.exit_bar[n] = j
+    walked.exit_price[n] = position.price
+    walked.reason[n] = position.reason
     up = (position.top - position.entry) / risk
     down = (position.entry - position.bottom) / risk
-    walked.best[i] = up if position.side > 0 else down
-    walked.worst[i] = down if position.side > 0 else up
+    walked.best[n] = up if position.side > 0 else down
+    walked.worst[n] = down if position.side > 0 else up
 
 
 @kernel
@@ -104,11 +106,11 @@ def fill_barriers(
     flat_at: Int64,
     entry_bar: Int64,
     side: Int8,
+    stop: Float64,
+    target: Float64,
     risk: Float64,
-    target_r: Float64,
     horizon: Int32,
-    tie: int,
-    gap_at_open: bool,
+    rules: Rules,
 ) -> Walked:
     """Walk each entry to its stop, target, session end, horizon or data end.
 
@@ -122,34 +124,20 @@ def fill_barriers(
         Bar whose open is the entry, inside the data.
     side : int8 (N,)
         +1 long, −1 short.
+    stop, target : float64 (N,)
+        Levels at entry, points; an infinite target is none.
     risk : float64 (N,)
-        Points from entry to stop, positive.
-    target_r : float64 (N,)
-        Target as a multiple of risk, at least 1.
+        Points that are 1 R, positive.
     horizon : int32 (N,)
         Bars a trade may last, counting the entry bar.
-    tie : int
-        Index into ``TIES``: who wins when one bar touches both levels.
-    gap_at_open : bool
-        Whether an open beyond the target fills there or at the target.
-
-    Returns
-    -------
-    tuple
-        Exit bar, exit price, reason (index into ``REASONS``), and the best and
-        worst excursion in R, both non-negative. Of the exit bar itself only what
-        is certain counts as best (the fill), and everything up to the fill as
-        worst.
+    rules : Rules
+        How bars are read that leave the order of events open.
     """
-    n = len(entry_bar)
-    walked = _unwalked(n)
-    rules = Rules(tie, gap_at_open)
-    for i in range(n):
-        e = entry_bar[i]
-        s = float(side[i])
-        entry = open_[e]
-        position = entered(s, entry, entry - s * risk[i], entry + s * target_r[i] * risk[i])
-        last, why = last_bar(e, horizon[i], len(open_), flat_at)
+    walked = _unwalked(len(entry_bar))
+    for n in range(len(entry_bar)):
+        e = entry_bar[n]
+        position = entered(float(side[n]), open_[e], stop[n], target[n])
+        last, why = last_bar(e, horizon[n], len(open_), flat_at)
         j = e
         while True:
             bar = Bar(open_[j], high[j], low[j], close[j], 0.0)
@@ -157,7 +145,7 @@ def fill_barriers(
             if position.reason != 0:
                 break
             j += 1
-        _write(walked, i, j, risk[i], position)
+        _write(walked, n, j, risk[n], position)
     return walked
 
 
@@ -169,6 +157,7 @@ def peak_excursion(
     flat_at: Int64,
     entry_bar: Int64,
     side: Int8,
+    stop: Float64,
     risk: Float64,
     horizon: Int32,
 ) -> Float64:
@@ -179,15 +168,14 @@ def peak_excursion(
     stop does not, because the stop may have come first. Never negative.
     Parameters are those of :func:`fill_barriers`.
     """
-    n = len(entry_bar)
-    peak = np.empty(n)
+    peak = np.empty(len(entry_bar))
     rules = Rules(0, True)
-    for i in range(n):
-        e = entry_bar[i]
-        s = float(side[i])
+    for n in range(len(entry_bar)):
+        e = entry_bar[n]
+        s = float(side[n])
         entry = open_[e]
-        position = entered(s, entry, entry - s * risk[i], s * np.inf)
-        last, why = last_bar(e, horizon[i], len(open_), flat_at)
+        position = entered(s, entry, stop[n], s * np.inf)
+        last, why = last_bar(e, horizon[n], len(open_), flat_at)
         j = e
         while True:
             bar = Bar(open_[j], high[j], low[j], entry, 0.0)
@@ -196,61 +184,8 @@ def peak_excursion(
                 break
             j += 1
         best = position.top - entry if s > 0 else entry - position.bottom
-        peak[i] = best / risk[i]
+        peak[n] = best / risk[n]
     return peak
-
-
-@kernel
-def fill_trail(
-    open_: Float64,
-    high: Float64,
-    low: Float64,
-    close: Float64,
-    flat_at: Int64,
-    entry_bar: Int64,
-    side: Int8,
-    risk: Float64,
-    distance: Float64,
-    horizon: Int32,
-    activate_r: float,
-) -> Walked:
-    """Walk each entry behind a stop that follows the best price.
-
-    In every bar, in this order: a gap beyond the stop fills at the open, the stop
-    is tested, a session end closes; only then the extreme is updated, the trail
-    armed and the stop moved, all for the **next** bar. The stop never moves back.
-
-    Parameters
-    ----------
-    distance : float64 (N,)
-        Points between the extreme and the stop once armed.
-    activate_r : float
-        Excursion in R that arms the trail.
-
-    Other parameters and the returns are those of :func:`fill_barriers`. Reason
-    ``trail`` means an exit at a stop that had moved, by touch or by gap.
-    """
-    n = len(entry_bar)
-    walked = _unwalked(n)
-    rules = Rules(0, True)
-    for i in range(n):
-        e = entry_bar[i]
-        s = float(side[i])
-        entry = open_[e]
-        position = entered(s, entry, entry - s * risk[i], s * np.inf)
-        last, why = last_bar(e, horizon[i], len(open_), flat_at)
-        j = e
-        while True:
-            bar = Bar(open_[j], high[j], low[j], close[j], 0.0)
-            position = step(position, bar, False, why if j == last else 0, rules)
-            if position.reason != 0:
-                break
-            extreme = position.top if s > 0 else position.bottom
-            if s * (extreme - entry) >= activate_r * risk[i]:
-                position = obeyed(position, Order(extreme - s * distance[i], np.nan, False))
-            j += 1
-        _write(walked, i, j, risk[i], position)
-    return walked
 
 
 @kernel
@@ -262,45 +197,114 @@ def fill_columns(
     flat_at: Int64,
     entry_bar: Int64,
     side: Int8,
+    stop: Float64,
+    target: Float64,
     risk: Float64,
-    target_r: Float64,
     horizon: Int32,
-    tie: int,
-    gap_at_open: bool,
+    rules: Rules,
     levels: Float64,
+    once: bool,
 ) -> Walked:
     """Walk each entry under levels and exit flags that are known bar by bar.
 
     Parameters
     ----------
-    target_r : float64 (N,)
-        Target at entry as a multiple of risk; ``inf`` for none.
     levels : float64 (T, 6)
-        Stop, target and whether to leave, each for longs and shorts; row ``t`` is known
-        at the close of bar ``t`` and holds from the next open. The levels of the
-        decision bar hold on the entry bar; its exit flag means nothing. NaN: unchanged.
+        In the order of ``LEVELS``; row ``t`` is known at the close of bar ``t`` and holds
+        from the next open. The levels of the decision bar hold on the entry bar; its exit
+        flag means nothing, since there was nothing to leave. NaN: unchanged.
+    once : bool
+        Read the decision bar's row and no other.
 
-    Other parameters and the returns are those of :func:`fill_barriers`.
+    Other parameters are those of :func:`fill_barriers`.
     """
-    n = len(entry_bar)
-    walked = _unwalked(n)
-    rules = Rules(tie, gap_at_open)
-    for i in range(n):
-        e = entry_bar[i]
-        s = float(side[i])
-        at = 0 if s > 0 else 1
-        entry = open_[e]
-        position = entered(s, entry, entry - s * risk[i], entry + s * target_r[i] * risk[i])
-        last, why = last_bar(e, horizon[i], len(open_), flat_at)
+    walked = _unwalked(len(entry_bar))
+    for n in range(len(entry_bar)):
+        e = entry_bar[n]
+        at = 0 if side[n] > 0 else 1
+        position = entered(float(side[n]), open_[e], stop[n], target[n])
+        last, why = last_bar(e, horizon[n], len(open_), flat_at)
+        leave = False
         j = e
         while True:
-            row = levels[j - 1]
-            position = obeyed(position, Order(row[at], row[2 + at], False))
+            if j == e or not once:
+                order = Order(levels[j - 1, at], levels[j - 1, 2 + at], False)
+                position = obeyed(position, order)
+                leave = j > e and levels[j - 1, 4 + at] > 0.0
             bar = Bar(open_[j], high[j], low[j], close[j], 0.0)
-            leave = j > e and row[4 + at] > 0.0
             position = step(position, bar, leave, why if j == last else 0, rules)
             if position.reason != 0:
                 break
             j += 1
-        _write(walked, i, j, risk[i], position)
+        _write(walked, n, j, risk[n], position)
+    return walked
+
+
+@inlined
+def fill_steps(
+    decide: Callable[..., Any],
+    open_: Float64,
+    high: Float64,
+    low: Float64,
+    close: Float64,
+    volume: Float64,
+    flat_at: Int64,
+    entry_bar: Int64,
+    side: Int8,
+    stop: Float64,
+    target: Float64,
+    risk: Float64,
+    atr: Float64,
+    horizon: Int32,
+    rules: Rules,
+    rows: Float64,
+    f_start: Float64,
+    i_start: Int64,
+    k: Float64,
+) -> Walked:
+    """Walk each entry under the orders of a policy's compiled step.
+
+    The step is asked at the close of every bar of the open trade, the entry bar first;
+    every trade starts with a state of its own.
+
+    Parameters
+    ----------
+    decide : kernel
+        The step of an exit policy; see :class:`~ffm_core.records.ExitPolicy`.
+    volume : float64 (T,)
+        Of each bar.
+    atr : float64 (N,)
+        At the signal bar, points.
+    rows : float64 (T, K)
+        The policy's own columns.
+    f_start, i_start, k : float64, int64, float64
+        The state every trade starts with, and the constants.
+
+    Other parameters are those of :func:`fill_barriers`.
+    """
+    walked = _unwalked(len(entry_bar))
+    f, i = f_start.copy(), i_start.copy()
+    row = np.empty(rows.shape[1])  # one of its own: nothing lies behind its end
+    for n in range(len(entry_bar)):
+        f[:] = f_start
+        i[:] = i_start
+        e = entry_bar[n]
+        s = float(side[n])
+        position = entered(s, open_[e], stop[n], target[n])
+        last, why = last_bar(e, horizon[n], len(open_), flat_at)
+        leave = False
+        j = e
+        while True:
+            bar = Bar(open_[j], high[j], low[j], close[j], volume[j])
+            position = step(position, bar, leave, why if j == last else 0, rules)
+            if position.reason != 0:
+                break
+            trade = OpenTrade(s, open_[e], risk[n], atr[n], j - e + 1)
+            for c in range(len(row)):
+                row[c] = rows[j, c]
+            ordered = decide(trade, bar, row, f, i, k)
+            leave = bool(ordered[2])
+            position = obeyed(position, Order(float(ordered[0]), float(ordered[1]), leave))
+            j += 1
+        _write(walked, n, j, risk[n], position)
     return walked

@@ -6,6 +6,7 @@ compiled step and give the same bits.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +14,22 @@ import numpy as np
 from ffm_core.bars.primitives import frozen
 from ffm_core.bars.table import Bars
 from ffm_core.jit import kernel
-from ffm_core.labels.kernels import last_bar, next_flat
-from ffm_core.labels.step import Bar, Order, Position, Rules, entered, obeyed, step
-from ffm_core.records import Orders
+from ffm_core.labels.compiling import compile_step, start_of
+from ffm_core.labels.entries import Entries
+from ffm_core.labels.exits import rules_of
+from ffm_core.labels.kernels import last_bar
+from ffm_core.labels.step import (
+    HOLD,
+    Bar,
+    OpenTrade,
+    Order,
+    Position,
+    Rules,
+    entered,
+    obeyed,
+    step,
+)
+from ffm_core.records import ExitPolicy, Params
 from ffm_core.types import Bool, Float64, Int8, Int32, Int64
 
 # Columns of the state of a lane; a snapshot is a copy of both arrays.
@@ -76,13 +90,13 @@ class Lanes:
         return np.where(self.open, self.i[:, NEXT], self.i[:, NEXT] - 1)
 
 
-def start_lanes(bars: Bars, orders: Orders) -> Lanes:
-    """Return one lane per order, each before its entry bar."""
-    n = len(orders.entry_bar)
+def start_lanes(bars: Bars, entries: Entries) -> Lanes:
+    """Return one lane per entry, each before its entry bar."""
+    n = len(entries)
     f, i = np.zeros((n, 7)), np.zeros((n, 5), dtype=np.int64)
     _start(
-        frozen(bars.open), next_flat(orders.flat), orders.entry_bar, orders.side, orders.risk,
-        orders.target_r, orders.horizon_bars, f, i,
+        frozen(bars.open), entries.flat_at, entries.bar, entries.side, entries.stop,
+        entries.target, entries.horizon_bars, f, i,
     )  # fmt: skip
     return Lanes(f, i)
 
@@ -93,20 +107,17 @@ def _start(
     flat_at: Int64,
     entry_bar: Int64,
     side: Int8,
-    risk: Float64,
-    target_r: Float64,
+    stop: Float64,
+    target: Float64,
     horizon: Int32,
     f: Float64,
     i: Int64,
 ) -> None:
     for n in range(len(entry_bar)):
         e = entry_bar[n]
-        s = float(side[n])
-        entry = open_[e]
-        target = entry + s * target_r[n] * risk[n]
         last, why = last_bar(e, horizon[n], len(open_), flat_at)
         i[n, NEXT], i[n, LAST], i[n, WHY] = e, last, why
-        _store(entered(s, entry, entry - s * risk[n], target), f, i, n)
+        _store(entered(float(side[n]), open_[e], stop[n], target[n]), f, i, n)
 
 
 @kernel
@@ -166,3 +177,82 @@ def advance_lanes(
     """
     prices = (frozen(bars.open), frozen(bars.high), frozen(bars.low), frozen(bars.close))
     _advance(*prices, lanes.f, lanes.i, stop, target, leave, rules)
+
+
+def follow(
+    bars: Bars,
+    entries: Entries,
+    row: int,
+    policy: ExitPolicy,
+    params: Params,
+    columns: Float64 | None,
+) -> tuple[int, float, int, float, float]:
+    """Follow one trade under an exit policy, one closed bar after the other.
+
+    Nothing is computed ahead: at every close the position is moved by the bar and the
+    policy is asked, as paper trading does it.
+
+    Parameters
+    ----------
+    bars : Bars
+        The stream.
+    entries : Entries
+        Trades, of which the one at ``row`` is followed.
+    policy, params
+        The exit policy and its settings.
+    columns : float64 (T, K), optional
+        The policy's columns.
+
+    Returns
+    -------
+    tuple
+        Exit bar, exit price, reason, best and worst excursion in R: one row of
+        :class:`~ffm_core.labels.kernels.Walked`.
+    """
+    e, side = int(entries.bar[row]), int(entries.side[row])
+    entry, risk = float(entries.price[row]), float(entries.risk[row])
+    asks = _asking(policy, params, side, entry, risk, float(entries.atr[row]))
+    position = opened(side, entry, float(entries.stop[row]), float(entries.target[row]))
+    rows = np.zeros((len(bars), 0)) if columns is None else columns
+    last, why = last_bar(e, int(entries.horizon_bars[row]), len(bars), entries.flat_at)
+    rules, bar = rules_of(policy, params), e
+    series = (bars.open, bars.high, bars.low, bars.close, bars.volume)
+    order = HOLD if policy.step is not None else asks(None, rows[e - 1], 0)
+    while True:
+        closed = Bar(*(float(values[bar]) for values in series))
+        position = advance(position, closed, order, why if bar == last else 0, rules)
+        if position.reason:
+            break
+        order = asks(closed, rows[bar], bar - e + 1)
+        bar += 1
+    up, down = (position.top - entry) / risk, (entry - position.bottom) / risk
+    best, worst = (up, down) if side > 0 else (down, up)
+    return bar, float(position.price), int(position.reason), best, worst
+
+
+def _asking(
+    policy: ExitPolicy, params: Params, side: int, entry: float, risk: float, atr: float
+) -> Callable[[Bar | None, Float64, int], Order]:
+    """Return how a policy is asked for its order: bar, its own row, bars held."""
+    if policy.step is not None:
+        decide = compile_step(policy, params).decide
+        f, i, k = start_of(policy, params)
+        f, i = f.copy(), i.copy()
+
+        def ask(bar: Bar | None, row: Float64, age: int) -> Order:
+            trade = OpenTrade(float(side), entry, risk, atr, age)
+            stop, target, leave = decide(trade, bar, row.copy(), f, i, k)
+            return Order(float(stop), float(target), bool(leave))
+
+        return ask
+    names = [column.name for column in policy.columns]
+    way = "long" if side > 0 else "short"
+
+    def read(bar: Bar | None, row: Float64, age: int) -> Order:
+        if age > 0 and policy.kind != "managed":
+            return HOLD
+        given = dict(zip(names, row.tolist(), strict=True))
+        stop, target = (given.get(f"{what}_{way}", float("nan")) for what in ("stop", "target"))
+        return Order(stop, target, age > 0 and given.get(f"leave_{way}", 0.0) > 0.0)
+
+    return read

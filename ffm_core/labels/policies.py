@@ -1,18 +1,15 @@
-"""Exit policies the core offers: fixed RR, dynamic target, ATR trail."""
+"""Exit policies the core offers: fixed RR, dynamic target, session end, two trails."""
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 
-from ffm_core.bars.primitives import frozen
 from ffm_core.bars.table import Bars
 from ffm_core.errors import ConfigError
-from ffm_core.labels.kernels import Walked, fill_barriers, fill_trail, next_flat
 from ffm_core.labels.step import TIES
-from ffm_core.records import ExitPolicy, Fills, Orders, Param, Params, ParamValue
-from ffm_core.types import Float64
+from ffm_core.labels.trails import RS_COLUMNS, atr_trail, rs_columns, rs_trail
+from ffm_core.records import ExitPolicy, Param, Params, ParamValue
+from ffm_core.types import Float64, Int64
 
 _FILL_PARAMS = (
     Param(
@@ -43,7 +40,24 @@ _TRAIL_K = Param(
 _ACTIVATE = Param(
     name="activate_r", default=1.0, minimum=0.0, description="excursion that arms the trail, R"
 )
-TRAIL_ATR_BARS = 14  # the ATR of ``Orders.atr``
+_RS = (
+    Param(
+        name="stop_rs", default=3.0, minimum=0.0,
+        description="the stop lies at most this far from the entry, RS volatility at signal",
+    ),
+    Param(
+        name="activate_rs", default=0.5, minimum=0.0,
+        description="excursion that arms the trail, RS volatility at signal",
+    ),
+    Param(
+        name="trail_rs", default=0.5, minimum=0.0,
+        description="distance of the trail from the best price, RS volatility now",
+    ),
+    Param(
+        name="swing_rs", default=0.1, minimum=0.0,
+        description="room beyond the last confirmed swing, RS volatility now",
+    ),
+)  # fmt: skip
 
 
 def setting(policy: ExitPolicy, params: Params, name: str) -> ParamValue:
@@ -77,56 +91,6 @@ def _checked(owner: str, param: Param, value: ParamValue) -> ParamValue:
     return value
 
 
-def _fills(bars: Bars, orders: Orders, walked: Walked) -> Fills:
-    exit_bar, exit_price, reason, best, worst = walked
-    entry = bars.open[orders.entry_bar]
-    return Fills(
-        entry_bar=orders.entry_bar,
-        entry_price=entry,
-        exit_bar=exit_bar,
-        exit_price=exit_price,
-        reason=reason,
-        mfe_r=best,
-        mae_r=worst,
-        r_gross=orders.side * (exit_price - entry) / orders.risk + 0.0,  # no −0
-    )
-
-
-def _prices(bars: Bars) -> tuple[Float64, Float64, Float64, Float64]:
-    return frozen(bars.open), frozen(bars.high), frozen(bars.low), frozen(bars.close)
-
-
-def _simulate_barriers(name: str, bars: Bars, orders: Orders, params: Params) -> Fills:
-    policy = _BY_NAME[name]
-    walked = fill_barriers(
-        *_prices(bars),
-        next_flat(orders.flat),
-        orders.entry_bar,
-        orders.side,
-        orders.risk,
-        orders.target_r,
-        orders.horizon_bars,
-        TIES.index(str(setting(policy, params, "tie"))),
-        setting(policy, params, "target_gap") == "open",
-    )
-    return _fills(bars, orders, walked)
-
-
-def _simulate_trail(bars: Bars, orders: Orders, params: Params) -> Fills:
-    distance = float(setting(ATR_TRAIL, params, "trail_atr")) * orders.atr
-    walked = fill_trail(
-        *_prices(bars),
-        next_flat(orders.flat),
-        orders.entry_bar,
-        orders.side,
-        orders.risk,
-        distance,
-        orders.horizon_bars,
-        float(setting(ATR_TRAIL, params, "activate_r")),
-    )
-    return _fills(bars, orders, walked)
-
-
 def _dynamic_target(predicted_r: Float64, params: Params) -> Float64:
     fraction = float(setting(DYNAMIC_TARGET, params, "fraction"))
     floor = float(setting(DYNAMIC_TARGET, params, "floor_r"))
@@ -134,28 +98,60 @@ def _dynamic_target(predicted_r: Float64, params: Params) -> Float64:
     return np.clip(fraction * predicted_r, floor, cap)
 
 
+def _constants(policy: ExitPolicy, params: Params) -> tuple[Float64, Int64, Float64]:
+    """Return a step's first state, three numbers and one flag, and its settings in order."""
+    k = np.array([float(setting(policy, params, param.name)) for param in policy.params])
+    return np.zeros(3), np.zeros(1, dtype=np.int64), k
+
+
+def _start_atr_trail(params: Params) -> tuple[Float64, Int64, Float64]:
+    return _constants(ATR_TRAIL, params)
+
+
+def _start_rs_trail(params: Params) -> tuple[Float64, Int64, Float64]:
+    return _constants(RS_TRAIL, params)
+
+
+def _rs_batch(bars: Bars, params: Params) -> Float64:
+    return rs_columns(bars)
+
+
 FIXED_RR = ExitPolicy(
     name="fixed_rr",
     kind="static",
-    simulate=partial(_simulate_barriers, "fixed_rr"),
     params=(_RR, *_FILL_PARAMS),
     summary="Stop at 1 R, target at a fixed multiple of the risk.",
 )
 DYNAMIC_TARGET = ExitPolicy(
     name="dynamic_target",
     kind="predicted",
-    simulate=partial(_simulate_barriers, "dynamic_target"),
     params=(_FRACTION, _FLOOR, _CAP, *_FILL_PARAMS),
     target_of=_dynamic_target,
     summary="Stop at 1 R, target from the predicted peak excursion.",
 )
+SESSION_END = ExitPolicy(
+    name="session_end",
+    kind="static",
+    summary="Stop at 1 R, no target; out with the scheduled end of the session.",
+    flat_at_session_end=True,
+)
 ATR_TRAIL = ExitPolicy(
     name="atr_trail",
     kind="managed",
-    simulate=_simulate_trail,
     params=(_TRAIL_K, _ACTIVATE),
+    step=atr_trail,
+    start=_start_atr_trail,
     needs_atr=True,
     summary="Stop at 1 R, then a trail behind the best price.",
 )
-EXIT_POLICIES = (FIXED_RR, DYNAMIC_TARGET, ATR_TRAIL)
-_BY_NAME = {policy.name: policy for policy in EXIT_POLICIES}
+RS_TRAIL = ExitPolicy(
+    name="rs_trail",
+    kind="managed",
+    params=_RS,
+    columns=RS_COLUMNS,
+    batch=_rs_batch,
+    step=rs_trail,
+    start=_start_rs_trail,
+    summary="A trail in Rogers-Satchell volatility, or the last swing where that is tighter.",
+)
+EXIT_POLICIES = (FIXED_RR, DYNAMIC_TARGET, SESSION_END, ATR_TRAIL, RS_TRAIL)

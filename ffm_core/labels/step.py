@@ -46,6 +46,16 @@ class Bar(NamedTuple):
     volume: float
 
 
+class OpenTrade(NamedTuple):
+    """What an exit policy's step is told of the trade; prices in points."""
+
+    side: float  # +1 long, −1 short
+    entry: float
+    risk: float
+    atr: float  # Wilder's over 14 bars at the signal bar; NaN where not known
+    age: int  # bars held, the entry bar among them: 1 at its close
+
+
 class Order(NamedTuple):
     """What is ordered at a close for the bars after it; NaN leaves a level as it is."""
 
@@ -80,6 +90,7 @@ class Position(NamedTuple):
 
 
 HOLD = Order(float("nan"), float("nan"), False)
+STOP_FIRST = Rules(TIES.index("stop_first"), True)
 
 
 @inlined

@@ -32,15 +32,14 @@ from ffm_core.records.strategy import (
     ParamValue,
 )
 from ffm_core.records.trades import (
+    ENTRY_LEVELS,
+    LEVELS,
     OVERLAPS,
     REASONS,
     VOIDS,
     ExitPolicy,
-    Fills,
-    Orders,
     Outcomes,
     Overlap,
-    SimulateFn,
     Trades,
 )
 from ffm_core.records.verdict import (
@@ -63,6 +62,8 @@ from ffm_core.records.verdict import (
 
 __all__ = [
     "ANSWERS",
+    "ENTRY_LEVELS",
+    "LEVELS",
     "OVERLAPS",
     "REASONS",
     "VOIDS",
@@ -82,12 +83,10 @@ __all__ = [
     "Failure",
     "FeatureSet",
     "FeatureStream",
-    "Fills",
     "Labeler",
     "Learner",
     "Memory",
     "Model",
-    "Orders",
     "Outcome",
     "Outcomes",
     "Overlap",
@@ -97,7 +96,6 @@ __all__ = [
     "Plan",
     "Reason",
     "ShuffleResult",
-    "SimulateFn",
     "SubjectKind",
     "Target",
     "TargetHead",

@@ -1,14 +1,15 @@
-"""What becomes of decisions: orders, fills, outcomes, and the trades of an arm."""
+"""What becomes of decisions: exit policies, outcomes, and the trades of an arm."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import InitVar, dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from ffm_core.records.strategy import Param, Params
+from ffm_core.errors import StrategyError
+from ffm_core.records.strategy import Column, Param, Params
 from ffm_core.records.tables import ArrayTable
 from ffm_core.types import Bool, Float64, Int8, Int16, Int32, Int64, Text
 
@@ -25,53 +26,152 @@ VOIDS = ("none", "no_next_bar", "data_end", "roll", "hole", "small_risk", "stop_
 # When a trade may block the next one: never, on its own stream, or on every stream.
 Overlap: TypeAlias = Literal["each", "one_per_stream", "one_at_a_time"]
 OVERLAPS: tuple[Overlap, ...] = get_args(Overlap)
+# Columns that the host itself turns into orders: levels in points, and whether to leave.
+ENTRY_LEVELS = ("stop_long", "stop_short", "target_long", "target_short")
+LEVELS = (*ENTRY_LEVELS, "leave_long", "leave_short")
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Orders:
-    """Entries ready for a fill kernel: next-bar opens with risk in points; (N,)."""
-
-    entry_bar: Int64
-    side: Int8
-    risk: Float64
-    target_r: Float64
-    horizon_bars: Int32
-    atr: Float64  # at the signal bar, points; NaN where a policy does not need it
-    flat: Bool | None = None  # (T,) session-end mask, None when positions may be held
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fills:
-    """Raw answers of a fill kernel; all arrays (N,), prices in points."""
-
-    entry_bar: Int64
-    entry_price: Float64
-    exit_bar: Int64
-    exit_price: Float64
-    reason: Int8
-    mfe_r: Float64
-    mae_r: Float64
-    r_gross: Float64
-
-
-SimulateFn: TypeAlias = "Callable[[Bars, Orders, Params], Fills]"
+TargetFn: TypeAlias = Callable[[Float64, Params], Float64]
+BatchFn: TypeAlias = "Callable[[Bars, Params], Float64]"
+StepFn: TypeAlias = Callable[..., tuple[float, float, bool]]
+StartFn: TypeAlias = Callable[[Params], tuple[Float64, Int64, Float64]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExitPolicy:
-    """How a trade ends.
+    """How a trade ends: a policy gives orders, the one step fills them.
 
-    ``static`` policies know everything at the decision; ``predicted`` ones take
-    their target from the risk head; ``managed`` ones follow the trade bar by bar.
+    Parameters
+    ----------
+    name : str
+        What ``--exit`` takes.
+    kind : {"static", "predicted", "managed"}
+        ``static``: everything is known at the decision. ``predicted``: the target comes
+        from the risk head. ``managed``: orders follow the trade bar by bar.
+    params : tuple of Param
+        Settings. Three names mean the same in every policy that declares them: ``rr``
+        (target at entry, R), ``tie`` and ``target_gap`` (how a bar is filled).
+    summary : str
+        One line for lists.
+    target_of : callable, optional
+        ``(predicted_r (N,), params) -> target_r (N,)``, row by row, at least 1 R.
+    columns : tuple of Column
+        What ``batch`` returns. Without a ``step`` they are levels and exit flags by the
+        names of ``LEVELS``, and the host turns them into orders: a ``managed`` policy's at
+        every bar, the others' (levels alone) at the decision bar.
+    batch : callable, optional
+        ``(bars, params) -> float64 (T, K)``; row ``t`` is known at the close of bar
+        ``t`` and holds from the next open. NaN: no order.
+    step : callable, optional
+        ``(trade, bar, row, f, i, k) -> (stop, target, leave)`` of a ``managed`` policy,
+        compiled by the host and called at the close of every bar of an open trade, the
+        entry bar first. ``trade`` is ``(side, entry, risk, atr, age)``, ``bar`` is ``(open,
+        high, low, close, volume)``, ``row`` the policy's own columns there, float64 (K,);
+        ``f`` float64 and ``i`` int64 are the trade's own state, ``k`` float64 constants.
+        What it returns holds from the next open; NaN leaves a level as it is.
+    start : callable, optional
+        ``(params) -> (f, i, k)``: the state every trade begins with, and the constants.
+    warmup_bars : int
+        Bars before ``batch`` has values.
+    history_bars : int, optional
+        Bars, its own among them, from which a row of ``batch`` is reproduced exactly;
+        None: only from the whole series.
+    flat_at_session_end : bool
+        Close with the scheduled end of the session whatever the run says.
+    needs_atr : bool
+        Refuse decisions at which the ATR is not known yet.
+
+    Raises
+    ------
+    StrategyError
+        When the parts do not fit together.
+
+    Notes
+    -----
+    A stop never loosens. The stop at entry is the decision's, and the distance to it is
+    the R of the trade. A target ordered later replaces the one before.
     """
 
     name: str
     kind: Literal["static", "predicted", "managed"]
-    simulate: SimulateFn
     params: tuple[Param, ...] = ()
     summary: str = ""
-    target_of: Callable[[Float64, Params], Float64] | None = None  # predicted: R̂ → target_r
+    target_of: TargetFn | None = None
+    columns: tuple[Column, ...] = ()
+    batch: BatchFn | None = None
+    step: StepFn | None = None
+    start: StartFn | None = None
+    warmup_bars: int = 0
+    history_bars: int | None = None
+    flat_at_session_end: bool = False
     needs_atr: bool = False
+    simulate: InitVar[object] = None  # was its own fill function; says so when it is given
+
+    def __post_init__(self, simulate: object) -> None:
+        problem, fix = _unfit(self, given_fills=simulate is not None)
+        if problem:
+            raise StrategyError(f"exit policy {self.name!r} {problem}", fix=fix)
+
+    def declares(self, name: str) -> bool:
+        """Whether the policy has a setting of this name."""
+        return any(param.name == name for param in self.params)
+
+
+def _unfit(policy: ExitPolicy, *, given_fills: bool) -> tuple[str, str]:
+    """Return what is wrong with the parts of a policy, and what to do; empty when sound."""
+    names = [column.name for column in policy.columns]
+    allowed = LEVELS if policy.kind == "managed" else ENTRY_LEVELS
+    strange = [] if policy.step is not None else [name for name in names if name not in allowed]
+    faults = (
+        (
+            given_fills,
+            "fills its own trades with 'simulate'; policies give orders now",
+            (
+                "give the target at entry, columns of levels, or a step; "
+                "see docs/how-to/write-an-exit-policy.md"
+            ),
+        ),
+        (
+            policy.kind not in ("static", "predicted", "managed"),
+            f"is of kind {policy.kind!r}",
+            "use 'static', 'predicted' or 'managed'",
+        ),
+        (
+            (policy.kind == "predicted") != (policy.target_of is not None),
+            "is 'predicted' without 'target_of', or has one and is not",
+            "a predicted policy, and no other, turns predictions into targets with 'target_of'",
+        ),
+        (
+            policy.step is not None and policy.kind != "managed",
+            f"has a step and is {policy.kind!r}",
+            "kind='managed' follows a trade bar by bar",
+        ),
+        (
+            policy.kind == "managed" and policy.step is None and policy.batch is None,
+            "is managed and gives no orders",
+            "give it columns with a batch, or a step",
+        ),
+        (
+            bool(names) != (policy.batch is not None),
+            "declares columns without a batch, or has a batch without columns",
+            "declare in 'columns' what 'batch' returns, in its order",
+        ),
+        (
+            policy.start is not None and policy.step is None,
+            "has a start without a step",
+            "'start' is the state of a step; leave it out",
+        ),
+        (
+            len(set(names)) != len(names),
+            f"declares a column twice: {', '.join(names)}",
+            "give each column a name of its own",
+        ),
+        (
+            bool(strange),
+            f"has a column {strange[0] if strange else ''!r} that orders nothing",
+            f"without a step, columns are called {', '.join(allowed)}",
+        ),
+    )
+    return next(((problem, fix) for wrong, problem, fix in faults if wrong), ("", ""))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,14 +293,13 @@ class Trades(ArrayTable):
 
 
 __all__ = [
+    "ENTRY_LEVELS",
+    "LEVELS",
     "OVERLAPS",
     "REASONS",
     "VOIDS",
     "ExitPolicy",
-    "Fills",
-    "Orders",
     "Outcomes",
     "Overlap",
-    "SimulateFn",
     "Trades",
 ]

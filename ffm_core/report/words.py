@@ -222,7 +222,7 @@ def finding(failure: Mapping[str, Any]) -> list[str]:
     return [message, *([f"line: {line}"] if line else []), *([f"fix: {fix}"] if fix else [])]
 
 
-_AHEAD = {"prefix", "repaint", "mutation", "horizon", "completeness", "rows", "rowwise"}
+_AHEAD = {"prefix", "repaint", "mutation", "horizon", "rows", "rowwise"}
 
 
 def _looks_ahead(result: Result) -> bool:

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ffm_core.testing.checks import CHECKS, Check
     from ffm_core.testing.embedder_checks import EMBEDDER_CHECKS
+    from ffm_core.testing.exit_checks import EXIT_CHECKS
     from ffm_core.testing.feature_checks import FEATURE_CHECKS
     from ffm_core.testing.golden import golden_bars
     from ffm_core.testing.kit import (
         check_embedder,
+        check_exit_policy,
         check_feature_set,
         check_strategy,
         check_target,
@@ -33,6 +35,7 @@ _HOMES = {
     "Check": "checks",
     "CheckFailed": "report",
     "EMBEDDER_CHECKS": "embedder_checks",
+    "EXIT_CHECKS": "exit_checks",
     "Excuse": "report",
     "FEATURE_CHECKS": "feature_checks",
     "Outcome": "report",
@@ -40,6 +43,7 @@ _HOMES = {
     "TARGET_CHECKS": "target_checks",
     "bars_of": "market",
     "check_embedder": "kit",
+    "check_exit_policy": "kit",
     "check_feature_set": "kit",
     "check_strategy": "kit",
     "check_target": "kit",
@@ -55,6 +59,7 @@ _HOMES = {
 __all__ = [
     "CHECKS",
     "EMBEDDER_CHECKS",
+    "EXIT_CHECKS",
     "FEATURE_CHECKS",
     "TARGET_CHECKS",
     "Check",
@@ -64,6 +69,7 @@ __all__ = [
     "Report",
     "bars_of",
     "check_embedder",
+    "check_exit_policy",
     "check_feature_set",
     "check_strategy",
     "check_target",

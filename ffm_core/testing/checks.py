@@ -77,12 +77,13 @@ def record_is_sound(subject: StrategyUnderTest) -> None:
 def defaults_are_valid(subject: StrategyUnderTest) -> None:
     """Keep every parameter's default in its own range and choices."""
     for param in subject.labeler.params:
-        problem = _bad_default(param)
+        problem = bad_default(param)
         if problem:
             raise CheckFailed(f"the default of {param.name!r} is {param.default!r}: {problem}")
 
 
-def _bad_default(param: Param) -> str:
+def bad_default(param: Param) -> str:
+    """Return what is wrong with the default of a setting; empty when nothing is."""
     value = param.default
     if param.choices and str(value) not in param.choices:
         return f"not one of {', '.join(param.choices)}"

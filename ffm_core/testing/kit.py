@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ffm_core.bars.table import Bars
 from ffm_core.errors import ConfigError
-from ffm_core.records import Embedder, FeatureSet, Labeler, Target
+from ffm_core.records import Embedder, ExitPolicy, FeatureSet, Labeler, Target
 from ffm_core.testing.checks import CHECKS, Check
 from ffm_core.testing.embedder_checks import EMBEDDER_CHECKS, EmbedderUnderTest
+from ffm_core.testing.exit_checks import EXIT_CHECKS, ExitUnderTest
 from ffm_core.testing.feature_checks import FEATURE_CHECKS
 from ffm_core.testing.report import (
     CheckFailed,
@@ -165,6 +166,38 @@ def check_target(
         As in :func:`check_strategy`.
     """
     return _check_all(TargetSubject(target, bars), TARGET_CHECKS, expected_failures, on_fail)
+
+
+def check_exit_policy(
+    policy: ExitPolicy,
+    *,
+    bars: Bars | None = None,
+    expected_failures: Excuses | None = None,
+    on_fail: Literal["raise", "report"] = "raise",
+) -> Report:
+    """Run every check of the contract of exit policies, with its default settings.
+
+    It has to give orders in the declared form, from the bars and trades it is shown and
+    from nothing else, and to end some trades by them.
+
+    Parameters
+    ----------
+    policy : ExitPolicy
+        The policy.
+    bars, expected_failures, on_fail
+        As in :func:`check_strategy`.
+
+    Returns
+    -------
+    Report
+        As in :func:`check_strategy`.
+
+    Raises
+    ------
+    CheckFailed, ConfigError
+        As in :func:`check_strategy`.
+    """
+    return _check_all(ExitUnderTest(policy, bars), EXIT_CHECKS, expected_failures, on_fail)
 
 
 def _check_all(

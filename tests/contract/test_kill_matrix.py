@@ -6,12 +6,19 @@ import pytest
 
 from ffm_core.testing.zoo import CLEAN, FAULTS
 from ffm_core.testing.zoo.kills import KILLS
-from ffm_core.testing.zoo.matrix import DETECTORS, ROWS, SERIES_DETECTORS, certificates, failures
+from ffm_core.testing.zoo.matrix import (
+    DETECTORS,
+    ROWS,
+    SERIES_DETECTORS,
+    certificates,
+    failures,
+    in_worker,
+)
 
-SERIES = [fault for fault in FAULTS if fault.kind in ("features", "labeler")]
-OTHERS = [fault for fault in FAULTS if fault.kind not in ("features", "labeler")]
-CLEAN_SERIES = [one for one in CLEAN if one.kind in ("features", "labeler")]
-CLEAN_OTHERS = [one for one in CLEAN if one.kind not in ("features", "labeler")]
+SERIES = [fault for fault in FAULTS if in_worker(fault)]
+OTHERS = [fault for fault in FAULTS if not in_worker(fault)]
+CLEAN_SERIES = [one for one in CLEAN if in_worker(one)]
+CLEAN_OTHERS = [one for one in CLEAN if not in_worker(one)]
 
 
 def test_every_fault_is_killed_by_a_named_detector():
@@ -42,7 +49,7 @@ def test_what_judges_exits_targets_and_learners_keeps_its_kills(fault):
     assert set(fault.kills) <= {failure.check for failure in failures(fault)}
 
 
-def test_no_detector_objects_to_honest_features_and_labelers():
+def test_no_detector_objects_to_honest_features_labelers_and_exits():
     found = certificates(CLEAN_SERIES)
     alarms = {name: c.failures for name, c in found.items() if c.status != "clean"}
     assert alarms == {}

@@ -62,7 +62,7 @@ def market(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize(
-    "name", ["next-close", "session-vwap", "withdrawn-decision", "clock", "best-bar"]
+    "name", ["next-close", "session-vwap", "withdrawn-decision", "clock", "exit-early-pivot"]
 )
 def test_ffm_eval_refuses_and_names_the_line(name, desk, market):
     fault = exhibit(name)

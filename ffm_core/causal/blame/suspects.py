@@ -39,7 +39,6 @@ KINDS: dict[str, tuple[Kind, ...]] = {
     "determinism": ("chance", "clock", "state", "file"),
     "stream": ("state", "ahead", "whole"),
     "access": ("file", "clock"),
-    "completeness": ("whole", "ahead"),
     "values": ("divide",),
 }
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import ffm_core
 from ffm_core.errors import StrategyError
 from ffm_core.paths import one_spelling
-from ffm_core.records import Embedder, FeatureSet, Labeler
+from ffm_core.records import Embedder, ExitPolicy, FeatureSet, Labeler
 
 if TYPE_CHECKING:
     from ffm_core.causal.subjects.base import Subject
@@ -75,7 +75,7 @@ def _place_of(item: object) -> tuple[str, str] | None:
         module = getattr(plain, "__module__", None) or ""
         found = getattr(sys.modules.get(module), plain.__name__, None)
         return (module, plain.__name__) if found is item else None
-    if not isinstance(item, Embedder | FeatureSet | Labeler):
+    if not isinstance(item, Embedder | ExitPolicy | FeatureSet | Labeler):
         return None
     for module, held in sorted(sys.modules.items()):
         if held is sys.modules.get("__main__"):  # another one on the other side, also by alias

@@ -65,6 +65,7 @@ class Subject(Protocol):
     histories: tuple[History, ...]  # longest last
     recursive: frozenset[str] | None  # columns that may drift a little; None: all
     streams: bool
+    sees_bars: bool  # False: nothing it answers can depend on them
     function: Callable[..., Any]  # what the plug-in's author wrote
     call: Call | None  # who words its errors in this process
 
@@ -159,6 +160,7 @@ class LabelerSubject:
         self.histories: tuple[History, ...] = (History(bars=bars, days=None),)
         self.recursive = _recursive(labeler.memory, labeler.columns, _FIELDS)
         self.streams = False
+        self.sees_bars = True
         self.function = labeler.decide
         self._labeler = labeler
         self._params = dict(params)
@@ -251,6 +253,7 @@ class FeatureSubject:
         self.histories = _histories(feature_set)
         self.recursive = _recursive(feature_set.memory, feature_set.columns)
         self.streams = feature_set.stream is not None
+        self.sees_bars = True
         self.function = feature_set.batch
         self._set = feature_set
         self._call: Call = call or direct(self.name)

@@ -1,439 +1,282 @@
-"""Try to prove that an exit policy knows how trades end before they do.
+"""Prove an exit policy: what it computes from bars, and the step it follows a trade with.
 
-A fill may read the bars up to its exit bar. So bars after it are removed and
-changed, and the fill must stay; a trade that is still open at the last bar must
-say so. Every order must be answered, because a policy that leaves out the
-losers makes winners of the rest, and no answer may depend on the other orders.
+A policy gives orders and the one step fills them, so most of what an exit could know too
+early cannot be said at all. What is left to prove: that its columns, state and targets
+come from the bars shown and from nothing else (in the worker, like features), and that a
+compiled step answers every bar from that bar and its trade alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
+from ffm_core.bars.instrument import Instrument
 from ffm_core.bars.table import Bars
-from ffm_core.causal.blame.line import Blame
-from ffm_core.causal.cutting.cuts import detection_bound, edges
-from ffm_core.causal.cutting.series import (
-    MUTATIONS,
-    edited,
-    fingerprint,
-    mirrored,
-    part,
-    with_future,
+from ffm_core.bars.timeframe import Timeframe
+from ffm_core.causal.falsify import MAX_CUTS, falsify, merge
+from ffm_core.causal.process.access import roots_of
+from ffm_core.causal.process.budget import Budget
+from ffm_core.causal.subjects.base import LOOKBACK, Call, History, direct
+from ffm_core.causal.trial.findings import Notes, stamp_at, unlike
+from ffm_core.causal.trial.rows import Rows
+from ffm_core.errors import StrategyError
+from ffm_core.keyed import keyed
+from ffm_core.labels.compiling import start_of
+from ffm_core.labels.entries import Entries
+from ffm_core.labels.exits import checked_columns, fill
+from ffm_core.labels.lanes import follow
+from ffm_core.records import (
+    Certificate,
+    Examined,
+    ExitPolicy,
+    FeatureStream,
+    Params,
+    SubjectKind,
 )
-from ffm_core.causal.subjects.fills import (
-    COMPARED,
-    LEAD_BARS,
-    PURITY_FIX,
-    Asked,
-    Trial,
-    complete,
-    sound,
-    take,
-)
-from ffm_core.causal.trial.findings import Call, first_later, stamp_at, unlike
-from ffm_core.labels.step import DATA_END
-from ffm_core.records import REASONS, Certificate, ExitPolicy, Fills, Orders, Params
-from ffm_core.types import Bool, Int64
+from ffm_core.types import Float64, Int64
 
-MAX_CUTS = 300
-_PLACED = 60  # cuts at entries, sessions and rolls, on top of the drawn ones
-_MUTATED = 90
-_MIRRORED = 24
-_FUTURE_BARS = 512  # changed bars after a cut
-_ENOUGH = 5
+FOLLOWED = 64  # trades that are asked bar by bar, besides all of them in two orders
+_PREDICTED_R = np.array([0.25, 1.0, 2.0, 3.5, 8.0])  # peaks a target is asked for
 
-_READS_ON = (
-    "decide at every bar from that bar and earlier ones; leave the loop at the exit and give "
-    "reason 'data_end' when the data end first"
-)
-_ALONE_FIX = "answer each order from its own entry, stop and bars, and from no other order"
+
+class ExitSubject:
+    """What an exit policy computes in Python: its columns, first state and targets.
+
+    State and targets do not depend on bars; they stand beside the columns on every bar,
+    so that what changes them is found by the same cuts.
+    """
+
+    streams = False
+    private = False
+
+    def __init__(self, policy: ExitPolicy, params: Params, call: Call | None = None) -> None:
+        self.name = f"exit {policy.name}"
+        self.kind: SubjectKind = "exit"
+        self.own_name = policy.name
+        self.warmup_bars = policy.warmup_bars
+        self.sees_bars = policy.batch is not None
+        bars = 1 if policy.batch is None else policy.history_bars
+        self.histories: tuple[History, ...] = (History(bars=bars, days=None),)
+        self.recursive: frozenset[str] | None = frozenset()  # orders are exact
+        self.call = call
+        self._call: Call = call or direct(self.name)
+        self._policy = policy
+        self._params = dict(params)
+        given = policy.batch or policy.target_of or policy.start
+        assert given is not None
+        self.function: Callable[..., Any] = given
+        self._names = (*(column.name for column in policy.columns), *self._constants()[0])
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Whoever words the errors stays behind: it may hold on to the whole series.
+        return vars(self) | {"_call": None, "call": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._call = direct(self.name)
+
+    def roots(self) -> tuple[str, ...]:
+        """Return the policy's own code; see :class:`.base.Subject`."""
+        given = (self._policy.batch, self._policy.target_of, self._policy.start)
+        return roots_of(function for function in given if function is not None)
+
+    def stream(self, instrument: Instrument, timeframe: Timeframe) -> FeatureStream:
+        """Refuse: columns of orders have no stream."""
+        raise NotImplementedError
+
+    def run(self, bars: Bars) -> Float64:
+        """Return columns and constants of every bar; see :class:`.base.Subject`."""
+        policy, params = self._policy, dict(self._params)
+        columns = np.zeros((len(bars), 0))
+        if policy.batch is not None:
+            columns = checked_columns(policy, self._call(policy.batch, bars, params), bars)
+        constants = self._constants()[1]
+        return np.hstack((columns, np.broadcast_to(constants, (len(bars), len(constants)))))
+
+    def _constants(self) -> tuple[tuple[str, ...], Float64]:
+        """Return what a policy says without bars, by name."""
+        policy, names, values = self._policy, [], []
+        if policy.start is not None:
+            for name, part in zip("fik", self._call(start_of, policy, self._params), strict=True):
+                names += [f"{name}[{place}] of start" for place in range(len(part))]
+                values += [float(value) for value in part]
+        if policy.target_of is not None:
+            names += [f"target of {peak:g} R" for peak in _PREDICTED_R]
+            values += self._targets()
+        return tuple(names), np.array(values)
+
+    def _targets(self) -> list[float]:
+        """Ask for targets together and one by one; each belongs to its own row."""
+        target_of = self._policy.target_of
+        assert target_of is not None
+        found = []
+        for peaks in (_PREDICTED_R, *_PREDICTED_R[:, None]):
+            answer = np.asarray(self._call(target_of, peaks.copy(), dict(self._params)))
+            if answer.shape != peaks.shape or not (answer >= 1.0).all():
+                raise StrategyError(
+                    f"{self.name}: target_of answers {answer.tolist()} to peaks of "
+                    f"{peaks.tolist()} R",
+                    fix="return one finite target per row, at least 1 R",
+                )
+            found.append(answer)
+        apart = np.concatenate(found[1:])
+        if (found[0] != apart).any():
+            raise StrategyError(
+                f"{self.name}: target_of answers {found[0].tolist()} together and "
+                f"{apart.tolist()} one by one",
+                fix="compute each row's target from that row's prediction alone",
+            )
+        return [float(value) for value in found[0]]
+
+    def rows(self, answer: Float64, lo: int, hi: int, start: int = 0) -> Rows:
+        """Return the rows of bars ``lo`` to ``hi``; see :class:`.base.Subject`."""
+        key: Int64 = 2 * np.arange(lo, hi, dtype=np.int64) + 1
+        return Rows(key=key, names=self._names, values=answer[lo - start : hi - start])
+
+    def reach(self, answer: Float64, cut: int) -> int:
+        """Reach back a fixed number of bars; see :class:`.base.Subject`."""
+        return max(cut - LOOKBACK, 0)
+
+    def infinite(self, answer: Float64) -> tuple[str, int] | None:
+        """Return column and bar of the first infinite order; see :class:`.base.Subject`."""
+        bad = np.isinf(answer[:, : len(self._policy.columns)])
+        if not bad.any():
+            return None
+        row, column = np.unravel_index(int(np.argmax(bad)), bad.shape)
+        return self._names[int(column)], int(row)
+
+
+def computes(policy: ExitPolicy) -> bool:
+    """Whether a policy has Python of its own that must be shown to the worker."""
+    return any(f is not None for f in (policy.batch, policy.target_of, policy.start))
+
+
+def prove_step(
+    policy: ExitPolicy,
+    bars: Bars,
+    entries: Entries,
+    params: Params,
+    columns: Float64 | None,
+    *,
+    seed: int,
+) -> Certificate:
+    """Hold the step of a policy to its trades: asked twice, in another order, bar by bar.
+
+    A policy without a step orders by columns and levels alone; nothing is left to prove.
+
+    Parameters
+    ----------
+    policy, params
+        The exit policy and its settings.
+    bars : Bars
+        The stream, ``T`` bars.
+    entries : Entries
+        Trades of the run, ``N`` of them.
+    columns : float64 (T, K), optional
+        What its ``batch`` gives on these bars, proven by itself.
+    seed : int
+        Seed of the run; chooses the trades that are followed bar by bar.
+
+    Returns
+    -------
+    Certificate
+        Failures of ``purity``: the step answers by more than what it is shown.
+
+    Raises
+    ------
+    StrategyError
+        When the step cannot be compiled, or raises.
+    """
+    notes = Notes(Examined("exit", policy.name, bars.stream))
+    if policy.step is None or len(entries) == 0:
+        return notes.certificate(0.0)
+    walked = fill(bars, entries, policy, params, columns)
+    rng = keyed(seed, "exit step", policy.name, bars.stream)
+    turned = rng.permutation(len(entries))
+    again = fill(bars, entries.take(turned), policy, params, columns)
+    for name in walked._fields:
+        one, other = getattr(walked, name), getattr(again, name)
+        wrong = np.flatnonzero(unlike(one[turned], other))
+        if len(wrong):
+            _moved(notes, bars, entries, int(turned[wrong[0]]), "asked twice")
+            return notes.certificate(0.0)
+    chosen = turned[:FOLLOWED]
+    for row in np.sort(chosen).tolist():
+        ended = follow(bars, entries, row, policy, params, columns)
+        told = tuple(getattr(walked, name)[row].item() for name in walked._fields)
+        if repr(ended) != repr(told):
+            _moved(notes, bars, entries, row, "asked bar by bar")
+            break
+    held = np.zeros(len(bars) + 1, dtype=np.int64)
+    np.add.at(held, entries.bar, 1)
+    np.add.at(held, walked.exit_bar, -1)
+    notes.rows = int((walked.exit_bar - entries.bar).sum())
+    return notes.certificate(0.0, proven_bars=int((np.cumsum(held) > 0).sum()))
+
+
+def _moved(notes: Notes, bars: Bars, entries: Entries, row: int, how: str) -> None:
+    bar = int(entries.bar[row])
+    notes.add(
+        "purity",
+        f"the trade entered at bar {bar} ends differently when its step is {how}",
+        bar=bar,
+        stamp=stamp_at(bars, bar),
+        fix="compute orders from trade, bar, row, f, i and k alone; draw nothing at random",
+    )
 
 
 def falsify_exit_policy(
     policy: ExitPolicy,
     bars: Bars,
-    orders: Orders,
+    entries: Entries,
     params: Params,
     *,
     seed: int,
     max_cuts: int = MAX_CUTS,
     call: Call | None = None,
+    others: Sequence[Bars] = (),
+    budget: Budget | None = None,
 ) -> Certificate:
-    """Look for look-ahead, and for orders left out, in the fills of one stream.
+    """Look for knowledge a trader could not have in the orders of one exit policy.
 
     Parameters
     ----------
     policy : ExitPolicy
-        Any kind; past bars may be read, later ones than the exit bar may not.
+        Any kind.
     bars : Bars
         The stream, ``T`` bars.
-    orders : Orders
-        Entries of the run, ``N`` of them, all to be filled.
+    entries : Entries
+        Trades of the run, for its step.
     params : mapping
         Settings of the policy.
-    seed : int
-        Seed of the run; the same seed makes the same cuts.
-    max_cuts : int
-        Most orders whose later bars are withheld, drawn at random. Entries,
-        sessions and rolls come on top.
-    call : callable, optional
-        ``call(function, *args)`` runs plug-in code; default: what it raises
-        becomes a :class:`StrategyError` that names the policy.
+    seed, max_cuts, call, others, budget
+        As in :func:`~ffm_core.causal.falsify.falsify_labeler`.
 
     Returns
     -------
     Certificate
-        Failures of ``completeness`` (an order without an answer), ``values``
-        (arithmetic that no bar allows), ``rows`` (an order's answer depends on
-        other orders), ``horizon`` (later bars matter) and ``purity``.
+        That of its columns, state and targets, and of its step.
 
     Raises
     ------
     StrategyError
-        When the policy raises or returns something else than fills.
+        When the policy raises, cannot be compiled, or breaks the form of its answers.
     """
-    trial = Trial(policy, bars, orders, params, seed, call)
-    if len(trial) == 0:
-        return trial.notes.certificate(1.0)
-    drawn = 0
-    if _pure(trial) and complete(trial):
-        _alone(trial)
-        if not trial.notes.found("rows"):  # later bars bring other orders
-            drawn = _withhold(trial, max_cuts)
-            if not trial.notes.found("horizon"):
-                _change(trial)
-                _remember(trial)
-        sound(trial)
-        _later(trial)
-    bound = detection_bound(drawn)
-    return trial.notes.certificate(min(bound, 1.0 / drawn) if drawn == len(trial) else bound)
+    proofs: list[Certificate] = []
+    if computes(policy):
+        proofs += falsify(
+            [ExitSubject(policy, params, call)], bars, seed=seed,
+            decision_bars=np.unique(entries.bar - 1), max_cuts=max_cuts, others=others,
+            budget=budget,
+        )  # fmt: skip
+    if all(proof.status == "clean" for proof in proofs):
+        ask = direct(f"exit {policy.name}") if call is None else call
+        columns = None if policy.batch is None else ask(policy.batch, bars, dict(params))
+        proofs.append(prove_step(policy, bars, entries, params, columns, seed=seed))
+    return merge(proofs)
 
 
-# --- one call on everything ---------------------------------------------------------------
-
-
-def _pure(trial: Trial) -> bool:
-    """Ask twice for everything; return whether the answers can be built on."""
-    bars, notes = trial.bars, trial.notes
-    before = fingerprint(bars)
-    answers = []
-    for _ in range(2):
-        given = part(bars, 0, len(bars))
-        answer = trial.ask(given, trial.orders)
-        column = edited(given, before) or edited(bars, before)
-        if column is not None:
-            message = "it edits the bars it is given"
-            notes.add("purity", message, column=column, fix=PURITY_FIX, line=trial.read)
-        if answer is None:
-            return False
-        answers.append(answer)
-    trial.full = answers[0]
-    for name in COMPARED:
-        if _apart(answers[0], answers[1], name).any():
-            message = "two calls on the same orders disagree"
-            notes.add("purity", message, column=name, fix=PURITY_FIX, line=trial.read)
-    return not notes.found()
-
-
-def _later(trial: Trial) -> None:
-    """Ask once more after all other calls; state kept meanwhile would show."""
-    again = trial.ask(part(trial.bars, 0, len(trial.bars)), trial.orders)
-    for name in COMPARED:
-        if again is not None and _apart(trial.full, again, name).any():
-            trial.notes.keep(("completeness", "values", "purity"))
-            message = "a later call on the same orders disagrees"
-            trial.notes.add("purity", message, column=name, fix=PURITY_FIX, line=trial.read)
-
-
-def _apart(a: Fills, b: Fills, name: str) -> Bool:
-    return unlike(getattr(a, name), getattr(b, name))
-
-
-# --- other orders, later bars -------------------------------------------------------------
-
-
-def _alone(trial: Trial) -> None:
-    """Ask for some orders, and in another order; each answer must stay."""
-    n, rng = len(trial), trial.rng("alone")
-    picks = [rng.permutation(n), np.sort(rng.choice(n, size=(n + 1) // 2, replace=False))]
-    picks += [rng.integers(0, n, size=1) for _ in range(min(n, 8))]
-    bars = part(trial.bars, 0, len(trial.bars))
-    for rows in picks:
-        answer = trial.ask(bars, take(trial.orders, rows))
-        if answer is None:
-            return
-        moved = [(n, unlike(getattr(trial.full, n)[rows], getattr(answer, n))) for n in COMPARED]
-        for name, wrong in moved:
-            if wrong.any():
-                row = int(rows[np.argmax(wrong)])
-                text = f"its {name} changes when other orders are left out or reordered"
-                _note(
-                    trial,
-                    "rows",
-                    _Moved(name, row, text, partial(_crowd, trial, rows, row)),
-                    fix=_ALONE_FIX,
-                )
-                trial.whole = True
-                break
-
-
-def _withhold(trial: Trial, max_cuts: int) -> int:
-    """Withhold every bar after an exit; return how many orders were drawn for it."""
-    n, total, rng = len(trial), len(trial.bars), trial.rng("cuts")
-    drawn = np.arange(n) if n <= max_cuts else rng.choice(n, size=max_cuts, replace=False)
-    cuts = [(int(trial.full.exit_bar[row]) + 1, int(row)) for row in drawn.tolist()]
-    cuts += [(cut, -1) for cut in _places(trial, rng)]
-    failing = 0
-    for cut, row in sorted(cuts):
-        if cut < total and failing < _ENOUGH:
-            failing += _cut(trial, cut, trial.near(cut, row if row >= 0 else None))
-    return len(drawn)
-
-
-def _places(trial: Trial, rng: np.random.Generator) -> list[int]:
-    """Cuts while trades are open, and where sessions and contracts change."""
-    found = edges(trial.bars)
-    entry, ends = trial.orders.entry_bar, trial.full.exit_bar
-    inside = entry + 1 + ((ends - entry) * rng.random(len(trial))).astype(np.int64)
-    groups = (entry + 1, ends, inside, found["session"], found["roll"])
-    chosen: set[int] = set()
-    for places in groups:
-        size = min(len(places), _PLACED // len(groups))
-        chosen.update(rng.choice(places, size=size, replace=False).tolist())
-    return sorted(cut for cut in chosen if 0 < cut < len(trial.bars))
-
-
-class _Moved(NamedTuple):
-    """The first fill that later bars or other orders move."""
-
-    column: str
-    row: int
-    text: str
-    line: Callable[[], Blame | None]
-
-
-def _cut(trial: Trial, cut: int, rows: Int64) -> bool:
-    """Withhold bars from ``cut`` on; note and return whether a fill moves."""
-    moved = _shown_enough(trial, rows, lambda start: _withheld(trial, cut, rows, start))
-    if moved is None:
-        return False
-    _note(trial, "horizon", moved, future=_matters(trial, cut, moved.row), fix=_READS_ON)
-    return True
-
-
-def _shown_enough(
-    trial: Trial, rows: Int64, moved: Callable[[int], _Moved | None]
-) -> _Moved | None:
-    """Ask with some bars before the entries; with all of them when that is not enough."""
-    if len(rows) == 0:
-        return None
-    trial.notes.cuts += 1
-    trial.notes.rows += len(rows)
-    first = 0 if trial.whole else max(int(trial.orders.entry_bar[rows].min()) - LEAD_BARS, 0)
-    found = moved(first)
-    if found is not None and first > 0:
-        found = moved(0)
-        trial.whole = found is None  # it needs its past: from now on it is shown all of it
-    return found
-
-
-def _withheld(trial: Trial, cut: int, rows: Int64, start: int) -> _Moved | None:
-    """Return the first fill that is another one when bars from ``cut`` on are unknown."""
-    answer = trial.ask(part(trial.bars, start, cut), trial.of_window(rows, start, cut))
-    if answer is None:
-        return None
-    known = f"when bar {cut - 1} is the last one known"
-    over = trial.full.exit_bar[rows] < cut
-    for name in COMPARED:
-        old, new = getattr(trial.full, name)[rows], _shifted(answer, name, start)
-        bad = np.flatnonzero(over & unlike(old, new))
-        if len(bad):
-            words = _word(name, new[bad[0]]), _word(name, old[bad[0]])
-            text = f"its {name} is {words[0]} {known} and {words[1]} in the full series"
-            row = int(rows[bad[0]])
-            if answer.reason[bad[0]] == DATA_END:  # it is over later than it says
-                return _Moved(name, row, text, partial(trial.made, row, "exit_bar"))
-            return _Moved(name, row, text, partial(_parting, trial, cut, row))
-    ends = answer.exit_bar + start
-    closed = np.flatnonzero(~over & ~((ends == cut - 1) & (answer.reason == DATA_END)))
-    if len(closed):
-        i = int(closed[0])
-        text = (
-            f"it ends at bar {ends[i]} ({_word('reason', answer.reason[i])}) {known} and is open "
-            f"until bar {trial.full.exit_bar[rows[i]]} in the full series"
-        )
-        row = int(rows[i])
-        return _Moved("exit_bar", row, text, partial(_parting, trial, cut, row))
-    return None
-
-
-def _parting(trial: Trial, cut: int, row: int) -> Blame | None:
-    """Return the line where an order's fill parts from the one that knows later bars."""
-    rows, stop = np.array([row]), min(len(trial.bars), cut + _FUTURE_BARS)
-    one, other = (
-        Asked(part(trial.bars, 0, end), trial.of_window(rows, 0, end)) for end in (stop, cut)
-    )
-    return trial.parted(one, other, int(trial.orders.entry_bar[row]))
-
-
-def _crowd(trial: Trial, rows: Int64, row: int) -> Blame | None:
-    """Return the line where an order's fill parts from the one among all orders."""
-    one, other = (
-        Asked(trial.bars, orders) for orders in (trial.orders, take(trial.orders, np.sort(rows)))
-    )
-    return trial.parted(one, other, int(trial.orders.entry_bar[row]))
-
-
-def _shifted(answer: Fills, name: str, start: int) -> Any:
-    return answer.exit_bar + start if name == "exit_bar" else getattr(answer, name)
-
-
-def _word(name: str, value: Any) -> str:
-    if name == "reason":
-        return repr(REASONS[int(value)]) if 0 <= value < len(REASONS) else str(value)
-    return str(int(value)) if name == "exit_bar" else f"{value:.6g}"
-
-
-def _note(trial: Trial, check: str, moved: _Moved, *, fix: str, future: int | None = None) -> None:
-    bar = int(trial.orders.entry_bar[moved.row])
-    text = f"the order entered at bar {bar}: {moved.text}"
-    if future is not None:
-        stamp = stamp_at(trial.bars, future)
-        text += f"; the first later bar that matters is {future} ({stamp})"
-    trial.notes.add(
-        check,
-        text,
-        column=moved.column,
-        bar=bar,
-        stamp=stamp_at(trial.bars, bar),
-        first_future_bar=future,
-        fix=fix,
-        line=moved.line,
-    )
-
-
-def _matters(trial: Trial, cut: int, row: int) -> int | None:
-    """Return the first later bar whose arrival moves an order's fill."""
-    rows = np.flatnonzero(trial.orders.entry_bar < cut) if trial.whole else np.array([row])
-    place = int(np.searchsorted(rows, row))
-    total = len(trial.bars)
-
-    def said(stop: int) -> tuple[Any, ...] | None:
-        answer = trial.ask(part(trial.bars, 0, stop), trial.of_window(rows, 0, stop))
-        return None if answer is None else tuple(getattr(answer, n)[place] for n in COMPARED)
-
-    before = said(cut)
-    if before is None:
-        return None
-
-    def moved(stop: int) -> bool:
-        now = said(stop)
-        if now is None or before[_REASON] == DATA_END == now[_REASON]:
-            return False
-        return repr(now) != repr(before)
-
-    return first_later(moved, cut, total)
-
-
-_REASON = COMPARED.index("reason")
-
-
-def _change(trial: Trial) -> None:
-    """Change the bars after a cut instead of removing them."""
-    total, rng = len(trial.bars), trial.rng("mutation")
-    ends = np.unique(trial.full.exit_bar[trial.full.exit_bar + 1 < total] + 1)
-    cuts = ends if len(ends) <= _MUTATED else np.sort(rng.choice(ends, _MUTATED, replace=False))
-    for turn, cut in enumerate(cuts.tolist()):
-        kind, rows = MUTATIONS[turn % len(MUTATIONS)], trial.near(cut)
-
-        def changed(start: int, c: int = cut, k: Any = kind, r: Int64 = rows) -> _Moved | None:
-            return _swayed(trial, c, r, start, k)
-
-        moved = _shown_enough(trial, rows, changed)
-        if moved is not None:
-            _note(trial, "horizon", moved, fix=_READS_ON)
-            return
-
-
-def _swayed(trial: Trial, cut: int, rows: Int64, start: int, kind: Any) -> _Moved | None:
-    """Return the first fill that changed bars from ``cut`` on move."""
-    stop = min(len(trial.bars), cut + _FUTURE_BARS)
-    rng = trial.rng(f"future {cut}")
-    bars = with_future(trial.bars, start, cut, stop, kind=kind, rng=rng)
-    orders = replace(trial.of_window(rows, start, stop), flat=_flat_of(trial, start, bars))
-    answer = trial.ask(bars, orders)
-    if answer is None:
-        return None
-    over = trial.full.exit_bar[rows] < cut
-    for name in COMPARED:
-        old, new = getattr(trial.full, name)[rows], _shifted(answer, name, start)
-        wrong = over & unlike(old, new)
-        if name == "exit_bar":
-            wrong |= ~over & (new < cut)
-        if wrong.any():
-            i = int(np.argmax(wrong))
-            text = (
-                f"its {name} moves from {_word(name, old[i])} to {_word(name, new[i])} when bars "
-                f"from {cut} on are changed ({kind})"
-            )
-            bar = int(orders.entry_bar[i])
-            one, other = Asked(bars, orders), Asked(part(trial.bars, start, stop), orders)
-            return _Moved(name, int(rows[i]), text, partial(trial.parted, one, other, bar))
-    return None
-
-
-def _flat_of(trial: Trial, start: int, bars: Bars) -> Bool | None:
-    """Session ends of changed bars: as they were, and none in what was added."""
-    flat = trial.orders.flat
-    if flat is None:
-        return None
-    known = flat[start : start + len(bars)]
-    return np.append(known, np.zeros(len(bars) - len(known), dtype=np.bool_))
-
-
-def _remember(trial: Trial) -> None:
-    """On a mirrored series ask early parts first: answers kept from longer ones would show."""
-    twin = mirrored(trial.bars)
-    rng = trial.rng("mirrored")
-    n, total = len(trial), len(trial.bars)
-    rows = np.sort(rng.choice(n, size=min(n, 256), replace=False))
-    orders = replace(
-        take(trial.orders, rows), side=-trial.orders.side[rows], flat=_flat_of(trial, 0, twin)
-    )
-    cuts = np.sort(rng.choice(np.arange(1, total), size=min(_MIRRORED, total - 1), replace=False))
-    early = []
-    for cut in cuts.tolist():
-        flat = None if orders.flat is None else orders.flat[:cut]
-        some = np.flatnonzero(orders.entry_bar < cut)
-        if len(some):
-            answer = trial.ask(part(twin, 0, cut), replace(take(orders, some), flat=flat))
-            early.append((cut, some, answer))
-    whole = trial.ask(twin, orders)
-    for cut, some, answer in early:
-        if whole is None or answer is None:
-            return
-        over = whole.exit_bar[some] < cut
-        wrong = np.zeros(len(some), dtype=np.bool_)
-        for name in COMPARED:
-            wrong |= over & unlike(getattr(whole, name)[some], getattr(answer, name))
-        wrong |= ~over & (answer.exit_bar < cut - 1)
-        if wrong.any():
-            bar = int(orders.entry_bar[some[np.argmax(wrong)]])
-            trial.notes.add(
-                "purity",
-                f"on the mirrored series the order entered at bar {bar} ends otherwise when bar "
-                f"{cut - 1} is the last one known: it remembers bars from earlier calls",
-                bar=bar,
-                fix=PURITY_FIX,
-                line=trial.read,
-            )
-            return
-
-
-__all__ = ["MAX_CUTS", "falsify_exit_policy"]
+__all__ = ["ExitSubject", "computes", "falsify_exit_policy", "prove_step"]

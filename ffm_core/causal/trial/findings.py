@@ -16,8 +16,8 @@ from ffm_core.types import Bool
 
 Call: TypeAlias = Callable[..., Any]
 # What to read first: later findings may follow from earlier ones.
-_RANK = ("purity", "budget", "access", "determinism", "rows", "rowwise", "horizon", "completeness",
-         "bytes", "values")  # fmt: skip
+_RANK = ("purity", "budget", "access", "determinism", "rows", "rowwise", "horizon", "bytes",
+         "values")  # fmt: skip
 
 
 class Notes:
@@ -81,7 +81,7 @@ class Notes:
         chosen = set(checks)
         self._failures = {k: v for k, v in self._failures.items() if k[0] in chosen}
 
-    def certificate(self, detection_bound: float) -> Certificate:
+    def certificate(self, detection_bound: float, *, proven_bars: int = 0) -> Certificate:
         """Return what was done and found."""
         found = self._failures.values()
         failures = tuple(sorted(found, key=lambda failure: _RANK.index(failure.check)))
@@ -92,6 +92,7 @@ class Notes:
             rows_compared=self.rows,
             detection_bound=detection_bound,
             failures=failures,
+            proven_bars=proven_bars,
         )
 
 

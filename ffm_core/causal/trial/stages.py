@@ -9,7 +9,7 @@ import numpy as np
 from ffm_core.causal.cutting.cuts import Cuts
 from ffm_core.causal.cutting.series import MUTATIONS, edited, fingerprint, part
 from ffm_core.causal.subjects.base import History
-from ffm_core.causal.trial.rows import Difference, Rows, Tolerance, differences
+from ffm_core.causal.trial.rows import Difference, Matrix, Rows, Tolerance, differences
 from ffm_core.causal.trial.session import Change, Session
 from ffm_core.causal.trial.streaming import same_bits
 from ffm_core.keyed import keyed
@@ -194,7 +194,7 @@ class Prefixes:
 
     def _claimed(self, full: Rows, part: Rows, start: int, histories: tuple[History, ...]) -> Rows:
         """Return the part's values where its bars are enough, and the full ones elsewhere."""
-        values = np.array(full.values)
+        values: Matrix = full.values.copy()
         for history in histories:
             first = self.session.series.first_with(start, len(values), history)
             columns = [
@@ -203,7 +203,7 @@ class Prefixes:
                 if history.columns is None or name in history.columns
             ]
             values[first:, columns] = part.values[first:, columns]
-        return Rows(key=part.key, names=part.names, values=np.asarray(values, dtype=np.float32))
+        return Rows(key=part.key, names=part.names, values=values)
 
     def _measure_reach(self, cut: int) -> None:
         """Choose a few more cuts for a broken plug-in, where there is a past to change."""

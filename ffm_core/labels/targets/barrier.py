@@ -19,7 +19,7 @@ from ffm_core.bars.sessions import session_end_mask, wall_us
 from ffm_core.bars.table import Bars
 from ffm_core.errors import ConfigError
 from ffm_core.labels.kernels import fill_barriers, next_flat
-from ffm_core.labels.step import DATA_END, TARGET, TARGET_GAP, TIES
+from ffm_core.labels.step import DATA_END, STOP_FIRST, TARGET, TARGET_GAP
 from ffm_core.labels.targets.breaks import broken, make, told, whole_behind
 from ffm_core.records import TargetValues
 from ffm_core.types import Bool, Float64, Int8, Int64
@@ -101,20 +101,22 @@ def directions(
         ``SHORT``, ``NONE`` or ``LONG``, NaN where the data end before; and the bar.
     """
     flat_at = next_flat(flat)
-    stop = np.array([p.stop_atr for p in PARTS])[part] * atr
+    entry = opens[rows + 1]
+    risk = np.array([p.stop_atr for p in PARTS])[part] * atr
     reward = np.array([p.target_atr / p.stop_atr for p in PARTS])[part]
     length = _bars_of(bars)[part].astype(np.int32)
     value = np.full(len(rows), NONE)
     last = rows.copy()
     for side, name in ((1, LONG), (-1, SHORT)):
         sides: Int8 = np.full(len(rows), side, dtype=np.int8)
-        exit_bar, _, reason, _, _ = fill_barriers(
+        walked = fill_barriers(
             frozen(opens), frozen(bars.high), frozen(bars.low), frozen(bars.close), flat_at,
-            rows + 1, sides, stop, reward, length, TIES.index("stop_first"), True,
+            rows + 1, sides, entry - side * risk, entry + side * reward * risk, risk, length,
+            STOP_FIRST,
         )  # fmt: skip
-        value[(reason == TARGET) | (reason == TARGET_GAP)] = name
-        value[reason == DATA_END] = np.nan
-        last = np.maximum(last, exit_bar)
+        value[(walked.reason == TARGET) | (walked.reason == TARGET_GAP)] = name
+        value[walked.reason == DATA_END] = np.nan
+        last = np.maximum(last, walked.exit_bar)
     return value, last
 
 

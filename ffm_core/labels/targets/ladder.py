@@ -11,14 +11,14 @@ from functools import partial
 
 import numpy as np
 
-from ffm_core.bars.primitives import atr_wilder
+from ffm_core.bars.primitives import atr_wilder, frozen
 from ffm_core.bars.sessions import holes
 from ffm_core.bars.table import Bars
-from ffm_core.labels.outcomes import MIN_RISK_TICKS
-from ffm_core.labels.policies import FIXED_RR
-from ffm_core.labels.step import DATA_END
+from ffm_core.labels.entries import MIN_RISK_TICKS
+from ffm_core.labels.kernels import fill_barriers, next_flat
+from ffm_core.labels.step import DATA_END, STOP_FIRST
 from ffm_core.labels.targets.breaks import make, told
-from ffm_core.records import Orders, Outcomes, TargetValues
+from ffm_core.records import Outcomes, TargetValues
 from ffm_core.types import Float64, Int8, Int64
 
 RUNGS = (2.0, 3.0, 4.0, 6.0, 8.0)  # R
@@ -88,17 +88,15 @@ def _compute(side: int, bars: Bars) -> TargetValues:
 
 def _climb(bars: Bars, rows: Int64, side: int, risk: Float64) -> tuple[Float64, Int64]:
     n = len(rows)
-    orders = Orders(
-        entry_bar=rows + 1,
-        side=np.full(n, side, dtype=np.int8),
-        risk=risk,
-        target_r=np.full(n, RUNGS[-1]),  # the walk is over when the highest rung is reached
-        horizon_bars=np.full(n, HORIZON, dtype=np.int32),
-        atr=np.full(n, np.nan),
-    )
-    fills = FIXED_RR.simulate(bars, orders, {})
-    best = np.where(fills.reason == DATA_END, np.nan, fills.mfe_r)
-    return rungs_reached(best), fills.exit_bar
+    entry = bars.open[rows + 1]
+    highest = entry + side * RUNGS[-1] * risk  # there the walk is over
+    walked = fill_barriers(
+        frozen(bars.open), frozen(bars.high), frozen(bars.low), frozen(bars.close),
+        next_flat(None), rows + 1, np.full(n, side, dtype=np.int8), entry - side * risk, highest,
+        risk, np.full(n, HORIZON, dtype=np.int32), STOP_FIRST,
+    )  # fmt: skip
+    best = np.where(walked.reason == DATA_END, np.nan, walked.best)
+    return rungs_reached(best), walked.exit_bar
 
 
 LADDER = tuple(

@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ffm_core.bars.primitives import last_swing, swing_lows
 from ffm_core.bars.sessions import session_end_mask, trading_days
 from ffm_core.bars.table import Bars
 from ffm_core.features.expressions import expression_set
-from ffm_core.labels.policies import ATR_TRAIL, FIXED_RR
+from ffm_core.labels.policies import ATR_TRAIL, FIXED_RR, RS_TRAIL
+from ffm_core.labels.step import Bar, OpenTrade
 from ffm_core.records import (
     Column,
     Decisions,
     ExitPolicy,
     FeatureSet,
-    Fills,
     Labeler,
-    Orders,
     Params,
     Target,
     TargetValues,
@@ -177,12 +177,24 @@ def both_sides(bars: Bars, params: Params) -> Decisions:
 # --- exits and targets ----------------------------------------------------------------------
 
 
-def takes_two(bars: Bars, orders: Orders, params: Params) -> Fills:
-    """Take 2 R, stop at 1 R."""
-    defaults = {param.name: param.default for param in FIXED_RR.params}
-    return FIXED_RR.simulate(
-        bars, replace(orders, target_r=np.full(len(orders.risk), 2.0)), defaults
-    )
+def chandelier(bars: Bars, params: Params) -> Float64:
+    """Hang the stop three ranges below the highest high of twenty bars; shorts mirrored."""
+    size = 3.0 * windows(bars.high - bars.low, SPAN).mean(axis=1)
+    top, bottom = windows(bars.high, SPAN).max(axis=1), windows(bars.low, SPAN).min(axis=1)
+    return np.column_stack([top - size, bottom + size])
+
+
+def below_confirmed_swings(bars: Bars, params: Params) -> Float64:
+    """Trail below the last swing low that two later bars have confirmed."""
+    at = last_swing(swing_lows(bars.low, 2), 2)
+    return np.where(at >= 0, bars.low[np.maximum(at, 0)], np.nan).reshape(-1, 1)
+
+
+def twelve_bars(
+    trade: OpenTrade, bar: Bar, row: Float64, f: Float64, i: Int64, k: Float64
+) -> tuple[float, float, bool]:
+    """Leave after twelve bars."""
+    return np.nan, np.nan, trade.age >= 12
 
 
 def return_ahead(bars: Bars) -> TargetValues:
@@ -245,7 +257,29 @@ _LABELERS: tuple[Labeler, ...] = (
 _EXITS: tuple[ExitPolicy, ...] = (
     FIXED_RR,
     ATR_TRAIL,
-    ExitPolicy(name="two-r", kind="static", simulate=takes_two, summary="Two to one."),
+    RS_TRAIL,
+    ExitPolicy(
+        name="chandelier",
+        kind="managed",
+        batch=chandelier,
+        warmup_bars=SPAN,
+        history_bars=SPAN,
+        columns=(Column(name="stop_long", unit="points"), Column(name="stop_short", unit="points")),
+        summary="A stop that hangs from the highest high.",
+    ),
+    ExitPolicy(
+        name="confirmed-swings",
+        kind="managed",
+        batch=below_confirmed_swings,
+        columns=(Column(name="stop_long", unit="points"),),
+        summary="A trail below confirmed swings.",
+    ),
+    ExitPolicy(
+        name="twelve-bars",
+        kind="managed",
+        step=twelve_bars,
+        summary="Out after twelve bars.",
+    ),
 )
 
 CLEAN: tuple[Honest, ...] = (

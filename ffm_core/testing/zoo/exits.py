@@ -1,112 +1,133 @@
-"""Exit policies with hindsight."""
+"""Exit policies with hindsight: in columns of levels and flags, in state, and in targets."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from ffm_core.bars.primitives import swing_lows
 from ffm_core.bars.table import Bars
-from ffm_core.labels.policies import FIXED_RR
-from ffm_core.records import REASONS, ExitPolicy, Fills, Orders, Params
+from ffm_core.records import Column, ExitPolicy, Params
+from ffm_core.testing.building import range_of, windows
 from ffm_core.testing.zoo.fault import Fault
 from ffm_core.types import Float64, Int64
 
-
-def _honest(bars: Bars, orders: Orders) -> Fills:
-    return FIXED_RR.simulate(bars, orders, FIXED_DEFAULTS)
-
-
-def _left_at(orders: Orders, fills: Fills, bar: Int64, price: Float64) -> Fills:
-    gross = orders.side * (price - fills.entry_price) / orders.risk + 0.0
-    return replace(fills, exit_bar=bar, exit_price=price, r_gross=gross)
+_SPAN = 20
+_KNOWN: dict[str, float] = {}
 
 
-def voids_losers(bars: Bars, orders: Orders, params: Params) -> Fills:
-    """Skip what loses."""
-    fills = _honest(bars, orders)
-    lost, skipped = fills.r_gross < 0, REASONS.index("skipped")
-    reason = np.where(lost, skipped, fills.reason)  # fault: voided-losers
-    return replace(fills, reason=reason.astype(np.int8))
+def mean_break_now(bars: Bars, params: Params) -> Float64:
+    """Leave at the open of the bar whose close breaks the mean."""
+    flag = np.zeros((len(bars), 1))
+    mean = windows(bars.close, _SPAN).mean(axis=1)
+    flag[:-1, 0] = (bars.close < mean)[1:]  # fault: mean-break-now
+    return flag
 
 
-def leaves_before_the_fall(bars: Bars, orders: Orders, params: Params) -> Fills:
-    """Leave one bar before the stop is hit."""
-    fills = _honest(bars, orders)
-    stopped = (fills.reason == REASONS.index("stop")) & (fills.exit_bar > fills.entry_bar)
-    bar = np.where(stopped, fills.exit_bar - 1, fills.exit_bar)  # fault: leaves-before-stop
-    price = np.where(stopped, bars.close[bar], fills.exit_price)
-    return _left_at(orders, fills, bar, price)
+def out_at_the_high(bars: Bars, params: Params) -> Float64:
+    """Set the target at the high of the bar that is to come."""
+    target = np.full((len(bars), 1), np.nan)
+    target[:-1, 0] = bars.high[1:]  # fault: out-at-the-high
+    return target
 
 
-def best_of_two(bars: Bars, orders: Orders, params: Params) -> Fills:
-    """Leave at the better of the exit bar's and the next bar's extreme."""
-    fills = _honest(bars, orders)
-    nxt = np.minimum(fills.exit_bar + 1, len(bars) - 1)  # fault: hindsight-price
-    high = np.maximum(bars.high[fills.exit_bar], bars.high[nxt])
-    low = np.minimum(bars.low[fills.exit_bar], bars.low[nxt])
-    return _left_at(orders, fills, fills.exit_bar, np.where(orders.side > 0, high, low))
+def early_pivot(bars: Bars, params: Params) -> Float64:
+    """Trail below swings, two bars before they are swings."""
+    pivot = swing_lows(bars.low, 2)  # fault: exit-early-pivot
+    last = np.maximum.accumulate(np.where(pivot, np.arange(len(bars)), -1))
+    return np.where(last >= 0, bars.low[last], np.nan).reshape(-1, 1)
 
 
-def at_the_best_bar(bars: Bars, orders: Orders, params: Params) -> Fills:
-    """Leave on the best close of the time allowed."""
-    fills = _honest(bars, orders)
-    bar = fills.exit_bar.copy()
-    for row, (start, side) in enumerate(zip(orders.entry_bar.tolist(), orders.side, strict=True)):
-        stop = start + int(orders.horizon_bars[row])
-        bar[row] = start + int(np.argmax(side * bars.close[start:stop]))  # fault: best-bar
-    return _left_at(orders, fills, bar, bars.close[bar])
+def file_scale(bars: Bars, params: Params) -> Float64:
+    """Trail at a distance set by the volatility of the file."""
+    size = np.std(np.diff(bars.close)) if len(bars) > 1 else 1.0  # fault: exit-file-scale
+    return (bars.close - 3.0 * size).reshape(-1, 1)
 
 
-def scaled_by_the_file(bars: Bars, orders: Orders, params: Params) -> Fills:
-    """Set targets by the volatility of the file."""
-    size = float(np.std(np.diff(bars.close))) if len(bars) > 1 else 1.0  # fault: exit-file-scale
-    return _honest(bars, replace(orders, target_r=1.0 + 4.0 * size / orders.risk))
+def from_a_table(bars: Bars, params: Params) -> Float64:
+    """Set a trail by a number from a file that lies beside the code."""
+    text = Path(__file__).read_text(encoding="utf-8")  # fault: exit-reads-a-file
+    return (bars.close - range_of(bars, _SPAN) * (1.0 + 1.0 / len(text))).reshape(-1, 1)
 
 
-def by_the_crowd(bars: Bars, orders: Orders, params: Params) -> Fills:
-    """Set targets by the average risk of all orders."""
-    mean = orders.risk.mean() if len(orders.risk) else 1.0  # fault: other-orders
-    return _honest(bars, replace(orders, target_r=np.maximum(1.0, 2.0 * mean / orders.risk)))
+def lucky(bars: Bars, params: Params) -> Float64:
+    """Leave by chance."""
+    drawn = np.random.default_rng().random(len(bars))  # fault: exit-unseeded
+    return (drawn < 0.1).astype(np.float64).reshape(-1, 1)
 
 
-def outlives(bars: Bars, orders: Orders, params: Params) -> Fills:
-    """Hold three times as long as allowed."""
-    longer = replace(orders, horizon_bars=3 * orders.horizon_bars)  # fault: exit-horizon
-    return _honest(bars, longer)
+def remembers(bars: Bars, params: Params) -> Float64:
+    """Trail below the highest price of all calls."""
+    top = max(_KNOWN.get("top", 0.0), float(bars.high.max(initial=0.0)))  # fault: exit-remembers
+    _KNOWN["top"] = top  # fault: exit-remembers
+    return (bars.close - 0.01 * top).reshape(-1, 1)
 
 
-def lucky(bars: Bars, orders: Orders, params: Params) -> Fills:
-    """Slip by chance."""
-    fills = _honest(bars, orders)
-    slip = np.random.default_rng().normal(size=len(orders.risk))  # fault: exit-unseeded
-    price = fills.exit_price + slip
-    return _left_at(orders, fills, fills.exit_bar, price)
+def short_history(bars: Bars, params: Params) -> Float64:
+    """Trail below the low of forty bars, and say that twenty are enough."""
+    level = windows(bars.low, 2 * _SPAN).min(axis=1)  # fault: exit-short-history
+    return np.asarray(level).reshape(-1, 1)
 
 
-def early_label(bars: Bars, orders: Orders, params: Params) -> Fills:
-    """Say that every trade was over at once."""
-    fills = _honest(bars, orders)
-    return replace(fills, exit_bar=fills.entry_bar)  # fault: early-exit-bar
+def infinite(bars: Bars, params: Params) -> Float64:
+    """Order a target that is never reached on quiet bars."""
+    size = bars.high - bars.low
+    with np.errstate(divide="ignore"):
+        target = bars.close + 1.0 / np.where(size > 1.0, size, 0.0)  # fault: exit-infinite
+    return target.reshape(-1, 1)
 
 
-FIXED_DEFAULTS: Params = {param.name: param.default for param in FIXED_RR.params}
+def by_the_clock(params: Params) -> tuple[Float64, Int64, Float64]:
+    """Begin with the second of the day."""
+    second = float(time.time() % 86_400)  # fault: exit-clock
+    return np.zeros(1), np.zeros(1, dtype=np.int64), np.array([second])
 
 
-def _fault(name: str, summary: str, simulate: Callable[[Bars, Orders, Params], Fills]) -> Fault:
-    record = ExitPolicy(name=name, kind="static", simulate=simulate, summary=summary)
-    return Fault(name=name, kind="exit", summary=summary, record=record, source=__file__)
+def behind(trade: Any, bar: Any, row: Any, f: Any, i: Any, k: Any) -> tuple[float, float, bool]:
+    """Follow the close at a distance that hangs on the constant."""
+    return bar.close - trade.side * (1.0 + k[0] / 86_400.0) * trade.risk, np.nan, False
 
+
+def _columns(*names: str) -> tuple[Column, ...]:
+    return tuple(Column(name=name, unit="points") for name in names)
+
+
+def _fault(
+    name: str,
+    summary: str,
+    batch: Callable[[Bars, Params], Float64],
+    column: str = "stop_long",
+    **given: Any,
+) -> Fault:
+    record = ExitPolicy(
+        name=name, kind="managed", columns=_columns(column), batch=batch, summary=summary, **given
+    )
+    return Fault(name=name, kind="exit", summary=summary, record=record, source=__file__,
+                 forget=_KNOWN.clear)  # fmt: skip
+
+
+_BY_THE_CLOCK = ExitPolicy(
+    name="exit-clock", kind="managed", step=behind, start=by_the_clock,
+    summary="a first state that hangs on the time of day",
+)  # fmt: skip
 
 FAULTS = (
-    _fault("voided-losers", "losing trades are declared void", voids_losers),
-    _fault("leaves-before-stop", "out on the bar before the stop", leaves_before_the_fall),
-    _fault("hindsight-price", "the best price, of this bar or the next", best_of_two),
-    _fault("best-bar", "out on the best bar of the horizon", at_the_best_bar),
-    _fault("exit-file-scale", "targets by the volatility of the file", scaled_by_the_file),
-    _fault("other-orders", "targets that depend on other orders", by_the_crowd),
-    _fault("exit-horizon", "trades held beyond the horizon", outlives),
-    _fault("exit-unseeded", "slippage without a seed", lucky),
-    _fault("early-exit-bar", "labels that overlap the fold's edge", early_label),
-)
+    _fault("mean-break-now", "out at the open of the bar whose close says so", mean_break_now,
+           "leave_long"),
+    _fault("out-at-the-high", "a target at the high of the coming bar", out_at_the_high,
+           "target_long"),
+    _fault("exit-early-pivot", "a trail below swings that are not confirmed yet", early_pivot),
+    _fault("exit-file-scale", "a trail scaled by the volatility of the file", file_scale),
+    _fault("exit-reads-a-file", "levels from a file beside the code", from_a_table),
+    _fault("exit-unseeded", "exits drawn without a seed", lucky, "leave_long"),
+    _fault("exit-remembers", "a level kept between calls", remembers),
+    _fault("exit-short-history", "a level that needs more bars than it says", short_history,
+           history_bars=_SPAN),
+    _fault("exit-infinite", "an infinite level", infinite, "target_long"),
+    Fault(name="exit-clock", kind="exit", summary=_BY_THE_CLOCK.summary, record=_BY_THE_CLOCK,
+          source=__file__),
+)  # fmt: skip

@@ -11,12 +11,13 @@ from ffm_core.bars.table import Bars
 from ffm_core.causal.falsify import falsify
 from ffm_core.causal.process.budget import Budget
 from ffm_core.causal.subjects.base import FeatureSubject, LabelerSubject, Subject
-from ffm_core.causal.subjects.exits import falsify_exit_policy
+from ffm_core.causal.subjects.exits import ExitSubject, computes, falsify_exit_policy
 from ffm_core.causal.subjects.learners import falsify_learner
 from ffm_core.causal.subjects.targets import falsify_target
 from ffm_core.causal.trial.session import DETECTORS as SERIES_DETECTORS
 from ffm_core.keyed import keyed
-from ffm_core.labels.outcomes import prepare_orders
+from ffm_core.labels.entries import Entries, entries_of
+from ffm_core.labels.policies import ATR_TRAIL
 from ffm_core.records import (
     Certificate,
     Decisions,
@@ -25,7 +26,6 @@ from ffm_core.records import (
     FeatureSet,
     Labeler,
     Learner,
-    Orders,
     Target,
     View,
 )
@@ -36,7 +36,7 @@ from ffm_core.testing.zoo.fault import Honest
 
 DETECTORS = (
     "purity", "values", "prefix", "repaint", "mutation", "history", "stream", "determinism",
-    "access", "budget", "horizon", "completeness", "rows",
+    "access", "budget", "horizon", "rows",
 )  # fmt: skip
 ROWS = 1_600  # bars: a clock change, a roll, six sessions and their hours lie in them
 # Cuts are sampled as in a real run; rare faults are looked for where they can be seen at all.
@@ -70,14 +70,14 @@ def certificates(
         By name of the exhibit.
     """
     found: dict[str, Certificate] = {}
-    series = [one for one in exhibits if one.kind in ("features", "labeler")]
+    series = [one for one in exhibits if in_worker(one)]
     wanted = SERIES_DETECTORS & set(detectors)
     together = [one for one in series if one.name not in _ALONE]
     for group in (together, *([one] for one in series if one.name in _ALONE)):
         if group and wanted:
             found.update(_in_series(group, tuple(sorted(wanted))))
     for one in exhibits:
-        if one.kind not in ("features", "labeler"):
+        if not in_worker(one):
             found[one.name] = _by_itself(one)
     return found
 
@@ -87,18 +87,26 @@ def kills(
 ) -> dict[str, tuple[str, ...]]:
     """Return which detectors object to each exhibit when they run alone.
 
-    Features and labelers are shown to one detector at a time. What judges exits,
-    targets and learners is one procedure; there, what it says counts.
+    Features, labelers and what exits compute are shown to one detector at a time. What
+    judges targets and learners is one procedure; there, what it says counts.
     """
     found: dict[str, set[str]] = {one.name: set() for one in exhibits}
-    series = [one for one in exhibits if one.kind in ("features", "labeler")]
+    series = [one for one in exhibits if in_worker(one)]
     for detector in sorted(SERIES_DETECTORS & set(detectors)):
         for name, certificate in certificates(series, (detector,)).items():
             found[name].update(failure.check for failure in certificate.failures)
-    others = [one for one in exhibits if one.kind not in ("features", "labeler")]
+    others = [one for one in exhibits if not in_worker(one)]
     for name, certificate in certificates(others).items():
         found[name].update(failure.check for failure in certificate.failures)
     return {name: tuple(d for d in DETECTORS if d in checks) for name, checks in found.items()}
+
+
+def in_worker(exhibit: Honest) -> bool:
+    """Whether an exhibit is shown bars by the worker, one detector at a time."""
+    record = exhibit.record
+    return exhibit.kind in ("features", "labeler") or (
+        isinstance(record, ExitPolicy) and computes(record)
+    )
 
 
 def failures(exhibit: Honest) -> tuple[Failure, ...]:
@@ -128,6 +136,8 @@ def _subject(exhibit: Honest) -> Subject:
     record = exhibit.make()
     if isinstance(record, Labeler):
         return LabelerSubject(record, record.defaults(), None)
+    if isinstance(record, ExitPolicy):
+        return ExitSubject(record, {param.name: param.default for param in record.params})
     assert isinstance(record, FeatureSet)
     return FeatureSubject(record, None)
 
@@ -136,7 +146,7 @@ def _by_itself(exhibit: Honest) -> Certificate:
     record, bars = exhibit.make(), zoo_bars()
     if isinstance(record, ExitPolicy):
         params = {param.name: param.default for param in record.params}
-        return falsify_exit_policy(record, bars, zoo_orders(), params, seed=_SEED, max_cuts=120)
+        return falsify_exit_policy(record, bars, zoo_entries(), params, seed=_SEED)
     if isinstance(record, Target):
         return falsify_target(record, bars, seed=_SEED, max_cuts=120)
     assert isinstance(record, Learner)
@@ -145,16 +155,14 @@ def _by_itself(exhibit: Honest) -> Certificate:
 
 
 @lru_cache(maxsize=1)
-def zoo_orders() -> Orders:
-    """Return an order for every hour of the zoo's bars but the last eight."""
+def zoo_entries() -> Entries:
+    """Return an entry after every hour of the zoo's bars but the last eight."""
     bars = zoo_bars()
     rows = hourly(bars)
     decisions: Decisions = build(bars, rows[rows < len(bars) - 100], typical(bars))
-    orders, void = prepare_orders(
-        bars, decisions, default_rr=2.0, default_horizon=24, with_atr=True
-    )
+    entries, void = entries_of(bars, decisions, ATR_TRAIL, {}, horizon_bars=24)
     assert not void.any()
-    return orders
+    return entries
 
 
 _PARTS = (("train", 120), ("validation", 40), ("test", 60))
@@ -179,4 +187,4 @@ def zoo_view(part: str, rows: int) -> View:
     )
 
 
-__all__ = ["DETECTORS", "certificates", "failures", "kills", "zoo_bars", "zoo_orders", "zoo_view"]
+__all__ = ["DETECTORS", "certificates", "failures", "kills", "zoo_bars", "zoo_entries", "zoo_view"]

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from ffm_core.bars.sessions import day_grid
-from ffm_core.evaluate.certify import certify_exits, certify_folds
+from ffm_core.evaluate.certify import certify_folds, certify_stream
 from ffm_core.evaluate.job import Job, direct_job
 from ffm_core.evaluate.parts import Parts
 from ffm_core.evaluate.pool import Folded, Seal
 from ffm_core.evaluate.run import refuse
 from ffm_core.evaluate.streams import StreamTask
 from ffm_core.labels.policies import ATR_TRAIL, DYNAMIC_TARGET, FIXED_RR
-from ffm_core.records import Certificate, Examined, ExitPolicy, Plan, View, because
+from ffm_core.records import Certificate, Column, Examined, ExitPolicy, Plan, View, because
 from ffm_core.ruler.folds import DecisionTable, FoldPlan, FoldSettings, plan_folds
 from ffm_core.ruler.months import month_of
 from ffm_core.runs.config import EvalConfig
@@ -35,18 +35,19 @@ DAY_US = 86_400_000_000
 # --- exits --------------------------------------------------------------------------------
 
 
-def hindsight(bars, orders, params):
-    fills = FIXED_RR.simulate(bars, orders, {})
-    later = np.minimum(fills.exit_bar + 1, len(bars) - 1)
-    rises = orders.side * (bars.close[later] - bars.close[fills.exit_bar]) > 0
-    price = np.where(rises, fills.exit_price, bars.close[fills.exit_bar])
-    gross = orders.side * (price - fills.entry_price) / orders.risk
-    return replace(fills, exit_price=price, r_gross=gross)
+def tomorrow(bars, params):
+    flag = np.zeros((len(bars), 1))
+    flag[:-1, 0] = (bars.close < bars.open)[1:]
+    return flag
+
+
+HINDSIGHT = ExitPolicy(name="hindsight", kind="managed", batch=tomorrow,
+                       columns=(Column(name="leave_long", unit="flag"),))  # fmt: skip
 
 
 def certificates(
     home: Path, run: ExitPolicy, label: ExitPolicy = FIXED_RR, **given: Any
-) -> list[Certificate]:
+) -> Certificate:
     parts = Parts(
         labeler=replace(CLEAN_LABELER, private=given.pop("private", False)),
         label_policy=label,
@@ -61,39 +62,34 @@ def certificates(
         code_hash="code",
         home=home,
     )
-    return certify_exits(task, given.pop("decisions", DECISIONS))
+    return certify_stream((task, given.pop("decisions", DECISIONS)))
 
 
 @pytest.mark.parametrize("run", [FIXED_RR, DYNAMIC_TARGET, ATR_TRAIL], ids=lambda p: p.name)
 @pytest.mark.parametrize("flat", [False, True])
-def test_built_in_exits_are_clean_and_each_is_tried_once(tmp_path, run, flat):
+def test_built_in_exits_are_clean_and_each_is_named_once(tmp_path, run, flat):
     found = certificates(tmp_path, run, flat=flat)
-    assert [c.status for c in found] == ["clean"] * len({FIXED_RR.name, run.name})
-    assert {c.subjects[0] for c in found} == {
-        Examined("exit", name, BARS.stream) for name in {FIXED_RR.name, run.name}
-    }
+    assert found.status == "clean"
+    exits = [one for one in found.subjects if one.kind == "exit"]
+    named = {Examined("exit", name, BARS.stream) for name in {FIXED_RR.name, run.name}}
+    assert len(exits) == len(named)
+    assert set(exits) == named
 
 
 def test_an_exit_with_hindsight_is_found_and_shown_from_the_cache(tmp_path, monkeypatch):
-    policy = ExitPolicy(name="hindsight", kind="static", simulate=hindsight)
-    clean, broken = certificates(tmp_path, policy)
-    assert (clean.status, broken.status) == ("clean", "broken")
+    broken = certificates(tmp_path, HINDSIGHT)
+    assert broken.status == "broken"
     first = broken.failures[0]
-    assert first.check == "horizon"
-    assert "later = np.minimum(fills.exit_bar + 1" in first.line
-    monkeypatch.setattr("ffm_core.evaluate.certify.falsify_exit_policy", None)
-    assert certificates(tmp_path, policy) == [clean, broken]
+    assert (first.check, first.column) == ("prefix", "leave_long")
+    assert "flag[:-1, 0]" in first.line
+    monkeypatch.setattr("ffm_core.evaluate.certify.falsify", None)
+    assert certificates(tmp_path, HINDSIGHT) == broken
 
 
 def test_the_code_of_a_private_strategy_is_not_shown(tmp_path):
-    policy = ExitPolicy(name="hindsight", kind="static", simulate=hindsight)
-    _, broken = certificates(tmp_path, policy, private=True)
+    broken = certificates(tmp_path, HINDSIGHT, private=True)
     assert broken.status == "broken"
     assert {failure.line for failure in broken.failures} == {""}
-
-
-def test_without_decisions_no_exit_is_tried(tmp_path):
-    assert certificates(tmp_path, FIXED_RR, decisions=DECISIONS.take(np.empty(0, np.int64))) == []
 
 
 # --- the learner and the folds ------------------------------------------------------------

@@ -21,7 +21,7 @@ from ffm_core.bars.primitives import (
     true_range,
 )
 from ffm_core.labels.kernels import fill_barriers, next_flat
-from ffm_core.labels.step import TIES
+from ffm_core.labels.step import STOP_FIRST
 from ffm_core.records import REASONS
 from ffm_core.testing.golden import golden_bars
 
@@ -219,9 +219,11 @@ def ours(bars, entries, side, risk, rr, horizon):
     e = np.array(entries, dtype=np.int64)
     n = len(e)
     prices = [frozen(x) for x in (bars.open, bars.high, bars.low, bars.close)]
+    entry = bars.open[e]
     bar, price, reason, _, _ = fill_barriers(
-        *prices, next_flat(None), e, np.full(n, side, dtype=np.int8), np.full(n, float(risk)),
-        np.full(n, float(rr)), np.full(n, horizon, dtype=np.int32), TIES.index("stop_first"), True,
+        *prices, next_flat(None), e, np.full(n, side, dtype=np.int8), entry - side * risk,
+        entry + side * rr * risk, np.full(n, float(risk)), np.full(n, horizon, dtype=np.int32),
+        STOP_FIRST,
     )  # fmt: skip
     gross = side * (price - bars.open[e]) / risk
     return [(REASONS[reason[i]], int(bar[i]), float(gross[i])) for i in range(n)]

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ffm_core.bars.primitives import frozen
-from ffm_core.labels.kernels import fill_barriers, fill_trail, next_flat, peak_excursion
-from ffm_core.labels.step import TIES
+from ffm_core.labels.kernels import fill_barriers, next_flat, peak_excursion
+from ffm_core.labels.step import STOP_FIRST, TIES, Rules
+from ffm_core.labels.trails import WALKS, atr_trail
 from ffm_core.records import REASONS
 
 LONG, SHORT = 1, -1
@@ -26,7 +27,10 @@ def rows(entry, side, risk, rr, horizon):
 
 def fill(bars, entry, side, risk, rr, horizon, *, flat=None, tie="stop_first", at_open=True):
     e, s, r, t, h = rows(entry, side, risk, rr, horizon)
-    found = fill_barriers(*prices(bars), next_flat(flat), e, s, r, t, h, TIES.index(tie), at_open)
+    entry_price = bars.open[e]
+    levels = entry_price - s * r, entry_price + s * t * r
+    rules = Rules(TIES.index(tie), at_open)
+    found = fill_barriers(*prices(bars), next_flat(flat), e, s, *levels, r, h, rules)
     bar, price, reason, best, worst = (values[0] for values in found)
     gross = side * (price - bars.open[entry]) / risk + 0.0
     return REASONS[reason], int(bar), float(gross), float(best), float(worst)
@@ -34,7 +38,12 @@ def fill(bars, entry, side, risk, rr, horizon, *, flat=None, tie="stop_first", a
 
 def trail(bars, entry, side, risk, distance, horizon, *, flat=None, activate=1.0):
     e, s, r, d, h = rows(entry, side, risk, distance, horizon)
-    found = fill_trail(*prices(bars), next_flat(flat), e, s, r, d, h, activate)
+    stop, none = bars.open[e] - s * r, s * np.inf
+    state = np.zeros(1), np.zeros(0, dtype=np.int64), frozen(np.array([1.0, activate]))
+    found = WALKS[atr_trail](
+        *prices(bars), frozen(bars.volume), next_flat(flat), e, s, stop, none, r, d, h, STOP_FIRST,
+        frozen(np.zeros((len(bars), 0))), *state,
+    )  # fmt: skip
     bar, price, reason, best, worst = (values[0] for values in found)
     gross = side * (price - bars.open[entry]) / risk + 0.0
     return REASONS[reason], int(bar), float(gross), float(best), float(worst)
@@ -43,7 +52,8 @@ def trail(bars, entry, side, risk, distance, horizon, *, flat=None, activate=1.0
 def peak(bars, entry, side, risk, horizon, *, flat=None):
     e, s, r, _, h = rows(entry, side, risk, 1.0, horizon)
     o, high, low, _ = prices(bars)
-    return float(peak_excursion(o, high, low, next_flat(flat), e, s, r, h)[0])
+    stop = bars.open[e] - s * r
+    return float(peak_excursion(o, high, low, next_flat(flat), e, s, stop, r, h)[0])
 
 
 # --- published fixtures: (entry bar, side) -> reason and exit bar for 1, 2 and 3 R

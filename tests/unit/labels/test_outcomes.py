@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from ffm_core.bars.instruments import lookup
 from ffm_core.errors import ConfigError, StrategyError
-from ffm_core.labels.outcomes import holes, outcomes, prepare_orders
-from ffm_core.labels.policies import ATR_TRAIL, DYNAMIC_TARGET, FIXED_RR
+from ffm_core.labels.entries import entries_of
+from ffm_core.labels.outcomes import holes, outcomes
+from ffm_core.labels.policies import ATR_TRAIL, DYNAMIC_TARGET, FIXED_RR, SESSION_END
 from ffm_core.records import REASONS, VOIDS, Decisions, Outcomes
 
 
@@ -308,14 +309,22 @@ def test_an_atr_that_is_not_known_yet_is_refused(quiet):
         outcomes(quiet, decisions((0, 1)), ATR_TRAIL, horizon_bars=3)
 
 
-def test_prepared_orders_enter_at_the_next_open(walk):
+def test_entries_are_made_at_the_next_open(walk):
     bars = walk(3)
     rows = decisions((4, 1), (9, -1))
-    orders, void_reason = prepare_orders(
-        bars, rows, default_rr=2.0, default_horizon=7, with_atr=False
-    )
-    assert orders.entry_bar.tolist() == [5, 10]
-    assert orders.target_r.tolist() == [2.0, 2.0]
-    assert orders.horizon_bars.tolist() == [7, 7]
-    assert np.isnan(orders.atr).all()
+    entries, void_reason = entries_of(bars, rows, FIXED_RR, {"rr": 2.0}, horizon_bars=7)
+    assert entries.bar.tolist() == [5, 10]
+    assert entries.price.tolist() == bars.open[[5, 10]].tolist()
+    assert (entries.side * (entries.price - entries.stop)).tolist() == entries.risk.tolist()
+    np.testing.assert_allclose(entries.side * (entries.target - entries.price), 2.0 * entries.risk)
+    assert entries.target_r.tolist() == [2.0, 2.0]
+    assert entries.horizon_bars.tolist() == [7, 7]
+    assert np.isnan(entries.atr).all()
     assert void_reason.tolist() == [0, 0]
+
+
+def test_a_policy_without_rr_has_no_target_at_entry(walk):
+    bars, rows = walk(3), decisions((40, 1), (41, -1))
+    for policy in (ATR_TRAIL, SESSION_END):
+        entries, _ = entries_of(bars, rows, policy, {}, horizon_bars=7)
+        assert entries.target.tolist() == [np.inf, -np.inf]

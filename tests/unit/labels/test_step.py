@@ -10,25 +10,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ffm_core.bars.primitives import frozen
-from ffm_core.labels.kernels import (
-    fill_barriers,
-    fill_columns,
-    fill_trail,
-    next_flat,
-    peak_excursion,
-)
+from ffm_core.labels.entries import Entries
+from ffm_core.labels.kernels import fill_barriers, fill_columns, next_flat, peak_excursion
 from ffm_core.labels.lanes import advance, advance_lanes, opened, start_lanes
 from ffm_core.labels.step import (
     DATA_END,
     HOLD,
     SESSION_END,
+    STOP_FIRST,
     TIES,
     TIMEOUT,
     Bar,
     Order,
     Rules,
 )
-from ffm_core.records import REASONS, Orders
+from ffm_core.labels.trails import WALKS, atr_trail
+from ffm_core.records import REASONS
 from ffm_core.testing.fill_cases import FILL_CASES
 
 LONG, SHORT = 1, -1
@@ -56,14 +53,20 @@ def levels_of(trade: Trade, rows: int) -> np.ndarray:
     return levels
 
 
+def arrays(bars, trade):
+    """The trade as the walks over arrays take it, from the session ends to the horizon."""
+    entry = bars.open[trade.entry_bar]
+    levels = entry - trade.side * trade.risk, entry + trade.side * trade.target_r * trade.risk
+    return (
+        next_flat(trade.flat), np.array([trade.entry_bar]), np.array([trade.side], dtype=np.int8),
+        *(np.array([value]) for value in (*levels, trade.risk)),
+        np.array([trade.horizon], dtype=np.int32),
+    )  # fmt: skip
+
+
 def over_arrays(bars, trade, rules):
     prices = (frozen(bars.open), frozen(bars.high), frozen(bars.low), frozen(bars.close))
-    found = fill_columns(
-        *prices, next_flat(trade.flat), np.array([trade.entry_bar]),
-        np.array([trade.side], dtype=np.int8), np.array([trade.risk]), np.array([trade.target_r]),
-        np.array([trade.horizon], dtype=np.int32), rules.tie, rules.gap_at_open,
-        levels_of(trade, len(bars)),
-    )  # fmt: skip
+    found = fill_columns(*prices, *arrays(bars, trade), rules, levels_of(trade, len(bars)), False)
     bar, price, reason, best, worst = (values[0] for values in found)
     return REASONS[reason], int(bar), float(price), float(best), float(worst)
 
@@ -74,13 +77,13 @@ def excursions(side, entry, top, bottom, risk):
 
 
 def in_lanes(bars, trade, rules):
-    orders = Orders(
-        entry_bar=np.array([trade.entry_bar]), side=np.array([trade.side], dtype=np.int8),
-        risk=np.array([trade.risk]), target_r=np.array([trade.target_r]),
-        horizon_bars=np.array([trade.horizon], dtype=np.int32), atr=np.array([NAN]),
-        flat=trade.flat,
+    flat_at, bar, side, stop, target, risk, horizon = arrays(bars, trade)
+    entries = Entries(
+        bar=bar, price=bars.open[bar], side=side, risk=risk, stop=stop, target=target,
+        target_r=np.array([trade.target_r]), horizon_bars=horizon, atr=np.array([NAN]),
+        flat_at=flat_at,
     )  # fmt: skip
-    lanes = start_lanes(bars, orders)
+    lanes = start_lanes(bars, entries)
     known = trade.entry_bar - 1
     while lanes.open.any():
         later = known >= trade.entry_bar
@@ -158,7 +161,6 @@ def plainly(bars, trade, rules):
 
 
 DRIVERS = [over_arrays, in_lanes, bar_by_bar]
-STOP_FIRST = Rules(TIES.index("stop_first"), True)
 
 
 @pytest.mark.parametrize("driver", [*DRIVERS, plainly])
@@ -229,24 +231,24 @@ def test_walks_without_orders_are_the_same_walk(walk, drawn, tie, at_open):
     trade = trade._replace(stop=never, target=never, leave=np.zeros(120, dtype=np.bool_))
     bars, rules = walk(seed), Rules(TIES.index(tie), at_open)
     prices = (frozen(bars.open), frozen(bars.high), frozen(bars.low), frozen(bars.close))
-    entries = (
-        next_flat(trade.flat), np.array([trade.entry_bar]), np.array([trade.side], dtype=np.int8),
-        np.array([trade.risk]),
-    )  # fmt: skip
-    reward, horizon = np.array([trade.target_r]), np.array([trade.horizon], dtype=np.int32)
-    levels = levels_of(trade, 120)
-    one = fill_barriers(*prices, *entries, reward, horizon, rules.tie, at_open)
-    other = fill_columns(*prices, *entries, reward, horizon, rules.tie, at_open, levels)
+    levels, given = levels_of(trade, 120), arrays(bars, trade)
+    one = fill_barriers(*prices, *given, rules)
+    other = fill_columns(*prices, *given, rules, levels, False)
     for a, b in zip(one, other, strict=True):
         assert a.tobytes() == b.tobytes()
     # a trail that is never armed is a stop without a target, and its best is the peak
-    far = fill_trail(*prices, *entries, reward, horizon, np.inf)
-    no_target = np.array([np.inf])
-    plain = fill_columns(*prices, *entries, no_target, horizon, rules.tie, at_open, levels)
+    given = arrays(bars, trade._replace(target_r=np.inf))
+    flat_at, entry, side, stop, _, risk, horizon = given
+    state = np.zeros(1), np.zeros(0, dtype=np.int64), frozen(np.array([1.0, np.inf]))
+    far = WALKS[atr_trail](
+        *prices, frozen(bars.volume), *given[:-1], np.ones(1), horizon, rules,
+        frozen(np.zeros((120, 0))), *state,
+    )  # fmt: skip
+    plain = fill_barriers(*prices, *given, rules)
     for a, b in zip(far, plain, strict=True):
         assert a.tobytes() == b.tobytes()
-    peak = peak_excursion(*prices[:3], *entries, horizon)
-    assert peak.tobytes() == plain[3].tobytes()
+    peak = peak_excursion(*prices[:3], flat_at, entry, side, stop, risk, horizon)
+    assert peak.tobytes() == plain.best.tobytes()
 
 
 def test_an_open_beyond_a_level_comes_before_an_ordered_exit(make_bars):

@@ -13,7 +13,7 @@ from ffm_core.errors import UnknownNameError
 from ffm_core.records import ExitPolicy, FeatureSet, Labeler, Target
 from ffm_core.testing.zoo import CLEAN, FAULTS, KINDS, exhibit
 from ffm_core.testing.zoo.fault import MARK, Fault
-from ffm_core.testing.zoo.matrix import zoo_bars, zoo_orders, zoo_view
+from ffm_core.testing.zoo.matrix import zoo_bars, zoo_entries, zoo_view
 
 name = attrgetter("name")
 TYPES = {"features": FeatureSet, "labeler": Labeler, "exit": ExitPolicy, "target": Target}
@@ -102,10 +102,10 @@ def test_the_bars_hold_what_sparse_faults_need():
     assert ((gaps > 0.5) & (gaps < 24)).sum() >= 4  # sessions
 
 
-def test_orders_and_views_are_sound():
-    orders = zoo_orders()
-    assert len(orders.risk) > 100
-    assert orders.entry_bar.max() < len(zoo_bars()) - 80
+def test_entries_and_views_are_sound():
+    entries = zoo_entries()
+    assert len(entries) > 100
+    assert entries.bar.max() < len(zoo_bars()) - 80
     train, test = zoo_view("train", 30), zoo_view("test", 30)
     assert 0 < train.label.mean() < 1
     assert len(test.label) == len(test.t_end) == 0

@@ -1,53 +1,49 @@
-"""The falsifier on exit policies: ours are clean, each fault is caught by its detector."""
+"""The falsifier on exit policies: ours are clean, and what could still leak is found."""
 
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ffm_core.bars.sessions import session_end_mask
-from ffm_core.bars.table import Bars
-from ffm_core.causal.subjects.exits import falsify_exit_policy
-from ffm_core.causal.subjects.fills import take
+from ffm_core.bars.primitives import swing_lows
+from ffm_core.causal.subjects import exits
+from ffm_core.causal.subjects.exits import falsify_exit_policy, prove_step
 from ffm_core.errors import StrategyError
-from ffm_core.labels.outcomes import prepare_orders
-from ffm_core.labels.policies import ATR_TRAIL, DYNAMIC_TARGET, FIXED_RR
-from ffm_core.records import REASONS, Decisions, ExitPolicy, Fills, Orders, Param
+from ffm_core.labels.entries import entries_of
+from ffm_core.labels.exits import exit_columns
+from ffm_core.labels.policies import ATR_TRAIL, EXIT_POLICIES, FIXED_RR, RS_TRAIL
+from ffm_core.records import Column, Examined, ExitPolicy
 from ffm_core.testing import make_bars
+from ffm_core.testing.building import windows
 from ffm_core.testing.specimens import CLEAN_LABELER
 
 BARS = make_bars("random", rows=1_500, seed=3)
-DATA_END, SKIPPED = REASONS.index("data_end"), REASONS.index("skipped")
+FEW = 120  # cuts
 
 
-def orders_of(bars: Bars, decisions: Decisions, *, flat: bool = False, rr: float = 2.0) -> Orders:
-    orders, void = prepare_orders(
-        bars, decisions, default_rr=rr, default_horizon=40, with_atr=True,
-        flat=session_end_mask(bars) if flat else None,
-    )  # fmt: skip
-    return take(orders, np.flatnonzero(void == 0))
+def entries_on(bars, policy, params=None):
+    decisions = CLEAN_LABELER.decide(bars, {})
+    found, void = entries_of(bars, decisions, policy, params or {}, horizon_bars=40)
+    return found.take(np.flatnonzero(void == 0))
 
 
-ORDERS = orders_of(BARS, CLEAN_LABELER.decide(BARS, {}))
+def falsify(policy, bars=BARS, params=None):
+    entries = entries_on(bars, policy, params)
+    return falsify_exit_policy(policy, bars, entries, params or {}, seed=0, max_cuts=FEW)
 
 
-def honest(bars: Bars, orders: Orders) -> Fills:
-    return FIXED_RR.simulate(bars, orders, {})
+def managed(batch, column="stop_long", **given):
+    columns = (Column(name=column, unit="points"),)
+    return ExitPolicy(name="own", kind="managed", columns=columns, batch=batch, **given)
 
 
-def policy(simulate, **given) -> ExitPolicy:
-    return ExitPolicy(**({"name": "own", "kind": "static", "simulate": simulate} | given))
-
-
-def falsify(simulate, *, orders=ORDERS, **given):
-    return falsify_exit_policy(policy(simulate, **given), BARS, orders, {}, seed=0)
-
-
-def left_at(orders: Orders, fills: Fills, bar, price) -> Fills:
-    gross = orders.side * (price - fills.entry_price) / orders.risk + 0.0
-    return replace(fills, exit_bar=bar, exit_price=price, r_gross=gross)
+def stepping(step, **given):
+    return ExitPolicy(name="own", kind="managed", step=step, **given)
 
 
 def checks(found) -> set[str]:
@@ -57,298 +53,306 @@ def checks(found) -> set[str]:
 # --- clean --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("built_in", "params"),
-    [
-        (FIXED_RR, {}),
-        (FIXED_RR, {"tie": "skip", "target_gap": "target"}),
-        (FIXED_RR, {"tie": "target_first", "rr": 1.0}),
-        (DYNAMIC_TARGET, {}),
-        (ATR_TRAIL, {}),
-        (ATR_TRAIL, {"trail_atr": 0.5, "activate_r": 0.0}),
-    ],
-)
+@pytest.mark.parametrize("built_in", EXIT_POLICIES, ids=lambda policy: policy.name)
 @pytest.mark.parametrize("kind", ["random", "gappy"])
-def test_the_built_in_policies_are_clean(built_in, params, kind):
-    bars = make_bars(kind, rows=800, seed=5)
-    orders = orders_of(bars, CLEAN_LABELER.decide(bars, {}), flat=kind == "gappy", rr=1.0)
-    found = falsify_exit_policy(built_in, bars, orders, params, seed=1)
+def test_the_built_in_policies_are_clean(built_in, kind):
+    bars = make_bars(kind, rows=900, seed=5)
+    found = falsify(built_in, bars)
     assert found.failures == ()
-    assert found.cuts > 60
-    assert found.rows_compared > found.cuts
-    assert found.detection_bound == pytest.approx(1.0 / len(orders.entry_bar))
+    assert set(found.subjects) == {Examined("exit", built_in.name, bars.stream)}
 
 
-def test_what_was_done_depends_on_the_seed_alone():
-    assert falsify(FIXED_RR.simulate) == falsify(FIXED_RR.simulate)
+def test_a_policy_that_computes_nothing_has_nothing_to_prove():
+    found = falsify(FIXED_RR)
+    assert (found.cuts, found.detection_bound) == (0, 0.0)
 
 
-def test_many_orders_are_sampled_and_the_bound_says_so():
-    rows = np.arange(20, 1_480)
-    decisions = Decisions(bar=rows, side=np.ones(len(rows), np.int8), risk=np.full(len(rows), 9.0))
-    found = falsify(FIXED_RR.simulate, orders=orders_of(BARS, decisions))
-    assert found.status == "clean"
-    assert found.detection_bound == pytest.approx(1.0 - 0.01 ** (1.0 / 300))
+def test_a_step_is_proven_at_every_bar_of_its_trades():
+    found = falsify(ATR_TRAIL)
+    assert found.detection_bound == 0.0
+    assert 0 < found.proven_bars <= len(BARS)
+    assert found.rows_compared >= found.proven_bars
 
 
-def test_no_order_proves_nothing():
-    found = falsify(FIXED_RR.simulate, orders=take(ORDERS, np.empty(0, np.int64)))
-    assert (found.status, found.cuts, found.detection_bound) == ("clean", 0, 1.0)
+def test_columns_are_proven_like_features():
+    found = falsify(RS_TRAIL)
+    assert found.cuts == FEW
+    assert 0.0 < found.detection_bound < 1.0
 
 
-def test_a_managed_policy_may_read_the_past_before_the_entry():
-    def below_the_record(bars: Bars, orders: Orders, params) -> Fills:
-        # Leaves at the close of the first bar that falls from the highest close so far.
-        fills = honest(bars, orders)
-        top = np.maximum.accumulate(bars.close)
-        bar, reason = fills.exit_bar.copy(), fills.reason.copy()
-        for i, (first, last) in enumerate(zip(orders.entry_bar, fills.exit_bar, strict=True)):
-            unstopped = fills.reason[i] in (DATA_END, REASONS.index("timeout"))
-            held = np.arange(first, last + unstopped)
-            out = held[bars.close[held] < 0.995 * top[held]]
-            if len(out):
-                bar[i], reason[i] = out[0], REASONS.index("trail")
-        moved = bar != fills.exit_bar
-        price = np.where(moved, bars.close[bar], fills.exit_price)
-        best, worst = extremes(bars, orders, bar, price)
-        whole = replace(fills, reason=reason, mfe_r=best, mae_r=worst)
-        return left_at(orders, whole, bar, price)
-
-    found = falsify(below_the_record, kind="managed")
-    assert found.failures == ()
+# --- what cannot be written, or is refused ------------------------------------------------
 
 
-def extremes(bars, orders, bar, price):
-    """Return the excursions of trades held to the close of ``bar``."""
-    best, worst = np.empty(len(bar)), np.empty(len(bar))
-    for i, (first, last) in enumerate(zip(orders.entry_bar, bar, strict=True)):
-        entry, side = bars.open[first], int(orders.side[i])
-        highs = np.append(bars.high[first:last], [entry, price[i]])
-        lows = np.append(bars.low[first:last], [entry, price[i]])
-        top, bottom = (highs.max() - entry), (entry - lows.min())
-        best[i], worst[i] = (top, bottom) if side > 0 else (bottom, top)
-    return best / orders.risk, worst / orders.risk
+def test_leaving_at_the_open_of_the_bar_whose_close_says_so_is_refused():
+    def break_now(bars, params):
+        flag = np.zeros((len(bars), 1))
+        flag[:-1, 0] = (bars.close < windows(bars.close, 20).mean(axis=1))[1:]
+        return flag
+
+    found = falsify(managed(break_now, "leave_long"))
+    assert checks(found) >= {"prefix"}
+    assert "flag[:-1, 0] = (bars.close" in found.failures[0].line
 
 
-# --- later bars ---------------------------------------------------------------------------
+def test_leaving_at_the_high_of_a_bar_is_refused_as_a_target_and_impossible_in_a_step():
+    def at_the_high(bars, params):
+        target = np.full((len(bars), 1), np.nan)
+        target[:-1, 0] = bars.high[1:]
+        return target
+
+    assert "prefix" in checks(falsify(managed(at_the_high, "target_long")))
+
+    def step(trade, bar, row, f, i, k):
+        return np.nan, bar.high, False  # a target for the next bar: the bar shown is over
+
+    assert falsify(stepping(step)).failures == ()
 
 
-def test_an_exit_that_knows_the_next_bar_is_caught_with_that_bar():
-    def better_of_two(bars, orders, params):
-        fills = honest(bars, orders)
-        nxt = np.minimum(fills.exit_bar + 1, len(bars) - 1)
-        close = np.where(
-            orders.side * (bars.close[nxt] - bars.close[fills.exit_bar]) > 0,
-            bars.close[fills.exit_bar],
-            bars.low[fills.exit_bar],
-        )
-        return left_at(
-            orders, replace(fills, mfe_r=np.full(len(close), 99.0)), fills.exit_bar, close
-        )
+def test_a_trail_from_a_pivot_that_is_confirmed_later_is_refused():
+    def early(bars, params):
+        last = np.maximum.accumulate(np.where(swing_lows(bars.low, 2), np.arange(len(bars)), -1))
+        return np.where(last >= 0, bars.low[last], np.nan).reshape(-1, 1)
 
-    found = falsify(better_of_two)
-    assert "horizon" in checks(found)
-    failure = found.failures[0]
-    assert failure.check == "horizon"
-    assert failure.first_future_bar is not None
-    assert failure.stamp.endswith("Z")
-    assert failure.line.startswith("test_exits.py:")
-    assert "nxt = np.minimum(fills.exit_bar + 1" in failure.line
+    found = falsify(managed(early))
+    assert "prefix" in checks(found)
+    assert "swing_lows" in found.failures[0].line
 
 
-def test_leaving_one_bar_before_the_stop_is_hindsight():
-    def before_the_fall(bars, orders, params):
-        fills = honest(bars, orders)
-        stopped = (fills.reason == REASONS.index("stop")) & (fills.exit_bar > fills.entry_bar)
-        bar = np.where(stopped, fills.exit_bar - 1, fills.exit_bar)
-        return left_at(orders, fills, bar, np.where(stopped, bars.close[bar], fills.exit_price))
+def test_an_exit_that_reads_a_file_is_refused_wherever_it_reads(tmp_path):
+    place = tmp_path / "later.txt"
+    place.write_text("1.0")
+    name = str(place)
 
-    failure = falsify(before_the_fall).failures[0]
-    assert failure.check == "horizon"
-    assert failure.first_future_bar - failure.bar <= 40
-    assert "bar = np.where(stopped, fills.exit_bar - 1" in failure.line
+    def columns(bars, params):
+        size = float(Path(name).read_text())
+        return (bars.close - size).reshape(-1, 1)
 
+    def start(params):
+        return np.zeros(0), np.zeros(0, np.int64), np.array([float(Path(name).read_text())])
 
-def test_an_open_trade_may_not_close_at_the_end_of_the_data():
-    def closes(bars, orders, params):
-        fills = honest(bars, orders)
-        reason = np.where(fills.reason == DATA_END, REASONS.index("timeout"), fills.reason)
-        return replace(fills, reason=reason.astype(np.int8))
+    def targets(predicted_r, params):
+        return 1.0 + predicted_r * float(Path(name).read_text())
 
-    failure = falsify(closes).failures[0]
-    assert failure.check == "horizon"
-    assert "is open until bar" in failure.message
-    assert "data_end" in failure.fix
+    def hold(trade, bar, row, f, i, k):
+        return np.nan, np.nan, False
 
-
-def test_a_condition_met_only_in_changed_bars_is_found_by_changing_them():
-    def cautious(bars, orders, params):
-        # Nothing in these data moves by a tenth within fifty bars; a changed future may.
-        fills = honest(bars, orders)
-        ahead = np.minimum(fills.exit_bar + 50, len(bars) - 1)
-        wild = np.abs(bars.close[ahead] / bars.close[fills.exit_bar] - 1.0) > 0.1
-        return left_at(
-            orders, fills, fills.exit_bar, np.where(wild, fills.entry_price, fills.exit_price)
-        )
-
-    failure = falsify(cautious).failures[0]
-    assert failure.check == "horizon"
-    assert "are changed (" in failure.message
-    assert "ahead = np.minimum(fills.exit_bar + 50" in failure.line or "wild" in failure.line
+    for policy in (
+        managed(columns),
+        stepping(hold, start=start),
+        ExitPolicy(name="own", kind="predicted", target_of=targets),
+    ):
+        found = falsify(policy)
+        assert checks(found) == {"access"}
+        assert "later.txt" in found.failures[0].message
 
 
-def test_trades_held_past_their_horizon_or_the_session_are_named():
-    def patient(bars, orders, params):
-        return honest(bars, replace(orders, horizon_bars=3 * orders.horizon_bars))
+def test_state_that_hangs_on_the_clock_or_on_earlier_calls_is_found():
+    kept = []
 
-    def sleepless(bars, orders, params):
-        return honest(bars, replace(orders, flat=None))
+    def by_the_clock(params):
+        return np.zeros(0), np.zeros(0, np.int64), np.array([time.time()])
 
-    (failure,) = falsify(patient).failures
-    assert (failure.check, failure.column) == ("horizon", "exit_bar")
-    flat = orders_of(BARS, CLEAN_LABELER.decide(BARS, {}), flat=True)
-    assert falsify(FIXED_RR.simulate, orders=flat).status == "clean"
-    (failure,) = falsify(sleepless, orders=flat).failures
-    assert "past its horizon or the session's end" in failure.message
+    def counts(predicted_r, params):
+        kept.append(1)
+        return 2.0 + predicted_r * (len(kept) > 60)
 
+    def by_the_process(params):
+        return np.zeros(0), np.zeros(0, np.int64), np.array([float(os.getpid())])
 
-# --- left out -----------------------------------------------------------------------------
+    def hold(trade, bar, row, f, i, k):
+        return np.nan, np.nan, False
 
-
-def test_losers_declared_void_are_a_failure_of_completeness():
-    def voids(bars, orders, params):
-        fills = honest(bars, orders)
-        reason = np.where(fills.r_gross < 0, SKIPPED, fills.reason)
-        return replace(fills, reason=reason.astype(np.int8))
-
-    (failure,) = falsify(voids).failures
-    assert (failure.check, failure.column) == ("completeness", "reason")
-    assert "reason = np.where(fills.r_gross < 0" in failure.line
-    tie = Param(name="tie", default="skip", choices=("stop_first", "skip"))
-    (failure,) = falsify(voids, params=(tie,)).failures
-    assert failure.check == "completeness"  # declaring a tie policy is no licence to void others
+    assert checks(falsify(stepping(hold, start=by_the_clock))) & {"purity", "determinism"}
+    assert checks(falsify(stepping(hold, start=by_the_process))) == {"determinism"}
+    assert checks(falsify(ExitPolicy(name="own", kind="predicted", target_of=counts))) == {"purity"}
 
 
-def test_losers_left_without_a_price_are_a_failure_of_completeness():
-    def silent(bars, orders, params):
-        fills = honest(bars, orders)
-        return replace(fills, r_gross=np.where(fills.r_gross < 0, np.nan, fills.r_gross))
+def test_targets_that_depend_on_one_another_are_refused():
+    def crowd(predicted_r, params):
+        return 1.0 + predicted_r / predicted_r.mean()
 
-    assert "completeness" in checks(falsify(silent))
-
-
-def test_losers_voided_as_the_end_of_the_data_are_found():
-    def ends(bars, orders, params):
-        fills = honest(bars, orders)
-        reason = np.where(fills.r_gross < 0, DATA_END, fills.reason)
-        return replace(fills, reason=reason.astype(np.int8))
-
-    assert checks(falsify(ends)) & {"completeness", "horizon"}
+    with pytest.raises(StrategyError, match="one by one"):
+        falsify(ExitPolicy(name="own", kind="predicted", target_of=crowd))
 
 
-def test_fewer_answers_than_orders_are_a_failure_of_completeness():
-    def drops(bars, orders, params):
-        fills = honest(bars, orders)
-        won = fills.r_gross > 0
-        return Fills(**{name: getattr(fills, name)[won] for name in Fills.__dataclass_fields__})
-
-    (failure,) = falsify(drops).failures
-    assert failure.check == "completeness"
-    assert f"{len(ORDERS.entry_bar)} orders" in failure.message
+# --- the step against its trades ----------------------------------------------------------
 
 
-# --- others, arithmetic, purity -----------------------------------------------------------
+def test_a_step_that_answers_otherwise_in_another_order_is_found(monkeypatch):
+    # No step that compiles can; so one walk is bent here.
+    entries = entries_on(BARS, ATR_TRAIL)
+    plain = exits.fill
+
+    def bent(bars, given, *rest):
+        walked = plain(bars, given, *rest)
+        return walked if given is entries else walked._replace(exit_bar=walked.exit_bar + 1)
+
+    monkeypatch.setattr(exits, "fill", bent)
+    found = prove_step(ATR_TRAIL, BARS, entries, {}, None, seed=0)
+    assert checks(found) == {"purity"}
+    assert "asked twice" in found.failures[0].message
 
 
-def test_a_fill_that_depends_on_other_orders_is_a_failure_of_rows():
-    def crowd(bars, orders, params):
-        mean = orders.risk.mean()
-        return honest(bars, replace(orders, target_r=np.maximum(1.0, 2.0 * mean / orders.risk)))
+def test_a_walk_that_is_not_the_step_bar_by_bar_is_found(monkeypatch):
+    entries = entries_on(BARS, ATR_TRAIL)
+    plain = exits.follow
 
-    (failure,) = falsify(crowd).failures
-    assert failure.check == "rows"
-    assert failure.line.endswith("mean = orders.risk.mean()")
+    def bent(*given):
+        bar, price, reason, best, worst = plain(*given)
+        return bar, price, reason, best + 1e-12, worst
+
+    monkeypatch.setattr(exits, "follow", bent)
+    found = prove_step(ATR_TRAIL, BARS, entries, {}, None, seed=0)
+    assert "bar by bar" in found.failures[0].message
 
 
-def test_one_position_at_a_time_is_a_failure_of_rows():
-    def alone(bars, orders, params):
-        fills = honest(bars, orders)
-        busy = np.maximum.accumulate(np.append(-1, fills.exit_bar[:-1])) >= orders.entry_bar
-        bar = np.where(busy, orders.entry_bar, fills.exit_bar)
-        return left_at(orders, fills, bar, np.where(busy, bars.close[bar], fills.exit_price))
+def test_without_trades_a_step_has_nothing_to_prove():
+    entries = entries_on(BARS, ATR_TRAIL).take(np.empty(0, np.int64))
+    assert prove_step(ATR_TRAIL, BARS, entries, {}, None, seed=0).status == "clean"
 
-    assert "rows" in checks(falsify(alone))
+
+# --- one clear line -----------------------------------------------------------------------
+
+TABLE = np.arange(9.0)
+SEEN: list[float] = []
+SETTINGS = {"distance": 2.0}
+
+
+def reads_a_table(trade, bar, row, f, i, k):
+    return TABLE[trade.age], np.nan, False
+
+
+def keeps_a_list(trade, bar, row, f, i, k):
+    SEEN.append(bar.close)
+    return np.nan, np.nan, False
+
+
+def reads_settings(trade, bar, row, f, i, k):
+    return bar.close - SETTINGS["distance"], np.nan, False
+
+
+def opens_a_file(trade, bar, row, f, i, k):
+    return float(open("x").read()), np.nan, False  # noqa: PTH123
+
+
+def draws(trade, bar, row, f, i, k):
+    return bar.low, np.nan, np.random.random() < 0.1  # noqa: NPY002
+
+
+def misspells(trade, bar, row, f, i, k):
+    return bar.lowest, np.nan, False
+
+
+def orders_two(trade, bar, row, f, i, k):
+    return bar.low, np.nan
+
+
+def forgets_to_answer(trade, bar, row, f, i, k):
+    if bar.close > trade.entry:
+        return None
+    return bar.low, np.nan, False
+
+
+def changes_constants(trade, bar, row, f, i, k):
+    k[0] = bar.close
+    return k[0], np.nan, False
+
+
+def looks_beyond_its_row(trade, bar, row, f, i, k):
+    return row[1], np.nan, False
+
+
+def takes_fewer(trade, bar):
+    return bar.low, np.nan, False
+
+
+def has_a_default(trade, bar, row, f, i, k, table=TABLE):
+    return table[0], np.nan, False
+
+
+def helped(x):
+    return TABLE[0] + x
+
+
+def asks_a_helper(trade, bar, row, f, i, k):
+    return helped(bar.low), np.nan, False
+
+
+def one_constant(params):
+    return np.zeros(0), np.zeros(0, np.int64), np.ones(1)
+
+
+FAULTY = {
+    reads_a_table: "reads 'TABLE', an array outside it",
+    keeps_a_list: "reads 'SEEN', a list outside it",
+    reads_settings: "reads 'SETTINGS', a dict outside it",
+    opens_a_file: "cannot be compiled: Untyped global name 'open'",
+    draws: "draws random numbers",
+    misspells: "Unknown attribute 'lowest'",
+    orders_two: r"returns .* instead of \(stop, target, leave\)",
+    forgets_to_answer: "returns None on some way through it",
+    changes_constants: "writes to 'k', which is read-only",
+    looks_beyond_its_row: "raises IndexError: index is out of bounds",
+    takes_fewer: "too many arguments: expected 2, got 6",
+    has_a_default: "reads a default, an array outside it",
+    asks_a_helper: "reads 'TABLE', an array outside it",
+}
+
+
+@pytest.mark.parametrize("step", FAULTY, ids=lambda step: step.__name__)
+def test_a_faulty_step_gets_one_clear_line_with_its_place(step):
+    with pytest.raises(StrategyError, match=FAULTY[step]) as caught:
+        falsify(stepping(step, start=one_constant))
+    assert "\n" not in caught.value.problem
+    assert caught.value.problem.startswith("exit own: the step ")
+    assert "test_exits.py:" in caught.value.problem
+    assert caught.value.fix
 
 
 @pytest.mark.parametrize(
-    ("change", "column"),
+    ("given", "says"),
     [
-        (lambda f: {"exit_price": f.exit_price + 1e3}, "exit_price"),
-        (lambda f: {"r_gross": f.r_gross - 0.01}, "r_gross"),
-        (lambda f: {"entry_price": f.entry_price - 0.25}, "entry_price"),
-        (lambda f: {"entry_bar": f.entry_bar - 1}, "entry_price"),
-        (lambda f: {"mfe_r": f.mfe_r + 5.0}, "mfe_r"),
-        (lambda f: {"mfe_r": f.mfe_r * 0.0}, "mfe_r"),
-        (lambda f: {"mae_r": f.mae_r * 0.0}, "mae_r"),
-        (lambda f: {"mae_r": -f.mae_r - 1.0}, "mae_r"),
+        ({"kind": "static", "simulate": len}, "fills its own trades with 'simulate'"),
+        ({"kind": "trailing"}, "is of kind 'trailing'"),
+        ({"kind": "predicted"}, "is 'predicted' without 'target_of'"),
+        ({"kind": "static", "step": misspells}, "has a step and is 'static'"),
+        ({"kind": "managed"}, "is managed and gives no orders"),
+        ({"kind": "managed", "batch": len}, "a batch without columns"),
+        ({"kind": "managed", "batch": len, "columns": (Column(name="stop", unit="points"),)},
+         "column 'stop' that orders nothing"),
+        ({"kind": "static", "batch": len, "columns": (Column(name="leave_long", unit="flag"),)},
+         "column 'leave_long' that orders nothing"),
+        ({"kind": "static", "start": len}, "has a start without a step"),
+    ],
+)  # fmt: skip
+def test_parts_that_do_not_fit_are_named(given, says):
+    with pytest.raises(StrategyError, match=says) as caught:
+        ExitPolicy(name="own", **given)
+    assert caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("batch", "says"),
+    [
+        (lambda bars, params: bars.close.astype(np.float32).reshape(-1, 1), "returned float32"),
+        (lambda bars, params: bars.close, "returned shape"),
+        (lambda bars, params: None, "returned NoneType"),
+        (lambda bars, params: np.full((len(bars), 1), 3.0), "3 in leave_long at bar 0"),
     ],
 )
-def test_arithmetic_that_no_bar_allows_is_a_failure_of_values(change, column):
-    def wrong(bars, orders, params):
-        fills = honest(bars, orders)
-        return replace(fills, **change(fills))
-
-    found = falsify(wrong, orders=orders_of(BARS, CLEAN_LABELER.decide(BARS, {}), rr=1.0))
-    assert ("values", column) in {(f.check, f.column) for f in found.failures}
-    assert checks(found) == {"values"}
+def test_columns_of_another_form_are_named(batch, says):
+    with pytest.raises(StrategyError, match=says):
+        exit_columns(managed(batch, "leave_long"), BARS, {})
 
 
-def test_chance_state_and_edits_are_failures_of_purity():
-    calls = []
-
-    def lucky(bars, orders, params):
-        fills = honest(bars, orders)
-        slip = -np.abs(np.random.default_rng().normal(size=len(orders.risk))) * orders.side
-        return left_at(orders, fills, fills.exit_bar, fills.exit_price + slip)
-
-    def tires(bars, orders, params):
-        calls.append(1)
-        return honest(bars, replace(orders, target_r=orders.target_r + (len(calls) > 50)))
-
-    def edits(bars, orders, params):
-        orders.risk[:] = orders.risk * 2
-        return honest(bars, orders)
-
-    failure = falsify(lucky).failures[0]
-    assert failure.check == "purity"
-    assert "default_rng()" in failure.line
-    assert checks(falsify(tires)) == {"purity"}
-    assert "edits orders.risk" in falsify(edits).failures[0].message
+def test_an_exit_that_raises_is_named():
+    with pytest.raises(StrategyError, match="exit own raised ZeroDivisionError"):
+        falsify(managed(lambda bars, params: 1 // 0))
 
 
-def test_answers_remembered_from_the_longest_series_are_found():
-    known: dict[tuple[int, int], tuple[int, Fills, Orders]] = {}
+def test_a_compiled_step_of_a_plug_in_is_compiled_again_with_bounds_checked():
+    import numba
 
-    def remembers(bars, orders, params):
-        # Lets the next bar decide, and hides it by repeating what it once said.
-        key = (int(bars.ts_us[0]), len(orders.entry_bar))
-        fills = honest(bars, orders)
-        nxt = bars.close[np.minimum(fills.exit_bar + 1, len(bars) - 1)]
-        price = np.where(nxt > fills.exit_price, bars.low[fills.exit_bar], fills.exit_price)
-        own = left_at(orders, fills, fills.exit_bar, price)
-        if key not in known or known[key][0] < len(bars):
-            known[key] = (len(bars), own, orders)
-        stop, said, asked = known[key]
-        same = stop > len(bars) and np.array_equal(asked.entry_bar, orders.entry_bar)
-        closed = said.exit_bar < len(bars) - 1
-        return replace(own, exit_price=np.where(closed, said.exit_price, own.exit_price)) if same \
-            else own  # fmt: skip
-
-    assert checks(falsify(remembers)) & {"purity", "horizon", "rows"}
-
-
-def test_something_else_than_fills_breaks_the_contract():
-    with pytest.raises(StrategyError, match="expected Fills"):
-        falsify(lambda bars, orders, params: None)
-    with pytest.raises(StrategyError, match="ZeroDivisionError"):
-        falsify(lambda bars, orders, params: 1 // 0)
+    fast = numba.njit(looks_beyond_its_row)
+    with pytest.raises(StrategyError, match="IndexError"):
+        falsify(replace(stepping(fast), start=one_constant))

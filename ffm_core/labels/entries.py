@@ -1,0 +1,193 @@
+"""From decisions to entries: next-bar opens with a stop, a target and a horizon."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from ffm_core.bars.primitives import atr_wilder
+from ffm_core.bars.table import Bars
+from ffm_core.errors import StrategyError
+from ffm_core.labels.kernels import next_flat
+from ffm_core.labels.policies import setting
+from ffm_core.records import VOIDS, Decisions, ExitPolicy, Params
+from ffm_core.types import Float64, Int8, Int32, Int64
+
+ATR_BARS = 14  # the ATR an exit policy is told
+MIN_RISK_TICKS = 4.0
+_SLACK = 1e-9  # of a tick: prices are decimals stored in binary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entries:
+    """Trades before their entry bar; arrays (N,), prices in points."""
+
+    bar: Int64  # whose open is the entry
+    price: Float64
+    side: Int8
+    risk: Float64  # distance to the stop at entry
+    stop: Float64
+    target: Float64  # infinite where there is none
+    target_r: Float64  # as the decision or the policy asks, R
+    horizon_bars: Int32
+    atr: Float64  # at the signal bar; NaN where not known
+    flat_at: Int64  # (T,) next bar that ends a session; (0,) when positions may be held
+
+    def __len__(self) -> int:
+        return len(self.bar)
+
+    def take(self, rows: Int64) -> Entries:
+        """Return the chosen entries, in the order given."""
+        chosen = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Entries(**{name: v if name == "flat_at" else v[rows] for name, v in chosen.items()})
+
+
+def entries_of(
+    bars: Bars,
+    decisions: Decisions,
+    policy: ExitPolicy,
+    params: Params,
+    *,
+    horizon_bars: int,
+    flat_at_session_end: bool = False,
+    min_risk_ticks: float = MIN_RISK_TICKS,
+) -> tuple[Entries, Int8]:
+    """Turn decisions into entries at the next bar's open.
+
+    Parameters
+    ----------
+    bars : Bars
+        The stream, length ``T``.
+    decisions : Decisions
+        ``N`` rows.
+    policy, params
+        The exit policy, which says whether there is a target at entry, and its settings.
+    horizon_bars : int
+        Bars of rows that bring none, counting the entry bar.
+    flat_at_session_end : bool
+        Whether positions close with the scheduled end of the session.
+    min_risk_ticks : float
+        Smallest risk that counts.
+
+    Returns
+    -------
+    (Entries, int8 (N,))
+        One entry per decision and, per row, an index into ``VOIDS``. Void rows
+        hold harmless numbers (the last bar, risk 1) and must not be walked.
+
+    Raises
+    ------
+    StrategyError
+        When a decision points outside the bars or holds a number that cannot be
+        a risk, stop, target or horizon.
+    """
+    n, count = len(decisions), len(bars)
+    _check_range(decisions, count)
+    entry = decisions.bar + 1
+    void = np.zeros(n, dtype=np.int8)
+    void[entry >= count] = VOIDS.index("no_next_bar")
+    entry = np.minimum(entry, max(count - 1, 0))
+    side = decisions.side.astype(np.float64)
+    price = bars.open[entry]
+    if decisions.risk is not None:
+        risk = decisions.risk.copy()
+    else:
+        assert decisions.stop_price is not None
+        _check_finite("stop_price", decisions.stop_price, decisions)
+        risk = side * (price - decisions.stop_price)
+        void[(void == 0) & (risk <= 0)] = VOIDS.index("stop_beyond_open")
+    _check_finite("risk", risk, decisions)
+    smallest = (min_risk_ticks - _SLACK) * bars.instrument.tick_size
+    void[(void == 0) & (risk < smallest)] = VOIDS.index("small_risk")
+    risk[void != 0] = 1.0
+    has_rr = policy.declares("rr")
+    target_r = _targets(decisions, float(setting(policy, params, "rr")) if has_rr else 1.0)
+    reward = target_r if has_rr or policy.kind == "predicted" else np.full(n, np.inf)
+    entries = Entries(
+        bar=np.ascontiguousarray(entry),
+        price=price,
+        side=decisions.side,
+        risk=risk,
+        stop=price - side * risk,
+        target=price + side * reward * risk,
+        target_r=target_r,
+        horizon_bars=_horizons(decisions, horizon_bars),
+        atr=_signal_atr(bars, decisions, policy),
+        flat_at=_flat_at(bars, flat=flat_at_session_end or policy.flat_at_session_end),
+    )
+    return entries, void
+
+
+def _check_range(decisions: Decisions, count: int) -> None:
+    if len(decisions) == 0:
+        return
+    low, high = int(decisions.bar[0]), int(decisions.bar[-1])
+    if low < 0 or high >= count:
+        raise StrategyError(
+            f"decisions.bar runs from {low} to {high}, but there are {count} bars",
+            fix="use the index of the last known bar, from 0",
+        )
+
+
+def _check_finite(name: str, values: Float64, decisions: Decisions) -> None:
+    bad = np.flatnonzero(~np.isfinite(values))
+    if len(bad):
+        row = int(bad[0])
+        raise StrategyError(
+            f"decisions.{name}[{row}] is {values[row]} (bar {int(decisions.bar[row])})",
+            fix="leave out decisions during warm-up, where the stop is not known yet",
+        )
+
+
+def _targets(decisions: Decisions, default_rr: float) -> Float64:
+    if decisions.target_r is None:
+        return np.full(len(decisions), float(default_rr))
+    bad = np.flatnonzero(~(decisions.target_r >= 1.0))
+    if len(bad):
+        row = int(bad[0])
+        raise StrategyError(
+            f"decisions.target_r[{row}] is {decisions.target_r[row]}, below 1",
+            fix="give a target of at least 1 R; a nearer one only buys its hit rate with costs",
+        )
+    return decisions.target_r
+
+
+def _horizons(decisions: Decisions, default_horizon: int) -> Int32:
+    if decisions.horizon_bars is None:
+        horizon = np.full(len(decisions), default_horizon, dtype=np.int32)
+    else:
+        horizon = decisions.horizon_bars
+    bad = np.flatnonzero(horizon < 1)
+    if len(bad):
+        raise StrategyError(
+            f"the horizon of decision {int(bad[0])} is {int(horizon[bad[0]])} bars",
+            fix="a trade lasts at least one bar, its entry bar",
+        )
+    return horizon
+
+
+def _signal_atr(bars: Bars, decisions: Decisions, policy: ExitPolicy) -> Float64:
+    if policy.step is None and not policy.needs_atr:
+        return np.full(len(decisions), np.nan)
+    atr = atr_wilder(bars.high, bars.low, bars.close, ATR_BARS)[decisions.bar]
+    bad = np.flatnonzero(np.isnan(atr))
+    if policy.needs_atr and len(bad):
+        row = int(bad[0])
+        raise StrategyError(
+            f"decision {row} is at bar {int(decisions.bar[row])}, where ATR({ATR_BARS}), "
+            "which the exit policy needs, is not known yet",
+            fix=f"make no decisions before bar {ATR_BARS - 1}",
+        )
+    return atr
+
+
+def _flat_at(bars: Bars, *, flat: bool) -> Int64:
+    if not flat:
+        return next_flat(None)
+    from ffm_core.bars.sessions import session_end_mask  # calendars load only when needed
+
+    return next_flat(session_end_mask(bars))
+
+
+__all__ = ["ATR_BARS", "MIN_RISK_TICKS", "Entries", "entries_of"]

@@ -1,0 +1,113 @@
+"""From an exit policy to fills: its orders, filled by the one step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ffm_core.bars.table import Bars
+from ffm_core.errors import StrategyError
+from ffm_core.labels.compiling import STEP_ERRORS, compile_step, locked, raised, start_of
+from ffm_core.labels.entries import Entries
+from ffm_core.labels.kernels import Walked, fill_barriers, fill_columns
+from ffm_core.labels.policies import setting
+from ffm_core.labels.step import TIES, Rules
+from ffm_core.records import LEVELS, ExitPolicy, Params
+from ffm_core.types import Float64
+
+
+def exit_columns(policy: ExitPolicy, bars: Bars, params: Params) -> Float64 | None:
+    """Return the columns of a policy on a stream, float64 (T, K); None where it has none.
+
+    Raises
+    ------
+    StrategyError
+        When its ``batch`` returns something else than it declares.
+    """
+    if policy.batch is None:
+        return None
+    return checked_columns(policy, policy.batch(bars, dict(params)), bars)
+
+
+def checked_columns(policy: ExitPolicy, answer: Any, bars: Bars) -> Float64:
+    """Return what ``batch`` answered for ``bars`` if it has the form that is asked for."""
+    expected = (len(bars), len(policy.columns))
+    if not isinstance(answer, np.ndarray) or answer.dtype != np.float64:
+        kind = answer.dtype if isinstance(answer, np.ndarray) else type(answer).__name__
+        raise StrategyError(
+            f"exit {policy.name} returned {kind}, expected a float64 array",
+            fix="end batch() with np.column_stack([...]) of float64 columns",
+        )
+    if answer.shape != expected:
+        raise StrategyError(
+            f"exit {policy.name} returned shape {answer.shape}, expected {expected}: "
+            "one row per bar, one column per declared name",
+            fix="return NaN rows during warm-up instead of dropping them",
+        )
+    for at, column in enumerate(policy.columns):
+        if policy.step is None and column.name.startswith("leave"):
+            odd = ~(np.isnan(answer[:, at]) | np.isin(answer[:, at], (0.0, 1.0)))
+            if odd.any():
+                raise StrategyError(
+                    f"exit {policy.name} returned {answer[int(np.argmax(odd)), at]:g} in "
+                    f"{column.name} at bar {int(np.argmax(odd))}",
+                    fix="an exit flag is 1 to leave at the next open, else 0 or NaN",
+                )
+    return answer
+
+
+def rules_of(policy: ExitPolicy, params: Params) -> Rules:
+    """Return how bars are read under a policy: stop first, gaps at the open, unless it says."""
+    tie = setting(policy, params, "tie") if policy.declares("tie") else TIES[0]
+    gap = setting(policy, params, "target_gap") if policy.declares("target_gap") else "open"
+    return Rules(TIES.index(str(tie)), gap == "open")
+
+
+def fill(
+    bars: Bars, entries: Entries, policy: ExitPolicy, params: Params, columns: Float64 | None
+) -> Walked:
+    """Walk entries to their ends under the orders of a policy.
+
+    Parameters
+    ----------
+    bars : Bars
+        The stream, ``T`` bars.
+    entries : Entries
+        ``N`` of them, from :func:`~ffm_core.labels.entries.entries_of`.
+    policy, params
+        The exit policy and its settings.
+    columns : float64 (T, K), optional
+        From :func:`exit_columns`; only when the policy has any.
+
+    Raises
+    ------
+    StrategyError
+        When its step cannot be compiled, or raises.
+    """
+    prices = (bars.open, bars.high, bars.low, bars.close)
+    trades = (entries.bar, entries.side, entries.stop, entries.target, entries.risk)
+    rules = rules_of(policy, params)
+    series: list[Any]
+    if policy.step is not None:
+        rows = np.zeros((len(bars), 0)) if columns is None else columns
+        walk = compile_step(policy, params).walk
+        series = [*prices, bars.volume, entries.flat_at, *trades, entries.atr]
+        series.append(entries.horizon_bars)
+        given = [locked(values) for values in series]
+        try:
+            return walk(*given, rules, locked(rows), *start_of(policy, params))
+        except STEP_ERRORS as error:
+            raise raised(policy, error) from error
+    series = [*prices, entries.flat_at, *trades, entries.horizon_bars]
+    level: list[Any] = [*(locked(values) for values in series), rules]
+    if columns is None:
+        return fill_barriers(*level)
+    levels = np.full((len(bars), len(LEVELS)), np.nan)
+    for at, column in enumerate(policy.columns):
+        levels[:, LEVELS.index(column.name)] = columns[:, at]
+    level += [locked(levels), policy.kind != "managed"]
+    return fill_columns(*level)
+
+
+__all__ = ["checked_columns", "exit_columns", "fill", "rules_of"]
