@@ -66,7 +66,7 @@ def decisions_frame(finding: Finding) -> pl.DataFrame:
         "mfe_r": outcomes.mfe_r,
         "mae_r": outcomes.mae_r,
         "entry_time": outcomes.t_entry,
-        "exit_time": outcomes.t_end,
+        "exit_time": outcomes.t_exit,
         "reason": [REASONS[code] for code in outcomes.reason],
         "void_reason": [VOIDS[code] for code in outcomes.void_reason],
         "fold": said["fold"],

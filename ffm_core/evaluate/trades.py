@@ -63,7 +63,7 @@ def _trades(
         side=side,
         quantity=np.ones(len(row)),
         t_entry=outcomes.t_entry,
-        t_exit=outcomes.t_end,
+        t_exit=outcomes.t_exit,
         entry_price=outcomes.entry_price,
         exit_price=outcomes.exit_price,
         risk=outcomes.risk,

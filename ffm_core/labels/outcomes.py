@@ -19,9 +19,9 @@ from ffm_core.bars.table import Bars
 from ffm_core.labels.entries import Entries, entries_of
 from ffm_core.labels.exits import exit_columns, fill
 from ffm_core.labels.kernels import Walked, peak_excursion
-from ffm_core.labels.step import DATA_END, SKIPPED
+from ffm_core.labels.step import DATA_END, ORDERED, SKIPPED, STOP_GAP, TARGET_GAP, TRAIL
 from ffm_core.records import VOIDS, Decisions, ExitPolicy, Outcomes, Params
-from ffm_core.types import Float64, Int8, Int64
+from ffm_core.types import Bool, Float64, Int8, Int64
 
 
 def outcomes(
@@ -69,8 +69,9 @@ def outcomes(
     Returns
     -------
     Outcomes
-        One row per decision, in the same order. ``t_end`` is the close of the
-        exit bar, ``t_end_max`` the close of the last bar any policy could hold.
+        One row per decision, in the same order. ``t_exit`` is the time of the fill:
+        the open of the exit bar for a gap or an ordered exit, else its close. ``t_end``
+        is the close of the exit bar, ``t_end_max`` the close of the last bar any policy could hold.
         ``mae_r`` is non-negative. A row with no next bar ends at its own bar.
 
     Raises
@@ -116,6 +117,13 @@ def _later_voids(bars: Bars, bar: Int64, walked: Walked, roll_table: Int64 | Non
     return void
 
 
+def _filled_at_open(bars: Bars, walked: Walked) -> Bool:
+    """Mark fills at a bar's open; one inside the bar is stamped with its close."""
+    gapped = np.isin(walked.reason, (STOP_GAP, TARGET_GAP, ORDERED))
+    opened = walked.exit_price == bars.open[walked.exit_bar]
+    return np.asarray(gapped | ((walked.reason == TRAIL) & opened))
+
+
 def _gross(entries: Entries, walked: Walked) -> Float64:
     return entries.side * (walked.exit_price - entries.price) / entries.risk + 0.0  # no −0
 
@@ -145,6 +153,8 @@ def _table(
     entry_bar[live] = entries.bar[live]
     reason = np.zeros(n, dtype=np.int8)
     reason[live] = walked.reason
+    at_open = np.zeros(n, dtype=np.bool_)
+    at_open[live] = _filled_at_open(bars, walked)
     held = np.maximum(entries.horizon_bars, horizon_max or 0).astype(np.int64)
     last = np.minimum(decisions.bar + held, len(bars) - 1)
     last = np.maximum(last, exit_bar)
@@ -166,6 +176,7 @@ def _table(
         mfe_r=spread(walked.best),
         mae_r=spread(walked.worst),
         t_entry=bars.ts_us[entries.bar],
+        t_exit=bars.ts_us[exit_bar] + np.where(at_open, 0, bars.timeframe.us),
         t_end=bars.ts_us[exit_bar] + bars.timeframe.us,
         t_end_max=bars.ts_us[last] + bars.timeframe.us,
         reason=reason,

@@ -179,11 +179,11 @@ class Outcomes(ArrayTable):
     """What became of each decision under one exit policy; all arrays (N,).
 
     ``r_gross`` and ``r_net`` are multiples of ``risk``; times are microseconds UTC.
-    ``t_end`` and ``t_end_max`` are when the outcome, or the latest outcome any policy
-    of the run could still produce, is known (bar close). ``peak_r`` is the best
-    excursion ignoring the target (the risk head's label). Void rows keep NaN in the R
-    columns. Rows of several streams may stand in one table; bars count within a row's
-    own stream.
+    ``t_exit`` is when the trade was left; ``t_end`` and ``t_end_max`` are when the
+    outcome, or the latest outcome any policy of the run could still produce, is known
+    (bar close). ``peak_r`` is the best excursion ignoring the target (the risk head's
+    label). Void rows keep NaN in the R columns. Rows of several streams may stand in one
+    table; bars count within a row's own stream.
 
     Net R and the costs are never stored: :attr:`r_net` is the only place that charges
     them.
@@ -203,6 +203,7 @@ class Outcomes(ArrayTable):
     mfe_r: Float64
     mae_r: Float64
     t_entry: Int64  # open of the entry bar, or of the bar that would have been it
+    t_exit: Int64  # of the fill: the bar's open where it filled there, else its close
     t_end: Int64
     t_end_max: Int64
     reason: Int8  # index into REASONS
