@@ -9,8 +9,9 @@ import numpy as np
 from ffm_core.bars.primitives import atr_wilder
 from ffm_core.bars.table import Bars
 from ffm_core.errors import StrategyError
-from ffm_core.labels.kernels import next_flat
+from ffm_core.labels.kernels import next_flat, on_ticks
 from ffm_core.labels.policies import setting
+from ffm_core.labels.step import rules_on
 from ffm_core.records import VOIDS, Decisions, ExitPolicy, Params
 from ffm_core.types import Float64, Int8, Int32, Int64
 
@@ -21,12 +22,15 @@ _SLACK = 1e-9  # of a tick: prices are decimals stored in binary
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entries:
-    """Trades before their entry bar; arrays (N,), prices in points."""
+    """Trades before their entry bar; arrays (N,), prices in points.
+
+    Stops and targets lie on ticks, rounded against the trader.
+    """
 
     bar: Int64  # whose open is the entry
     price: Float64
     side: Int8
-    risk: Float64  # distance to the stop at entry
+    risk: Float64  # distance to the stop at entry, what 1 R is
     stop: Float64
     target: Float64  # infinite where there is none
     target_r: Float64  # as the decision or the policy asks, R
@@ -91,16 +95,18 @@ def entries_of(
     side = decisions.side.astype(np.float64)
     price = bars.open[entry]
     if decisions.risk is not None:
-        risk = decisions.risk.copy()
+        _check_finite("risk", decisions.risk, decisions)
+        stop = price - side * decisions.risk
     else:
         assert decisions.stop_price is not None
         _check_finite("stop_price", decisions.stop_price, decisions)
-        risk = side * (price - decisions.stop_price)
-        void[(void == 0) & (risk <= 0)] = VOIDS.index("stop_beyond_open")
-    _check_finite("risk", risk, decisions)
-    smallest = (min_risk_ticks - _SLACK) * bars.instrument.tick_size
-    void[(void == 0) & (risk < smallest)] = VOIDS.index("small_risk")
-    risk[void != 0] = 1.0
+        stop = decisions.stop_price
+        void[(void == 0) & (side * (price - stop) <= 0)] = VOIDS.index("stop_beyond_open")
+    rules, tick = rules_on(bars.instrument.tick_size), bars.instrument.tick_size
+    stop = on_ticks(stop, side < 0, rules)
+    risk = side * (price - stop)
+    void[(void == 0) & (risk < (min_risk_ticks - _SLACK) * tick)] = VOIDS.index("small_risk")
+    risk = np.where(void == 0, risk, 1.0)
     has_rr = policy.declares("rr")
     target_r = _targets(decisions, float(setting(policy, params, "rr")) if has_rr else 1.0)
     reward = target_r if has_rr or policy.kind == "predicted" else np.full(n, np.inf)
@@ -109,8 +115,8 @@ def entries_of(
         price=price,
         side=decisions.side,
         risk=risk,
-        stop=price - side * risk,
-        target=price + side * reward * risk,
+        stop=stop,
+        target=on_ticks(price + side * reward * risk, side > 0, rules),
         target_r=target_r,
         horizon_bars=_horizons(decisions, horizon_bars),
         atr=_signal_atr(bars, decisions, policy),

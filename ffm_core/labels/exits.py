@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from ffm_core.bars.instrument import Instrument
 from ffm_core.bars.table import Bars
 from ffm_core.errors import StrategyError
 from ffm_core.labels.compiling import STEP_ERRORS, compile_step, locked, raised, start_of
 from ffm_core.labels.entries import Entries
 from ffm_core.labels.kernels import Walked, fill_barriers, fill_columns
 from ffm_core.labels.policies import setting
-from ffm_core.labels.step import TIES, Rules
+from ffm_core.labels.step import TIES, Rules, rules_on
 from ffm_core.records import LEVELS, ExitPolicy, Params
 from ffm_core.types import Float64
 
@@ -57,11 +58,11 @@ def checked_columns(policy: ExitPolicy, answer: Any, bars: Bars) -> Float64:
     return answer
 
 
-def rules_of(policy: ExitPolicy, params: Params) -> Rules:
+def rules_of(policy: ExitPolicy, params: Params, instrument: Instrument) -> Rules:
     """Return how bars are read under a policy: stop first, gaps at the open, unless it says."""
     tie = setting(policy, params, "tie") if policy.declares("tie") else TIES[0]
     gap = setting(policy, params, "target_gap") if policy.declares("target_gap") else "open"
-    return Rules(TIES.index(str(tie)), gap == "open")
+    return rules_on(instrument.tick_size, tie=str(tie), gap_at_open=gap == "open")
 
 
 def fill(
@@ -87,7 +88,7 @@ def fill(
     """
     prices = (bars.open, bars.high, bars.low, bars.close)
     trades = (entries.bar, entries.side, entries.stop, entries.target, entries.risk)
-    rules = rules_of(policy, params)
+    rules = rules_of(policy, params, bars.instrument)
     series: list[Any]
     if policy.step is not None:
         rows = np.zeros((len(bars), 0)) if columns is None else columns

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import numpy as np
+
 from ffm_core.bars.table import Bars
 from ffm_core.errors import UsageError
+from ffm_core.labels.kernels import on_ticks
 from ffm_core.labels.policies import setting
+from ffm_core.labels.step import rules_on
 from ffm_core.records import REASONS, VOIDS, Decisions, ExitPolicy, Outcomes, Params
 
 _SHOWN = 3  # bars printed before the walk is cut short
@@ -128,6 +132,10 @@ def _levels(
         multiple = table.target_r[row]
         target = entry + side * multiple * risk
         lines.append(f"target   {entry:.6f} {sign} {multiple:g} × {risk:.6f} = {target:.6f}")
+        rules = rules_on(bars.instrument.tick_size)
+        placed = float(on_ticks(np.array([target]), np.array([side > 0]), rules)[0])
+        if placed != target:
+            lines.append(f"         {placed:.6f}, the first tick at or beyond it")
     return lines
 
 

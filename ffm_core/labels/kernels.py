@@ -24,6 +24,7 @@ from ffm_core.labels.step import (
     Rules,
     entered,
     obeyed,
+    on_tick,
     step,
 )
 from ffm_core.types import Bool, Float64, Int8, Int32, Int64
@@ -78,6 +79,15 @@ def last_bar(e: int, horizon: int, bars: int, flat_at: Int64) -> tuple[int, int]
         last = flat_at[e]
         reason = SESSION_END
     return last, reason
+
+
+@kernel
+def on_ticks(prices: Float64, upward: Bool, rules: Rules) -> Float64:
+    """Return the first tradable price at or above each price, or at or below it, (N,)."""
+    out = np.empty(len(prices))
+    for n in range(len(prices)):
+        out[n] = on_tick(prices[n], upward[n], rules)
+    return out
 
 
 @inlined
@@ -169,7 +179,7 @@ def peak_excursion(
     Parameters are those of :func:`fill_barriers`.
     """
     peak = np.empty(len(entry_bar))
-    rules = Rules(0, True)
+    rules = Rules(0, True, 0.0, 0.0)
     for n in range(len(entry_bar)):
         e = entry_bar[n]
         s = float(side[n])
@@ -229,7 +239,7 @@ def fill_columns(
         while True:
             if j == e or not once:
                 order = Order(levels[j - 1, at], levels[j - 1, 2 + at], False)
-                position = obeyed(position, order)
+                position = obeyed(position, order, rules)
                 leave = j > e and levels[j - 1, 4 + at] > 0.0
             bar = Bar(open_[j], high[j], low[j], close[j], 0.0)
             position = step(position, bar, leave, why if j == last else 0, rules)
@@ -304,7 +314,8 @@ def fill_steps(
                 row[c] = rows[j, c]
             ordered = decide(trade, bar, row, f, i, k)
             leave = bool(ordered[2])
-            position = obeyed(position, Order(float(ordered[0]), float(ordered[1]), leave))
+            order = Order(float(ordered[0]), float(ordered[1]), leave)
+            position = obeyed(position, order, rules)
             j += 1
         _write(walked, n, j, risk[n], position)
     return walked

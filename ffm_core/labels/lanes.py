@@ -55,7 +55,7 @@ def advance(position: Position, bar: Bar, order: Order, ends: int, rules: Rules)
     rules : Rules
         How bars are read that leave the order of events open.
     """
-    return step(obeyed(position, order), bar, order.leave, ends, rules)
+    return step(obeyed(position, order, rules), bar, order.leave, ends, rules)
 
 
 def opened(side: int, entry: float, stop: float, target: float) -> Position:
@@ -152,7 +152,7 @@ def _advance(
             at = i[n, NEXT]
             bar = Bar(open_[at], high[at], low[at], close[at], 0.0)
             ends = i[n, WHY] if at == i[n, LAST] else 0
-            position = obeyed(_load(f, i, n), Order(stop[n], target[n], leave[n]))
+            position = obeyed(_load(f, i, n), Order(stop[n], target[n], leave[n]), rules)
             _store(step(position, bar, leave[n], ends, rules), f, i, n)
             i[n, NEXT] = at + 1
 
@@ -215,7 +215,7 @@ def follow(
     position = opened(side, entry, float(entries.stop[row]), float(entries.target[row]))
     rows = np.zeros((len(bars), 0)) if columns is None else columns
     last, why = last_bar(e, int(entries.horizon_bars[row]), len(bars), entries.flat_at)
-    rules, bar = rules_of(policy, params), e
+    rules, bar = rules_of(policy, params, bars.instrument), e
     series = (bars.open, bars.high, bars.low, bars.close, bars.volume)
     order = HOLD if policy.step is not None else asks(None, rows[e - 1], 0)
     while True:

@@ -10,12 +10,14 @@ bar counts like any other. On a bar, in this order:
 4. the end of session, horizon or data, at the close.
 
 Orders are given at the close of a bar and hold from the next bar's open. A moved stop
-never loosens.
+never loosens. Stops and targets lie on ticks, rounded against the trader.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
+
+import numpy as np
 
 from ffm_core.jit import inlined
 from ffm_core.records import REASONS
@@ -65,10 +67,12 @@ class Order(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """How a bar is read that leaves the order of events open."""
+    """How bars are read that leave the order of events open, and where levels may lie."""
 
     tie: int  # index into ``TIES``
     gap_at_open: bool  # whether an open beyond the target fills there or at the target
+    tick: float = 0.0  # points; 0 leaves levels where they are
+    per_point: float = 0.0  # ticks in a point where that is a whole number above 1, else 0
 
 
 class Position(NamedTuple):
@@ -90,7 +94,30 @@ class Position(NamedTuple):
 
 
 HOLD = Order(float("nan"), float("nan"), False)
-STOP_FIRST = Rules(TIES.index("stop_first"), True)
+STOP_FIRST = Rules(TIES.index("stop_first"), True, 0.0, 0.0)
+_NOISE = 1e-6  # of a tick: as far from the grid as arithmetic leaves a price that lies on it
+
+
+def rules_on(tick_size: float, *, tie: str = TIES[0], gap_at_open: bool = True) -> Rules:
+    """Return the rules on a market of this tick size, points."""
+    whole = round(1.0 / tick_size)
+    per_point = float(whole) if whole > 1 and abs(whole * tick_size - 1.0) < 1e-9 else 0.0
+    return Rules(TIES.index(tie), gap_at_open, tick_size, per_point)
+
+
+@inlined
+def on_tick(price: float, upward: bool, rules: Rules) -> float:
+    """Return the first tradable price at or above ``price``, or at or below it.
+
+    It is made of whole ticks, so that it is the double that its decimals parse to.
+    """
+    if rules.tick <= 0.0 or not np.isfinite(price):
+        return price
+    ticks = price * rules.per_point if rules.per_point > 0.0 else price / rules.tick
+    whole = np.rint(ticks)
+    if abs(ticks - whole) > _NOISE:
+        whole = np.ceil(ticks) if upward else np.floor(ticks)
+    return whole / rules.per_point if rules.per_point > 0.0 else whole * rules.tick
 
 
 @inlined
@@ -100,15 +127,21 @@ def entered(side: float, entry: float, stop: float, target: float) -> Position:
 
 
 @inlined
-def obeyed(position: Position, order: Order) -> Position:
-    """Return the position with an order in force; a stop never loosens."""
-    stop, target, moved = position.stop, position.target, position.moved
-    if position.side * (order.stop - stop) > 0.0:
-        stop = order.stop
-        moved = True
+def obeyed(position: Position, order: Order, rules: Rules) -> Position:
+    """Return the position with an order in force; a stop never loosens.
+
+    Levels lie on ticks, rounded against the trader: a stop away from the price, a target
+    beyond what was asked for.
+    """
+    side, stop, target, moved = position.side, position.stop, position.target, position.moved
+    if side * (order.stop - stop) > 0.0:
+        level = on_tick(order.stop, side < 0.0, rules)
+        if side * (level - stop) > 0.0:
+            stop = level
+            moved = True
     if order.target == order.target:
-        target = order.target
-    return Position(position.side, position.entry, stop, target, moved, position.top,
+        target = on_tick(order.target, side > 0.0, rules)
+    return Position(side, position.entry, stop, target, moved, position.top,
                     position.bottom, position.reason, position.price)  # fmt: skip
 
 

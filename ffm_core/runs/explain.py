@@ -112,7 +112,7 @@ def _plan(side: int, entry: float, risk: float, target: float) -> list[str]:
         sign = "+" if side > 0 else "−"
         lines.append(
             f"target    {target:g} R, that is {_points(entry)} {sign} {target:g} × "
-            f"{_points(risk)} = {_points(goal)}"
+            f"{_points(risk)} = {_points(goal)}, or the next tick beyond"
         )
     return lines
 

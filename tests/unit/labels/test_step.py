@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from decimal import Decimal
+from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +14,13 @@ from hypothesis import strategies as st
 
 from ffm_core.bars.primitives import frozen
 from ffm_core.labels.entries import Entries
-from ffm_core.labels.kernels import fill_barriers, fill_columns, next_flat, peak_excursion
+from ffm_core.labels.kernels import (
+    fill_barriers,
+    fill_columns,
+    next_flat,
+    on_ticks,
+    peak_excursion,
+)
 from ffm_core.labels.lanes import advance, advance_lanes, opened, start_lanes
 from ffm_core.labels.step import (
     DATA_END,
@@ -23,6 +32,7 @@ from ffm_core.labels.step import (
     Bar,
     Order,
     Rules,
+    rules_on,
 )
 from ffm_core.labels.trails import WALKS, atr_trail
 from ffm_core.records import REASONS
@@ -120,6 +130,17 @@ def bar_by_bar(bars, trade, rules):
     return REASONS[position.reason], j, float(position.price), *map(float, ends)
 
 
+def ticked(price, upward, rules):
+    """The first price on the grid at or beyond ``price``."""
+    if rules.tick == 0 or np.isnan(price):
+        return price
+    ticks = price / rules.tick
+    near = round(ticks)
+    if abs(ticks - near) > 1e-6:
+        near = math.ceil(ticks) if upward else math.floor(ticks)
+    return near * rules.tick
+
+
 def plainly(bars, trade, rules):
     """The rules as they are told, over plain numbers."""
     e, s = trade.entry_bar, trade.side
@@ -133,10 +154,11 @@ def plainly(bars, trade, rules):
         return reason, j, price, at_best / trade.risk + 0.0, at_worst / trade.risk + 0.0
 
     for j in range(e, len(o)):
-        if s * (trade.stop[j - 1] - stop) > 0:
-            stop, moved = trade.stop[j - 1], True
+        level = ticked(trade.stop[j - 1], s < 0, rules)
+        if s * (level - stop) > 0:
+            stop, moved = level, True
         if not np.isnan(trade.target[j - 1]):
-            target = trade.target[j - 1]
+            target = ticked(trade.target[j - 1], s > 0, rules)
         against, along = (low[j], high[j]) if s > 0 else (high[j], low[j])
         if s * (o[j] - stop) <= 0:
             return end("trail" if moved else "stop_gap", o[j])
@@ -209,10 +231,12 @@ def trades(draw):
 
 
 @settings(deadline=None, max_examples=400)
-@given(trades(), st.sampled_from(TIES), st.booleans())
-def test_all_drivers_give_the_same_bits(walk, drawn, tie, at_open):
+@given(trades(), st.sampled_from(TIES), st.booleans(), st.booleans())
+def test_all_drivers_give_the_same_bits(walk, drawn, tie, at_open, on_grid):
     seed, trade = drawn
-    bars, rules = walk(seed), Rules(TIES.index(tie), at_open)
+    bars, rules = walk(seed), Rules(TIES.index(tie), at_open, 0.0, 0.0)
+    if on_grid:
+        rules = rules_on(0.25, tie=tie, gap_at_open=at_open)
     told = plainly(bars, trade, rules)
     for driver in DRIVERS:
         found = driver(bars, trade, rules)
@@ -229,7 +253,7 @@ def test_walks_without_orders_are_the_same_walk(walk, drawn, tie, at_open):
     seed, trade = drawn
     never = np.full(120, NAN)
     trade = trade._replace(stop=never, target=never, leave=np.zeros(120, dtype=np.bool_))
-    bars, rules = walk(seed), Rules(TIES.index(tie), at_open)
+    bars, rules = walk(seed), Rules(TIES.index(tie), at_open, 0.0, 0.0)
     prices = (frozen(bars.open), frozen(bars.high), frozen(bars.low), frozen(bars.close))
     levels, given = levels_of(trade, 120), arrays(bars, trade)
     one = fill_barriers(*prices, *given, rules)
@@ -257,7 +281,7 @@ def test_an_open_beyond_a_level_comes_before_an_ordered_exit(make_bars):
     position = advance(position, Bar(*bars_at(bars, 0)), HOLD, 0, STOP_FIRST)
     gone = advance(position, Bar(*bars_at(bars, 1)), Order(NAN, NAN, True), 0, STOP_FIRST)
     assert (REASONS[gone.reason], gone.price) == ("stop_gap", 97.0)
-    at_target = Rules(STOP_FIRST.tie, False)
+    at_target = Rules(STOP_FIRST.tie, False, 0.0, 0.0)
     up = Bar(105.0, 106.0, 104.5, 105.0, 1.0)
     gone = advance(position, up, Order(NAN, NAN, True), 0, at_target)
     assert (REASONS[gone.reason], gone.price) == ("target_gap", 104.0)
@@ -276,3 +300,45 @@ def test_levels_beyond_the_entry_open_fill_at_it(make_bars):
         assert driver(bars, trade, STOP_FIRST)[:3] == ("trail", 1, 100.0)
         below = trade._replace(stop=nothing, target=np.array([99.0, NAN]))
         assert driver(bars, below, STOP_FIRST)[:3] == ("target_gap", 1, 100.0)
+
+
+# --- ticks --------------------------------------------------------------------------------
+
+TICKS = ("0.25", "0.01", "0.1", "0.005", "0.05", "0.00005", "0.0000005", "0.03125", "0.5", "1",
+         "2.5", "5", "0.3")  # fmt: skip
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.sampled_from(TICKS), st.integers(-200_000, 2_000_000), st.floats(0.01, 0.99),
+       st.floats(-1e-9, 1e-9))  # fmt: skip
+def test_levels_go_to_the_first_tick_at_or_beyond_them(tick, ticks, between, noise):
+    grid, rules = Decimal(tick), rules_on(float(tick))
+    at, above = float(ticks * grid), float((ticks + 1) * grid)
+    inside = float((ticks + Fraction(between)) * Fraction(grid))
+    on_it = at + noise * float(tick)
+    prices = np.array([at, at, on_it, on_it, inside, inside])
+    found = on_ticks(prices, np.array([False, True] * 3), rules)
+    if Decimal(1) % grid == 0 or grid >= 1:
+        # the very doubles that the decimals parse to
+        assert found.tolist() == [at, at, at, at, at, above]
+    else:
+        np.testing.assert_allclose(found, [at, at, at, at, at, above], rtol=1e-12)
+
+
+def test_no_level_moves_where_there_is_no_tick_or_no_level():
+    prices = np.array([100.1234, np.inf, -np.inf, np.nan])
+    up = np.ones(4, dtype=np.bool_)
+    np.testing.assert_array_equal(on_ticks(prices, up, STOP_FIRST), prices)
+    np.testing.assert_array_equal(on_ticks(prices, up, rules_on(0.25))[1:], prices[1:])
+
+
+def test_a_moved_stop_is_rounded_away_from_the_price_and_a_target_beyond_what_was_asked(make_bars):
+    bars = make_bars([100, 100, 101], [100.5, 103.0, 103.0], [99.5, 99.75, 100.5], [100, 102, 101])
+    levels = np.array([NAN, 100.9, NAN]), np.array([NAN, 102.6, NAN])
+    no = np.zeros(3, dtype=np.bool_)
+    long = Trade(1, LONG, 2.0, 9.0, 5, no, *levels, no)
+    rules = rules_on(0.25)
+    for driver in DRIVERS:
+        assert driver(bars, long, rules)[:3] == ("trail", 2, 100.75)
+        far = long._replace(stop=np.full(3, NAN))
+        assert driver(bars, far, rules)[:3] == ("target", 2, 102.75)
