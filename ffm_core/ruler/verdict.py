@@ -86,6 +86,17 @@ def trigger_evidence(evidence: Evidence, constants: Constants = SAMPLING) -> Tri
     return TriggerEvidence(mean=mean, over_entry=over, earns=earns)
 
 
+def random_entries(evidence: Evidence, constants: Constants = SAMPLING) -> Estimate | None:
+    """Return what random bars earn under the run's exits, where that is shown to be above zero.
+
+    Costs are charged. No entry has an edge there: the market drifted, or the exit knows more
+    than a trader could. What is left of the edge, the ``entry`` check decides.
+    """
+    random_bars = arm(evidence, "ENTRY")
+    mean = None if random_bars is None else mean_of(evidence, random_bars, constants)
+    return mean if mean is not None and mean.low > 0 else None
+
+
 def decide(
     evidence: Evidence,
     checks: Sequence[VerdictCheck],
@@ -100,7 +111,8 @@ def decide(
     evidence : Evidence
         Tables of one run.
     checks : sequence of VerdictCheck
-        The pre-registered set; those of another claim are left out.
+        The pre-registered set; those of another claim are left out, but ``entry`` where
+        random entries earn: it then judges, and gates, every claim.
     qualifier : str
         Set for a custom or ``classic`` set, or an override: a PASS is then a
         qualified one.
@@ -114,14 +126,19 @@ def decide(
         Broken certificate → REFUSED; any failed check → FAIL; all passed → PASS;
         otherwise INCONCLUSIVE.
     """
-    own = tuple(check.judge(evidence) for check in checks if evidence.claim in check.claims)
+    free = random_entries(evidence)
+    own = tuple(
+        check.judge(evidence)
+        for check in checks
+        if evidence.claim in check.claims or (free is not None and check.name == "entry")
+    )
     decision = _combine(own)
     if decision == "PASS" and tightening:
         decision = _tightened(tightening)
     results = own + tuple(tightening)
     return Verdict(
         decision=decision,
-        reasons=tuple(_reasons(decision, evidence, own, tightening)),
+        reasons=tuple(_reasons(decision, evidence, own, tightening, free)),
         qualifier=qualifier,
         checks=results,
     )
@@ -219,11 +236,13 @@ def _reasons(
     evidence: Evidence,
     own: Sequence[CheckResult],
     tightening: Sequence[CheckResult],
+    free: Estimate | None,
 ) -> list[Reason]:
     if decision == "REFUSED":
         return list(refusal(evidence.certificate))
     results = (*own, *tightening)
-    reasons = _selection(decision, evidence, results)
+    told = () if free is None else (because("random_entries_earn", **estimated("mean", free)),)
+    reasons = [*told, *_selection(decision, evidence, results)]
     reasons.append(_conclusion(decision, evidence, own, tightening))
     wanted = {"FAIL": ("fail", "refused"), "INCONCLUSIVE": ("inconclusive",), "PASS": ("pass",)}
     reasons += [

@@ -62,6 +62,7 @@ class World:
     months: int = 20
     gap: float = 0.0  # validation earns this much more than test
     claim: str = "selection"
+    entry: float = 0.0  # what random bars earn
     shared: float = 0.1  # what the bets of a day have in common
 
 
@@ -89,7 +90,7 @@ def build(world: World, seed: int = 0, **changes: object) -> Evidence:
         taken = np.ones(len(day), bool)
     real = r[taken].mean()
     validation = bets(rng, np.full(taken.sum(), real + world.gap), day[taken], world.shared)
-    random_bars = bets(rng, np.zeros(len(day)), day, world.shared)
+    random_bars = bets(rng, np.full(len(day), world.entry), day, world.shared)
     planned = 39
     tests = {
         kind: ShuffleResult(real=real, draws=unskilled(rng, r, taken.sum(), planned),

@@ -13,7 +13,13 @@ from ffm_core.ruler.checks import STRICT
 from ffm_core.ruler.classic import CLASSIC
 from ffm_core.ruler.judging import with_constants
 from ffm_core.ruler.preregistration import prereg, prereg_hash
-from ffm_core.ruler.verdict import decide, months_needed, refused, trigger_evidence
+from ffm_core.ruler.verdict import (
+    decide,
+    months_needed,
+    random_entries,
+    refused,
+    trigger_evidence,
+)
 
 
 def fixed(name: str, outcome: str, **more: object) -> VerdictCheck:
@@ -198,6 +204,46 @@ class TestWords:
 
     def test_settled_verdicts_need_no_months(self, good):
         assert months_needed(decide(good, STRICT)) is None
+
+
+class TestRandomEntries:
+    """The last net: what earns without any entry is the market, or an exit that knows."""
+
+    def test_a_pick_that_beats_the_others_and_not_the_market_does_not_pass(self, evidence, world):
+        carried = evidence(world(base=0.2, marked=0.5, skill=0.9, entry=1.0), seed=1)
+        verdict = decide(carried, STRICT)
+        assert verdict.decision == "FAIL"
+        assert verdict.reasons[0].kind == "random_entries_earn"
+        assert verdict.reasons[0].numbers["mean_low"] > 0
+        entry = next(check for check in verdict.checks if check.name == "entry")
+        assert (entry.outcome, entry.gates) == ("fail", True)
+
+    def test_an_edge_over_what_random_bars_earn_still_passes_and_says_so_first(
+        self, evidence, world
+    ):
+        carried = evidence(world(base=0.2, marked=0.6, skill=0.9, entry=0.2), seed=1)
+        verdict = decide(carried, STRICT)
+        assert verdict.decision == "PASS"
+        assert verdict.reasons[0].kind == "random_entries_earn"
+        assert [c.outcome for c in verdict.checks if c.name == "entry"] == ["pass"]
+
+    def test_nothing_is_said_or_asked_where_random_entries_earn_nothing(self, good):
+        # The red twin: the same picks on a market that carries nobody.
+        verdict = decide(good, STRICT)
+        assert verdict.decision == "PASS"
+        assert not any(reason.kind == "random_entries_earn" for reason in verdict.reasons)
+        assert not any(check.name == "entry" for check in verdict.checks)
+
+    def test_an_interval_around_zero_is_no_drift(self, evidence, world):
+        thin = evidence(world(entry=0.1, n_days=60, per_day=3, months=4), seed=2)
+        assert random_entries(thin) is None
+        assert random_entries(replace(thin, trades={"REAL": thin.trades["REAL"]})) is None
+
+    def test_the_claim_trigger_says_it_too(self, evidence, world):
+        carried = evidence(world(base=0.3, claim="trigger", entry=0.3), seed=4)
+        verdict = decide(carried, STRICT)
+        assert verdict.reasons[0].kind == "random_entries_earn"
+        assert [c.name for c in verdict.checks].count("entry") == 1
 
 
 class TestTrigger:
