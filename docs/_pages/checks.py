@@ -27,7 +27,8 @@ where REAL is compared with a mixture that holds its own trades, the effect aske
 
 The verdict: REFUSED when the certificate is broken, FAIL when any check fails, PASS when
 all pass, else INCONCLUSIVE. Checks offered by plug-ins can turn a PASS into FAIL or
-INCONCLUSIVE and do nothing else.
+INCONCLUSIVE and do nothing else. Where random entries with the same exits earn more than zero
+beyond their interval, after costs, the verdict says so first, and `entry` judges every claim.
 
 """
 _CLASSIC = """## classic

@@ -39,6 +39,7 @@ from ffm_core.records import Certificate, FeatureSet, Labeler, Params
 from ffm_core.types import Int64
 
 MAX_CUTS = 2_000
+_BLIND = 40  # cuts of what is shown no bars: enough to see whether calls agree
 _STREAMED_BARS = 1_024  # bars a stream is fed at once; it never holds more than the worker
 
 
@@ -302,10 +303,11 @@ class _Case:
             if session.full is None:
                 continue
             own = session.decided if session.subject.kind == "labeler" else decided
+            most = self._max_cuts if session.subject.sees_bars else min(self._max_cuts, _BLIND)
             cuts = sample_cuts(
                 session.bars, np.asarray(own, dtype=np.int64),
                 first=max(session.subject.warmup_bars, 1), seed=session.seed,
-                subject=session.subject.name, max_cuts=self._max_cuts,
+                subject=session.subject.name, max_cuts=most,
             )  # fmt: skip
             self._items.append(
                 _Item(session, cuts, stages.Prefixes(session, cuts), stages.Streaming(session))

@@ -78,6 +78,33 @@ def predicted_outcomes(pool: Pool, picks: Picks, terms: Terms) -> Outcomes:
     return Outcomes(**merged)
 
 
+def with_tie(pool: Pool, rows: Int64, outcomes: Outcomes, terms: Terms, tie: str) -> Outcomes:
+    """Return what became of pooled rows had bars that touch both levels gone another way.
+
+    Parameters
+    ----------
+    rows : int64 (n,)
+        Pooled rows, in any order.
+    outcomes : Outcomes
+        Of the pool under the run's exits, with the targets each row had.
+    tie : str
+        Who wins when one bar touches stop and target; see ``TIES``.
+    """
+    found = outcomes.take(rows)
+    merged = {name: values.copy() for name, values in found.arrays().items()}
+    for number, stream in enumerate(pool.streams):
+        mine = np.flatnonzero(pool.table.stream[rows] == number)
+        mine = mine[np.argsort(rows[mine], kind="stable")]
+        if len(mine):
+            other = terms.fill(
+                stream.bars, stream.decisions.take(pool.source_row[rows[mine]]),
+                target_r=found.target_r[mine], columns=stream.exit_columns, tie=tie,
+            )  # fmt: skip
+            for name, values in other.arrays().items():
+                merged[name][mine] = values
+    return Outcomes(**merged)
+
+
 def random_rows(pool: Pool, real: Holdings, terms: Terms, *, draws: int, seed: int) -> list[Int64]:
     """Return the pooled rows that each RANDOM draw holds."""
     rows, table = real.test.row, pool.table

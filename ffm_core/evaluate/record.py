@@ -17,7 +17,7 @@ import polars as pl
 
 from ffm_core.embed.cutoff import cut_offs
 from ffm_core.embed.stamp import stamp_of
-from ffm_core.evaluate.arms import WITHOUT, Holdings
+from ffm_core.evaluate.arms import WITHOUT, Holdings, with_tie
 from ffm_core.evaluate.embedding import EmbeddedBlock
 from ffm_core.evaluate.finding import Finding
 from ffm_core.evaluate.frames import decisions_frame, trades_frame
@@ -33,6 +33,7 @@ from ffm_core.evaluate.trades import (
 )
 from ffm_core.evaluate.trial import lock_of
 from ffm_core.hookspecs import HOOK_API
+from ffm_core.labels.step import TIES
 from ffm_core.records import VOIDS, Evidence, Trades
 from ffm_core.ruler.bootstrap import equity_band
 from ffm_core.ruler.calibration import calibrate
@@ -154,6 +155,7 @@ def _result(finding: Finding) -> dict[str, Any]:
         "decisions": _decisions(finding),
         "folds": {} if folded is None else _folds(folded),
         "arms": {},
+        "intrabar": {},
         "checks": [asdict(check) for check in finding.verdict.checks],
         "classic": [asdict(check) for check in finding.classic],
         "verdict": {
@@ -171,6 +173,7 @@ def _result(finding: Finding) -> dict[str, Any]:
     }
     if evidence is not None and folded is not None and finding.real is not None:
         result["arms"] = _arms(finding, evidence)
+        result["intrabar"] = _intrabar(job, folded.pool, evidence, finding.real)
         result["positions"] = _positions(job, evidence, finding.real)
         result["trigger"] = trigger_evidence(evidence).record()
         result["ablation"] = _ablation(evidence)
@@ -327,6 +330,24 @@ def _draws(means: Float64, n: int) -> dict[str, Any]:
         "mean_r": float(known.mean()),
         "mean_interval": [float(low), float(high)],
         "total_r": float(known.mean() * n),
+    }
+
+
+def _intrabar(job: Job, pool: Pool, evidence: Evidence, real: Holdings) -> dict[str, Any]:
+    """Return what hangs on the unknown order of events inside a bar, for REAL's trades."""
+    rows, tie = np.sort(evidence.trades["REAL"].row), job.terms.tie
+    other = TIES[0] if tie == TIES[1] else TIES[1]
+    told = real.outcomes.r_net[rows]
+    turned = with_tie(pool, rows, real.outcomes, job.terms, other).r_net
+    turned = np.where(np.isfinite(turned), turned, told)
+    hangs = np.flatnonzero(told != turned)
+    return {
+        "counted": tie,
+        "trades": len(hangs),
+        "total_r": float(told[hangs].sum()),
+        "total_r_other": float(turned[hangs].sum()),
+        "mean_r": float(told.mean()) if len(rows) else None,
+        "mean_r_other": float(turned.mean()) if len(rows) else None,
     }
 
 

@@ -8,6 +8,8 @@ from ffm_core.bars import Bars
 from ffm_core.evaluate.parts import Parts
 from ffm_core.labels.exits import exit_columns
 from ffm_core.labels.outcomes import outcomes
+from ffm_core.labels.policies import setting
+from ffm_core.labels.step import TIES
 from ffm_core.records import Decisions, ExitPolicy, Outcomes, Overlap, Params
 from ffm_core.runs.config import EvalConfig
 from ffm_core.runs.resolve import check_params
@@ -59,6 +61,14 @@ class Terms:
         same = self.exit.name == self.label_exit.name
         return same and self.exit_params == self.label_exit_params
 
+    @property
+    def tie(self) -> str:
+        """Who wins under the run's exit when one bar touches stop and target."""
+        given = (
+            setting(self.exit, self.exit_params, "tie") if self.exit.declares("tie") else TIES[0]
+        )
+        return str(given)
+
     def columns(self, bars: Bars) -> Float64 | None:
         """Return the columns of the run's exit, (T, K); None where it has none."""
         return exit_columns(self.exit, bars, self.exit_params)
@@ -70,37 +80,26 @@ class Terms:
         *,
         target_r: Float64 | None = None,
         columns: Float64 | None = None,
+        tie: str | None = None,
     ) -> Outcomes:
         """Return what becomes of decisions under the run's exits.
 
-        ``columns`` are those of the exit on these bars, where they are known already.
+        ``columns`` are those of the exit on these bars, where they are known already; ``tie``
+        says who wins when one bar touches stop and target, instead of what the exit says.
         """
-        return self._filled(bars, decisions, self.exit, self.exit_params, target_r, columns)
+        return outcomes(
+            bars, decisions, self.exit, self.exit_params, horizon_bars=self.horizon_bars,
+            flat_at_session_end=self.flat_at_session_end, slippage_ticks=self.slippage_ticks,
+            target_r=target_r, columns=columns, tie=tie,
+        )  # fmt: skip
 
     def label(self, bars: Bars, decisions: Decisions) -> Outcomes:
         """Return what becomes of decisions under the static policy of the labels."""
-        return self._filled(bars, decisions, self.label_exit, self.label_exit_params, None, None)
-
-    def _filled(
-        self,
-        bars: Bars,
-        decisions: Decisions,
-        policy: ExitPolicy,
-        params: Params,
-        target_r: Float64 | None,
-        columns: Float64 | None,
-    ) -> Outcomes:
         return outcomes(
-            bars,
-            decisions,
-            policy,
-            params,
-            horizon_bars=self.horizon_bars,
-            flat_at_session_end=self.flat_at_session_end,
-            target_r=target_r,
-            columns=columns,
+            bars, decisions, self.label_exit, self.label_exit_params,
+            horizon_bars=self.horizon_bars, flat_at_session_end=self.flat_at_session_end,
             slippage_ticks=self.slippage_ticks,
-        )
+        )  # fmt: skip
 
 
 def terms_of(parts: Parts, config: EvalConfig) -> Terms:

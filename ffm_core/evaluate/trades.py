@@ -21,7 +21,7 @@ def hold(rows: Int64, stream: Int16, outcomes: Outcomes, overlap: Overlap) -> In
     """
     rows = np.sort(rows)
     rows = rows[outcomes.valid[rows]]
-    entry, leave = outcomes.t_entry[rows], outcomes.t_end[rows]
+    entry, leave = outcomes.t_entry[rows], outcomes.t_exit[rows]
     return rows[positions.hold(stream[rows], entry, leave, overlap)]
 
 

@@ -219,6 +219,8 @@ def _exit_policy(record: ExitPolicy) -> dict[str, Any]:
         "summary": record.summary,
         "kind": record.kind,
         "params": params,
+        "columns": [{"name": column.name, "unit": column.unit} for column in record.columns],
+        "step": record.step is not None,
     }
 
 

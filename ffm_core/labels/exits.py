@@ -58,15 +58,26 @@ def checked_columns(policy: ExitPolicy, answer: Any, bars: Bars) -> Float64:
     return answer
 
 
-def rules_of(policy: ExitPolicy, params: Params, instrument: Instrument) -> Rules:
-    """Return how bars are read under a policy: stop first, gaps at the open, unless it says."""
-    tie = setting(policy, params, "tie") if policy.declares("tie") else TIES[0]
+def rules_of(
+    policy: ExitPolicy, params: Params, instrument: Instrument, tie: str | None = None
+) -> Rules:
+    """Return how bars are read under a policy: stop first, gaps at the open, unless it says.
+
+    ``tie`` wins over what the policy says.
+    """
+    if tie is None:
+        tie = str(setting(policy, params, "tie")) if policy.declares("tie") else TIES[0]
     gap = setting(policy, params, "target_gap") if policy.declares("target_gap") else "open"
-    return rules_on(instrument.tick_size, tie=str(tie), gap_at_open=gap == "open")
+    return rules_on(instrument.tick_size, tie=tie, gap_at_open=gap == "open")
 
 
 def fill(
-    bars: Bars, entries: Entries, policy: ExitPolicy, params: Params, columns: Float64 | None
+    bars: Bars,
+    entries: Entries,
+    policy: ExitPolicy,
+    params: Params,
+    columns: Float64 | None,
+    tie: str | None = None,
 ) -> Walked:
     """Walk entries to their ends under the orders of a policy.
 
@@ -80,6 +91,8 @@ def fill(
         The exit policy and its settings.
     columns : float64 (T, K), optional
         From :func:`exit_columns`; only when the policy has any.
+    tie : str, optional
+        Who wins when one bar touches both levels, instead of what the policy says.
 
     Raises
     ------
@@ -88,7 +101,7 @@ def fill(
     """
     prices = (bars.open, bars.high, bars.low, bars.close)
     trades = (entries.bar, entries.side, entries.stop, entries.target, entries.risk)
-    rules = rules_of(policy, params, bars.instrument)
+    rules = rules_of(policy, params, bars.instrument, tie)
     series: list[Any]
     if policy.step is not None:
         rows = np.zeros((len(bars), 0)) if columns is None else columns

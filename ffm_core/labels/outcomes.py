@@ -37,6 +37,7 @@ def outcomes(
     horizon_max: int | None = None,
     roll_table: Int64 | None = None,
     slippage_ticks: float | None = None,
+    tie: str | None = None,
 ) -> Outcomes:
     """Judge every decision under one exit policy, costs included once.
 
@@ -65,6 +66,8 @@ def outcomes(
         to the changes of the contract column.
     slippage_ticks : float, optional
         Ticks lost per side; default the instrument table's.
+    tie : str, optional
+        Who wins when one bar touches stop and target, instead of what the policy says.
 
     Returns
     -------
@@ -92,7 +95,7 @@ def outcomes(
         columns = exit_columns(policy, bars, params)
     live = np.flatnonzero(void == 0)
     chosen = entries.take(live)
-    walked = fill(bars, chosen, policy, params, columns)
+    walked = fill(bars, chosen, policy, params, columns, tie)
     peak = _peak(bars, chosen, walked)
     void[live] = _later_voids(bars, decisions.bar[live], walked, roll_table)
     return _table(bars, decisions, entries, void, live, walked, peak, horizon_max, slippage_ticks)

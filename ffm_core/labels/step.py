@@ -114,7 +114,7 @@ def on_tick(price: float, upward: bool, rules: Rules) -> float:
     if rules.tick <= 0.0 or not np.isfinite(price):
         return price
     ticks = price * rules.per_point if rules.per_point > 0.0 else price / rules.tick
-    whole = np.rint(ticks)
+    whole: float = np.rint(ticks)
     if abs(ticks - whole) > _NOISE:
         whole = np.ceil(ticks) if upward else np.floor(ticks)
     return whole / rules.per_point if rules.per_point > 0.0 else whole * rules.tick

@@ -168,6 +168,8 @@ def _last_lines(result: words.Result, envelope: Mapping[str, Any], console: Cons
         rows.append(("look-ahead", f"none in {tried}; leaks above {bound} of rows would show"))
     rows += [("embedder", line) for line in words.embedders(result)]
     rows += [("ablation", line) for line in words.ablation(result)]
+    if told := words.intrabar(result):
+        rows.append(("inside bars", told))
     if seal := words.seal_line(result):
         rows.append(("seal", seal))
     if trials:

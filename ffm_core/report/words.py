@@ -385,8 +385,7 @@ def _limits_of_run(result: Result) -> list[str]:
         lines.append(
             f"The data audit has findings for {', '.join(_market(d) for d in warned)}; see Data."
         )
-    if said := positions(result):
-        lines.append(said)
+    lines += [said for said in (intrabar(result), positions(result)) if said]
     return lines
 
 
@@ -411,6 +410,28 @@ def positions(result: Result) -> str:
         f"{numbers.percent(overlap)} of the decisions overlap in time and each is judged on "
         "its own. One position at a time would take fewer trades."
     )
+
+
+def intrabar(result: Result) -> str:
+    """Say what hangs on the unknown order of events inside a bar; empty when nothing does."""
+    found = result.get("intrabar") or {}
+    trades, taken = found.get("trades"), ((result.get("arms") or {}).get("REAL") or {})
+    if not trades:
+        return ""
+    first, second = ("stop", "target") if found.get("counted") != "target_first" else (
+        "target", "stop")  # fmt: skip
+    return (
+        f"In {numbers.count(trades)} of {numbers.count(taken.get('n_trades'))} trades one bar "
+        f"touches stop and target, and which came first is not known: the {first} counts. Had "
+        f"the {second} come first in all of them, they would have made "
+        f"{_signed(found.get('total_r_other'), 1)} R instead of "
+        f"{_signed(found.get('total_r'), 1)} R, and the mean would be "
+        f"{_signed(found.get('mean_r_other'), 3)} R instead of {_signed(found.get('mean_r'), 3)} R."
+    )
+
+
+def _signed(value: object, digits: int) -> str:
+    return numbers.decimal(value, digits, signed=True)
 
 
 def _market(data: Mapping[str, Any]) -> str:

@@ -24,7 +24,7 @@ from ffm_core.testing.report import CheckFailed, CheckSkipped
 from ffm_core.testing.subject import MAX_CUTS, UnderTest, standard_bars
 from ffm_core.types import Float64
 
-_HORIZON = 24  # bars of the trades the policy is tried on
+_HORIZON = 120  # bars of the trades the policy is tried on
 
 
 class ExitUnderTest(UnderTest):

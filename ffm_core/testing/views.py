@@ -80,7 +80,7 @@ def _outcomes(r: Float64, peak_r: Float64, t_entry: Int64, t_end: Int64) -> Outc
         entry_bar=np.arange(n), entry_price=100 * points, risk=points, target_r=2 * points,
         exit_bar=np.arange(n), exit_price=100 + r, r_gross=r, cost_points=0 * points,
         tick_size=points, slippage_ticks=0 * points, peak_r=np.asarray(peak_r, dtype=np.float64),
-        mfe_r=np.maximum(r, 0), mae_r=np.maximum(-r, 0), t_entry=t_entry, t_end=t_end,
+        mfe_r=np.maximum(r, 0), mae_r=np.maximum(-r, 0), t_entry=t_entry, t_exit=t_end, t_end=t_end,
         t_end_max=t_end, reason=np.ones(n, dtype=np.int8), void_reason=np.zeros(n, dtype=np.int8),
     )  # fmt: skip
 

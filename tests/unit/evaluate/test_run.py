@@ -51,6 +51,19 @@ def test_sum_of_trades_equals_end_of_equity(small_record: dict[str, Any]) -> Non
     assert sides == pytest.approx(result["arms"]["REAL"]["total_r"])
 
 
+def test_what_hangs_on_the_order_inside_a_bar_is_bounded_by_both_answers(
+    small_record: dict[str, Any],
+) -> None:
+    result = small_record["result"]
+    found, real = result["intrabar"], result["arms"]["REAL"]
+    assert found["counted"] == "stop_first"
+    assert 0 <= found["trades"] <= real["n_trades"]
+    assert found["total_r_other"] >= found["total_r"]
+    assert found["mean_r"] == pytest.approx(real["mean_r"])
+    gain = found["total_r_other"] - found["total_r"]
+    assert found["mean_r_other"] - found["mean_r"] == pytest.approx(gain / real["n_trades"])
+
+
 def test_more_slippage_never_earns_more(small_record: dict[str, Any]) -> None:
     costs = small_record["result"]["plots"]["costs"]
     means = [row["arms"]["NAIVE"]["mean_r"] for row in costs]

@@ -219,6 +219,25 @@ def test_limits_name_what_applies_to_this_run(runs):
     assert "overlap" not in text
 
 
+def test_what_hangs_on_the_order_inside_a_bar_is_told(runs):
+    result = runs.full()["result"]
+    assert words.intrabar(result) == ""
+    result["intrabar"] = {
+        "counted": "stop_first", "trades": 12, "total_r": -12.6, "total_r_other": 35.1,
+        "mean_r": 0.101, "mean_r_other": 0.117,
+    }  # fmt: skip
+    text = plain(words.intrabar(result))
+    assert text.startswith("In 12 of 3,016 trades one bar touches stop and target")
+    assert "the stop counts. Had the target come first in all of them" in text
+    assert "+35.1 R instead of −12.6 R" in text
+    assert "+0.117 R instead of +0.101 R" in text
+    assert words.intrabar(result) in words.limits(result)
+    result["intrabar"]["counted"] = "target_first"
+    assert "the target counts. Had the stop come first" in plain(words.intrabar(result))
+    result["intrabar"]["trades"] = 0
+    assert words.intrabar(result) == ""
+
+
 def test_the_seal_is_told_closed_opened_and_absent(runs):
     result = runs.full()["result"]
     assert "is sealed; its decisions (1,312) were not read" in words.seal_line(result)
