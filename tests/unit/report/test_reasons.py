@@ -122,6 +122,10 @@ SAID = [
         because("refused_embedder"),
         f"the embedder's vector depends on more than its own window{_NOTHING}",
     ),
+    (
+        because("refused_bytes"),
+        f"the learner's models do not come back from their bytes as they were{_NOTHING}",
+    ),
     (because("refused_fold"), f"labels reach across the edge of a fold{_NOTHING}"),
     (
         because("start_looking", function="decide", file="idea.py", line=12),

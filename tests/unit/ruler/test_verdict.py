@@ -122,6 +122,7 @@ class TestWords:
             ("embedder", "access", "contract"),
             ("exit", "purity", "exit"),
             ("learner", "rows", "learner"),
+            ("learner", "bytes", "bytes"),
             ("fold", "horizon", "fold"),
         ],
     )
