@@ -12,9 +12,9 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import TypeVar
 
-from ffm_core.paths import ffm_home
+from ffm_core.paths import kernel_folder
 
-os.environ.setdefault("NUMBA_CACHE_DIR", str(ffm_home() / "numba"))
+os.environ["NUMBA_CACHE_DIR"] = str(kernel_folder())
 
 import numba
 from numba.extending import register_jitable

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import stat
@@ -58,3 +59,18 @@ def kind_of(path: Path) -> Kind:
     if stat.S_ISDIR(mode):
         return "folder"
     return "file" if stat.S_ISREG(mode) else "other"
+
+
+def kernel_folder() -> Path:
+    """Return where kernels of just these sources are kept.
+
+    Numba looks only at the file a kernel stands in; one that inlines a function of another
+    file would go on running the old one after an upgrade.
+    """
+    package = Path(__file__).resolve().parent
+    sources = sorted(package.rglob("*.py"))
+    stamps = ((path.relative_to(package), path.stat()) for path in sources)
+    text = "\n".join(f"{path.as_posix()} {s.st_size} {s.st_mtime_ns}" for path, s in stamps)
+    mark = hashlib.sha256(text.encode()).hexdigest()[:16]
+    base = Path(os.environ.get("NUMBA_CACHE_DIR") or ffm_home() / "numba")
+    return base if base.name == mark else base / mark
