@@ -32,7 +32,7 @@ BROKEN = {
         "wraps hook 'ffm_labelers'",
     ),
     "newer": (f"FFM_HOOK_API = {HOOK_API + 1}\n", f"needs hook API {HOOK_API + 1}"),
-    "older": ("FFM_HOOK_API = 1\n", "hook API 1.*docs/how-to/move-to-hook-api-2.md"),
+    "older": ("FFM_HOOK_API = 1\n", "(?s)hook API 1.*docs/how-to/move-to-hook-api-2.md"),
     "odd_api": ("FFM_HOOK_API = 'two'\n", "FFM_HOOK_API is 'two', expected an integer"),
     "other_core": ("from ffm_core.records import Nothing", "cannot import name 'Nothing'"),
 }
