@@ -145,14 +145,14 @@ def test_an_installed_name_is_refused(tmp_path, install):
 def test_a_failure_leaves_nothing_behind(tmp_path, monkeypatch):
     from pathlib import Path
 
-    real = Path.write_text
+    real = Path.write_bytes
 
-    def full(self, text, **options):
+    def full(self, data):
         if self.name == "labeler.py":
             raise OSError(28, "No space left on device")
-        return real(self, text, **options)
+        return real(self, data)
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OutputError, match="No space left"):
         new_strategy("mine", parent=tmp_path)
     assert list(tmp_path.iterdir()) == []
