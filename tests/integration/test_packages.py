@@ -23,11 +23,10 @@ NAMES = (
     (("data", "prepare", "SIMA1_30m.parquet", "--features", "trivial8", "--targets", "legacy",
       "--out", "tables"), "ffm-legacy", "SIMA1_30m.parquet"),
 )  # fmt: skip
-CLASSIC = ("eval", "supertrend", "--data", "absent.csv", "--checks", "classic")
 # What has moved out of the core; no file of its wheel may be called so.
 MOVED = (
     "qe150", "legacy", "pretrain", "finetune", "embed/training", "synthetic", "hints", "rebuild",
-    "backbone_ab", "classic", "zoo",
+    "backbone_ab", "zoo",
 )  # fmt: skip
 
 
@@ -68,7 +67,7 @@ def test_a_wheel_holds_its_package_and_nothing_else(wheels):
 
 def test_they_come_work_and_go(fresh, wheels):
     before = sorted(fresh.packages.rglob("*"))
-    for words, package, _ in (*NAMES, (CLASSIC, "ffm-legacy", "")):
+    for words, package, _ in NAMES:
         absent = fresh.ffm(*words)
         assert absent.returncode == 7, absent.stderr
         assert f"comes with {package}, which is not installed" in absent.stderr
@@ -83,8 +82,6 @@ def test_they_come_work_and_go(fresh, wheels):
         done = fresh.ffm(*words)
         assert done.returncode == 0, done.stderr
         assert said in done.stdout
-    found = fresh.ffm(*CLASSIC)  # the set is there, and what lacks now is the data
-    assert (found.returncode, "absent.csv" in found.stderr) == (4, True), found.stderr
     fresh.pip("uninstall", "--yes", *PACKAGES)
     assert sorted(fresh.packages.rglob("*")) == before
     for words, package, _ in NAMES:
