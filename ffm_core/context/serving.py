@@ -250,8 +250,8 @@ class ContextHeads:
         longer = Timeframe.parse(timeframe)
         if longer.us % bars.timeframe.us or longer.us <= bars.timeframe.us:
             raise ConfigError(
-                f"{longer.name} is not a multiple of {bars.timeframe.name}",
-                fix="choose a bar length that is a multiple",
+                f"{longer.name} bars cannot be built from {bars.timeframe.name} bars",
+                fix="choose a longer bar length that is a multiple",
             )
         slow = coarser(bars, longer)
         decided = bars.ts_us[at] + bars.timeframe.us

@@ -264,7 +264,7 @@ class Forecast:
         if space not in _MOVES[self.space]:
             raise ForecastError(
                 f"a forecast of a {self.space} cannot be converted to a {space}",
-                fix=f"convert it to {' or '.join(_MOVES[self.space]) or 'nothing else'}",
+                fix=f"it converts to {' or '.join(_MOVES[self.space]) or 'nothing else'}",
             )
         if self.space == "price" and (self.reference <= 0.0 or self.quantiles[:, 0].min() <= 0.0):
             raise ForecastError(

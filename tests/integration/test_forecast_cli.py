@@ -208,7 +208,7 @@ def test_a_changed_model_file_is_never_run(ffm, data, planted):
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     answer = ffm("forecast", "--data", data, "--backbone", "fan")
     assert answer.code == 7
-    assert "not the file the card was written for" in answer.err
+    assert "not the file the card describes" in answer.err
 
 
 def test_a_tuned_backbone_that_was_not_asked_is_named(ffm, data, planted):

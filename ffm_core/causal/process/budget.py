@@ -122,9 +122,7 @@ def over_budget(name: str, over: OverBudget) -> StrategyError:
     )
 
 
-BUDGET_FIX = (
-    "do not wait for anything; use bounded memory, and time proportional to the number of bars"
-)
+BUDGET_FIX = "do not wait; keep memory bounded, and time proportional to the number of bars"
 
 
 def _ran_out(error: BaseException | None) -> bool:

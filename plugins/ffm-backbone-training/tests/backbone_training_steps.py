@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from ffm_backbone_training import training
 from ffm_backbone_training.finetune import Settings
 from ffm_backbone_training.training import States
 from ffm_backbone_training.workers import finetune, pretrain
@@ -54,17 +53,17 @@ def full_disk(job: dict[str, Any], folder: Path) -> dict[str, Any]:
         error = f"{type(found).__name__}: {found.problem}"
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    after = sorted(path.name for path in folder.iterdir() if path.name != training.LOCK)
+    after = sorted(path.name for path in folder.iterdir() if path.name != ".lock")
     return {"error": error, "before": before, "after": after}
 
 
-def walks(rows: int, seed: int, context: int, horizon: int) -> finetune.Windows:
+def walks(rows: int, seed: int, context: int, horizon: int) -> finetune.TrainingWindows:
     rng = np.random.default_rng(seed)
     paths = np.cumsum(rng.standard_normal((rows, context + horizon)) + 0.1, axis=1)
     past = paths[:, :context]
     scaled = (paths - past.mean(axis=1, keepdims=True)) / past.std(axis=1, keepdims=True)
     values = scaled.astype(np.float32)
-    return finetune.Windows.of(values[:, :context].copy(), values[:, context:].copy())
+    return finetune.TrainingWindows.of(values[:, :context].copy(), values[:, context:].copy())
 
 
 def tuned(folder: Path) -> dict[str, Any]:

@@ -190,6 +190,6 @@ def test_what_cannot_be_fine_tuned_is_said_before_any_work(
     first = DAY + dt.timedelta(days=int(trading_days(bars)[0]))
     with pytest.raises(SampleError, match="hold 0 training and 0 validation windows"):
         attempt(until=first)
-    with pytest.raises(ModelError, match="is not the file the card was written for"):
+    with pytest.raises(ModelError, match="is not the file the card describes"):
         attempt()
     assert [path.name for path in (tmp_path / "backbones").iterdir()] == ["one"]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from ffm_backbone_training import pretrain as pretraining
-from ffm_backbone_training.pretrain import DEFAULT, Plan, pretrain, read_plan, resumes_at
+from ffm_backbone_training.pretrain import DEFAULT, TrainingPlan, pretrain, read_plan, resumes_at
 from ffm_backbone_training.training import KEPT_STATES, States, locked
 
 from ffm_core.embed.cards import read_card
@@ -85,7 +85,7 @@ def test_a_recipe_has_one_hash(tmp_path: Path) -> None:
         ("[128, 256]", "[512]", "at most context_length (256)"),
         ("warmup_steps = 200", "warmup_steps = 9000", "warmup_steps is at most steps (8000)"),
         ("quantiles = [0.1, 0.2", "quantiles = [0.2, 0.1", "quantiles ascend"),
-        ("seed = 2026", "seed = ", "no valid TOML"),
+        ("seed = 2026", "seed = ", "not valid TOML"),
     ],
 )
 def test_a_bad_configuration_is_one_clear_error(
@@ -182,7 +182,7 @@ def test_a_folder_holds_one_training_at_a_time(tmp_path: Path) -> None:
         return subprocess.run(words, env=os.environ, capture_output=True, text=True, check=False)
 
     with locked(tmp_path):
-        assert "another training is under way" in other().stderr
+        assert "another process is writing in" in other().stderr
     assert other().returncode == 0
     blocked = tmp_path / "file"
     blocked.write_text("")
@@ -192,5 +192,5 @@ def test_a_folder_holds_one_training_at_a_time(tmp_path: Path) -> None:
 
 def test_a_plan_survives_its_own_json() -> None:
     plan = read_plan()
-    assert Plan.model_validate(json.loads(json.dumps(plan.recipe()))) == plan
+    assert TrainingPlan.model_validate(json.loads(json.dumps(plan.recipe()))) == plan
     assert issubclass(ConfigError, UsageError)

@@ -161,7 +161,7 @@ def test_a_folder_that_may_not_be_written(desk, refused, judged, place, tmp_path
     try:
         says = f"cannot write {folder if place == 'FFM_HOME' else 'ffm-runs'}: .*permitted|denied"
         fix = "--out" if place == "ffm-runs" else "FFM_HOME"
-        refused(*judged, code=2, says=says, fix=f"allow writing there, .*{fix}")
+        refused(*judged, code=2, says=says, fix=f"grant write permission, .*{fix}")
     finally:
         immutable(folder, "-i")
         folder.chmod(0o755)

@@ -130,7 +130,7 @@ def test_a_file_of_settings(desk, refused, name):
 def test_a_file_of_settings_that_is_no_text(desk, refused):
     desk.write("c.toml", b"\xff\xfe\x00")
     words = ("eval", "supertrend", *DATA, "--config", "c.toml")
-    refused(*words, code=2, says="no valid TOML", fix="one setting per line")
+    refused(*words, code=2, says="not valid TOML", fix="one setting per line")
 
 
 CHECKS = {

@@ -30,4 +30,4 @@ def test_new_refuses_a_bad_name_and_an_existing_folder(tmp_path):
     assert CliRunner().invoke(main, ["new", "strategy", "Ze Bra"]).exit_code == 2
     forced = CliRunner().invoke(main, [*words, "--force"])
     assert forced.exit_code == 0
-    assert "the old folder is now" in forced.stderr
+    assert "the old folder was moved to" in forced.stderr

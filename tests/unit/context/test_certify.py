@@ -27,7 +27,7 @@ def certificate(bundle, streams):
 
 def test_only_bars_after_the_cut_off_are_judged(certificate, heads, streams):
     assert certificate.start > certificate.cutoff
-    with pytest.raises(ConfigError, match="were fitted on bars up to"):
+    with pytest.raises(ConfigError, match="were fitted to bars up to"):
         certify(heads, streams, settings=replace(QUICK, from_us=heads.cutoff_us - DAY_US))
     old = [bars[: int(np.searchsorted(bars.ts_us, heads.cutoff_us))] for bars in streams]
     with pytest.raises(SampleError, match="lie after"):

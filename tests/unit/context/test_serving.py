@@ -54,7 +54,7 @@ def test_intervals_stand_around_what_is_said(heads, bars, late):
 def test_bars_the_heads_have_seen_are_refused_or_masked(heads, bars):
     cut = int(np.searchsorted(bars.ts_us + bars.timeframe.us, heads.cutoff_us, side="right"))
     at = np.array([cut - 1, cut])  # the newest bar that was seen, and the next
-    with pytest.raises(ConfigError, match="fitted on what came after it"):
+    with pytest.raises(ConfigError, match="fitted to what followed it"):
         heads.context_at(bars, at)
     found = heads.context_at(bars, at, policy="mask")["ctx_volatility"]
     assert np.isnan(found[0])
@@ -95,7 +95,7 @@ def test_longer_bars_hold_what_their_bars_hold(bars):
 
 @pytest.mark.parametrize("timeframe", ["10m", "15m", "5m"])
 def test_a_longer_bar_must_hold_whole_bars(heads, bars, late, timeframe):
-    with pytest.raises(ConfigError, match="no multiple"):
+    with pytest.raises(ConfigError, match="cannot be built from"):
         heads.htf_context_at(bars, late, timeframe)
 
 
@@ -177,5 +177,5 @@ def test_fitted_it_is_offered_and_broken_it_says_so_when_used(at_home, bars):
     (at_home / "context.json").write_text("{}")
     offered = open_host(None, ()).feature_set("ctx7").record  # other sets are not held up
     assert offered.columns == ()
-    with pytest.raises(ModelError, match="no manifest"):
+    with pytest.raises(ModelError, match="not a manifest"):
         offered.batch(bars)

@@ -39,7 +39,7 @@ def checkpoint(folder: Path, **provenance: object) -> Path:
     [
         ("chronos-bolt-tinny", UnknownNameError, "did you mean 'chronos-bolt-tiny'"),
         ("nothing-like-it", UnknownNameError, "published backbones: chronos-2, chronos-bolt-base"),
-        ("./nowhere", ModelError, "./nowhere is no folder with a checkpoint"),
+        ("./nowhere", ModelError, "./nowhere is not a checkpoint folder"),
     ],
 )
 def test_what_cannot_be_added_is_said_at_once(source, kind, words):
@@ -55,9 +55,9 @@ def test_what_cannot_be_added_is_said_at_once(source, kind, words):
         ({"name": "../up"}, "'../up' cannot name a backbone"),
         ({"name": "stats"}, "'stats' is a name that FFM uses itself"),
         ({"name": "ffm-bolt-synth"}, "is a name that FFM uses itself"),
-        ({"released": "yesterday"}, "--released 'yesterday' is no day"),
-        ({"fit_cutoff": "2024-13-01"}, "--fit-cutoff '2024-13-01' is no day"),
-        ({"name": "taken"}, "backbone 'taken' is here already"),
+        ({"released": "yesterday"}, "--released 'yesterday' is not a date"),
+        ({"fit_cutoff": "2024-13-01"}, "--fit-cutoff '2024-13-01' is not a date"),
+        ({"name": "taken"}, "backbone 'taken' already exists"),
     ],
 )
 def test_a_flag_that_is_wrong_is_one_clear_error(tmp_path, asked, words):

@@ -219,11 +219,11 @@ def test_a_weight_that_is_missing_is_named(originals):
 
 
 def test_a_folder_that_is_no_checkpoint_is_named(tmp_path):
-    with pytest.raises(ModelError, match=f"{tmp_path} is no checkpoint"):
+    with pytest.raises(ModelError, match=f"{tmp_path} is not a checkpoint"):
         read_checkpoint(tmp_path)
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "model.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{}")
-    with pytest.raises(ModelError, match=f"{tmp_path} is no checkpoint"):
+    with pytest.raises(ModelError, match=f"{tmp_path} is not a checkpoint"):
         read_checkpoint(tmp_path)
 
 

@@ -95,7 +95,7 @@ def test_students_tail_finds_the_degrees_of_freedom_and_is_continuous():
 
 def test_without_a_tail_nothing_is_said_beyond_the_levels():
     q = normal_quantiles()
-    with pytest.raises(ForecastError, match=r"level 0.05 lies outside .* 0.1 to 0.9"):
+    with pytest.raises(ForecastError, match=r"level 0.05 is outside .* 0.1 to 0.9"):
         curve.quantiles_at(q, LEVELS, np.array([0.05]), None)
     with pytest.raises(ForecastError, match="nothing"):
         curve.mean_below(q, LEVELS, 0.2, None)

@@ -86,9 +86,9 @@ def test_moves_between_spaces_are_exact_in_the_quantiles():
 
 
 def test_moves_that_mean_nothing_are_refused():
-    with pytest.raises(ForecastError, match="cannot be told as a price"):
+    with pytest.raises(ForecastError, match="cannot be converted to a price"):
         made().to("log_return").to("price")
-    with pytest.raises(ForecastError, match="cannot be told"):
+    with pytest.raises(ForecastError, match="cannot be converted"):
         made(space="value").to("price")
     with pytest.raises(ForecastError, match="zero or less"):
         made(np.tile(Z, (5, 1)), space="price", reference=1.0).to("log_price")

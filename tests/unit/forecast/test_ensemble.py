@@ -89,14 +89,14 @@ def test_a_member_that_fails_is_named_and_the_rest_share_its_weight(walks):
     assert found.failed == {"ets": "out of memory"}
     assert found.used == pytest.approx({"naive_last": 0.4, "drift": 0.6})
     broken = {"ets": members["ets"]}
-    with pytest.raises(EnsembleError, match=r"no member could forecast .*out of memory"):
+    with pytest.raises(EnsembleError, match=r"no member could make a forecast .*out of memory"):
         combine(broken, contexts, 4)
 
 
 def test_an_absent_member_is_an_error_unless_allowed(walks):
     members, contexts = two(walks)
     members["chronos-bolt-tiny"] = UnavailableError("not on this machine", fix="ffm backbone add x")
-    with pytest.raises(EnsembleError, match=r"absent: not on this machine\n  fix: ffm backbone"):
+    with pytest.raises(EnsembleError, match=r"missing: not on this machine\n  fix: ffm backbone"):
         combine(members, contexts, 4)
     found = combine(members, contexts, 4, allow_partial=True)
     assert found.absent == {"chronos-bolt-tiny": "not on this machine"}
@@ -114,7 +114,7 @@ def test_weights_that_cannot_be_used(weights):
 def test_shares_are_equal_unless_said():
     assert shares(["a", "b"], None) == {"a": 0.5, "b": 0.5}
     assert shares(["a", "b"], {"a": 2.0}) == {"a": 1.0, "b": 0.0}
-    with pytest.raises(ConfigError, match="each once"):
+    with pytest.raises(ConfigError, match="each listed once"):
         shares(["a", "a"], None)
 
 

@@ -57,7 +57,7 @@ def test_an_odd_context_is_padded_on_the_left(model, spy, walks):
 def test_levels_within_are_interpolated_and_levels_outside_need_a_tail(model, walks):
     found = model.forecast(walks, 5, levels=(0.25, 0.5, 0.75))
     assert found.levels.tolist() == [0.25, 0.5, 0.75]
-    with pytest.raises(ForecastError, match="ask for a tail"):
+    with pytest.raises(ForecastError, match="choose a tail"):
         model.forecast(walks, 5, levels=(0.05, 0.5, 0.95))
     wide = model.forecast(walks, 5, levels=(0.05, 0.5, 0.95), tail="normal")
     scale = walks[:, -128:].std(axis=1)
@@ -76,7 +76,7 @@ def test_what_cannot_be_forecast_is_refused(model, walks):
         model.forecast(walks[:, :31], 5)
     broken = walks.copy()
     broken[3, 150] = np.nan
-    with pytest.raises(ForecastError, match=r"context 3 holds .* 9 bars before"):
+    with pytest.raises(ForecastError, match=r"context 3 contains .* 9 bars before"):
         model.forecast(broken, 5)
     flat = walks.copy()
     flat[7] = 8.5

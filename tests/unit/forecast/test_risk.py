@@ -71,7 +71,7 @@ def test_without_a_tail_there_is_no_shortfall_and_no_deep_level():
     forecast = returns_of(stats.norm, tail=None)
     assert risk(forecast, 0.1).es is None
     assert risk(forecast, 0.1).var[0] == pytest.approx(1.28155, abs=1e-4)
-    with pytest.raises(ForecastError, match="ask for a tail"):
+    with pytest.raises(ForecastError, match="choose a tail"):
         risk(forecast, 0.05)
     with pytest.raises(ConfigError, match=r"between 0 and 0\.5"):
         risk(forecast, 0.5)

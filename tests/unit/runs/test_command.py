@@ -182,7 +182,7 @@ def test_compare(ffm, store):
     found = document(ffm("runs", "compare", str(first), str(second), "--json"))
     assert found["schema"] == "ffm-compare/1"
     assert found["config"] == {"seed": [0, 7]}
-    assert "the same bytes" in ffm("runs", "compare", first.name, first.name).stdout
+    assert "results: identical" in ffm("runs", "compare", first.name, first.name).stdout
 
 
 def test_explain(ffm, store):

@@ -72,7 +72,7 @@ def test_reasons_stored_as_codes_are_named():
 
 
 def test_a_decision_that_does_not_exist(store):
-    with pytest.raises(UnknownNameError, match="go from 0 to 2"):
+    with pytest.raises(UnknownNameError, match="run from 0 to 2"):
         stored_decision(load_run(store()), 3)
 
 

@@ -157,7 +157,7 @@ def test_finding_a_run(store, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("reference", "words"),
-    [("2024", "fits 2 runs"), ("", "no run"), ("20240701T120000000Z-abababax", "did you mean")],
+    [("2024", "matches 2 runs"), ("", "no run"), ("20240701T120000000Z-abababax", "did you mean")],
 )
 def test_what_names_no_single_run(store, tmp_path, reference, words):
     store(), store()

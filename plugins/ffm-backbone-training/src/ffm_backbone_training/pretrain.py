@@ -57,7 +57,7 @@ class Shape(BaseModel):
     quantiles: tuple[Annotated[float, Field(gt=0.0, lt=1.0)], ...] = Field(min_length=1)
 
 
-class Schedule(BaseModel):
+class TrainingSchedule(BaseModel):
     """Steps, batches and learning rate."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -75,7 +75,7 @@ class Schedule(BaseModel):
     checkpoint_every: int = Field(ge=1, le=1_000_000)
 
 
-class Plan(BaseModel):
+class TrainingPlan(BaseModel):
     """Everything that a pretrained backbone follows from, apart from the code."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -83,10 +83,10 @@ class Plan(BaseModel):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")
     seed: int = Field(ge=0, lt=2**63)
     model: Shape
-    training: Schedule
+    training: TrainingSchedule
 
     @model_validator(mode="after")
-    def _agree(self) -> Plan:
+    def _agree(self) -> TrainingPlan:
         shape, training = self.model, self.training
         for context in (shape.context_length, *training.contexts):
             if context % shape.patch or not SHORTEST_CONTEXT <= context <= shape.context_length:
@@ -110,7 +110,7 @@ class Plan(BaseModel):
         """Hash of the recipe."""
         return hashlib.sha256(json.dumps(self.recipe(), sort_keys=True).encode()).hexdigest()
 
-    def with_steps(self, steps: int) -> Plan:
+    def with_steps(self, steps: int) -> TrainingPlan:
         """Return the plan with another number of steps; a longer warm-up shrinks to a tenth."""
         recipe = self.recipe()
         recipe["training"]["steps"] = steps
@@ -119,7 +119,7 @@ class Plan(BaseModel):
         return _validated(recipe, "--steps")
 
 
-def read_plan(path: Path = DEFAULT) -> Plan:
+def read_plan(path: Path = DEFAULT) -> TrainingPlan:
     """Read a configuration of a pretraining.
 
     Raises
@@ -142,12 +142,12 @@ def read_plan(path: Path = DEFAULT) -> Plan:
     return _validated(values, path.name)
 
 
-def pretrain(plan: Plan, folder: Path, *, threads: int, hear: Hear) -> Card:
+def pretrain(plan: TrainingPlan, folder: Path, *, threads: int, hear: Hear) -> Card:
     """Train a backbone, or go on where a training stopped, and convert it.
 
     Parameters
     ----------
-    plan : Plan
+    plan : TrainingPlan
         What to train.
     folder : pathlib.Path
         Gets the states, ``checkpoint`` (Hugging Face layout), ``curve.json`` and
@@ -193,7 +193,7 @@ def resumes_at(folder: Path) -> int:
     return next(iter(States(folder).steps()), 0)
 
 
-def _claim(plan: Plan, folder: Path, threads: int) -> None:
+def _claim(plan: TrainingPlan, folder: Path, threads: int) -> None:
     """Note what the folder is for, or refuse one that is for something else."""
     path = folder / _STORED
     if kind_of(path) == "file":
@@ -217,9 +217,9 @@ def _claim(plan: Plan, folder: Path, threads: int) -> None:
     atomic_write(path, (json.dumps(stored, indent=2) + "\n").encode())
 
 
-def _validated(values: Mapping[str, Any], source: str) -> Plan:
+def _validated(values: Mapping[str, Any], source: str) -> TrainingPlan:
     try:
-        return Plan.model_validate(values)
+        return TrainingPlan.model_validate(values)
     except ValidationError as error:
         raise _explained(error, source) from error
 
@@ -249,5 +249,5 @@ def _explained(error: ValidationError, source: str) -> ConfigError:
 
 
 def _known(place: list[str]) -> list[str]:
-    tables: dict[str, type[BaseModel]] = {"model": Shape, "training": Schedule}
-    return list(tables.get(place[0] if place else "", Plan).model_fields)
+    tables: dict[str, type[BaseModel]] = {"model": Shape, "training": TrainingSchedule}
+    return list(tables.get(place[0] if place else "", TrainingPlan).model_fields)

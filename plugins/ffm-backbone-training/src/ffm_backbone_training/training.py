@@ -15,17 +15,17 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ffm_core.embed.workers.protocol import Message, failed
-from ffm_core.errors import FFMError, OutputError, UsageError
+from ffm_core.errors import FFMError, OutputError
 from ffm_core.paths import kind_of
 from ffm_core.processes import end_with
 from ffm_core.runs.atomic import atomic_write, output_error, sweep
+from ffm_core.runs.atomic import locked as hold
 
 Hear: TypeAlias = Callable[[Message], None]
 
 KEPT_STATES = 2
 PROVENANCE = "PROVENANCE.json"  # beside weights: what they were fitted to
 _STATE = re.compile(r"state-(\d{8})-([0-9a-f]{32})\.pt")
-LOCK = ".training-lock"
 # Without these glibc gives the big blocks of every step back and page faults halve the
 # speed of training; numpy's small matrices gain nothing from more threads.
 VARIABLES = {
@@ -101,29 +101,12 @@ def locked(folder: Path) -> Iterator[None]:
 
     Raises
     ------
-    UsageError
-        When another training holds it.
     OutputError
-        When the folder cannot be written.
+        When another training holds it, or the folder cannot be written.
     """
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(folder / LOCK)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    with hold(folder, seconds=0.0, moved_by="--out"):
         sweep(folder)
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise UsageError(
-            f"another training is under way in {folder}",
-            fix="wait for it, end it, or choose another folder with --out",
-        ) from error
-    except OSError as error:
-        raise output_error(folder, error, moved_by="--out") from error
-    try:
         yield
-    finally:
-        lock.release()
 
 
 # ---- in the worker

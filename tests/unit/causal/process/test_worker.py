@@ -170,7 +170,7 @@ def test_many_slow_calls_are_stopped_by_their_sum():
     found = _prove({"drowsy": drowsy}, budget=budget, max_cuts=40, detectors=["budget", "prefix"])
     (failure,) = found["drowsy"].failures
     assert failure.check == "budget"
-    assert "longer than 0.4 s in all" in failure.message
+    assert "longer than 0.4 s in total" in failure.message
 
 
 # --- one detector at a time ---------------------------------------------------------------

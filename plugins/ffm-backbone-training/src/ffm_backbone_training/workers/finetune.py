@@ -30,7 +30,7 @@ _CHUNK = 256  # validation windows at once
 
 
 @dataclass(frozen=True)
-class Windows:
+class TrainingWindows:
     """Contexts (N, context) and what followed (N, horizon), in units of the context."""
 
     context: torch.Tensor
@@ -40,7 +40,7 @@ class Windows:
         return len(self.context)
 
     @classmethod
-    def of(cls, context: Float32, target: Float32) -> Windows:
+    def of(cls, context: Float32, target: Float32) -> TrainingWindows:
         """Wrap arrays."""
         return cls(torch.from_numpy(context), torch.from_numpy(target))
 
@@ -134,7 +134,7 @@ def _metric(optimiser: torch.optim.Optimizer, part: torch.Tensor) -> torch.Tenso
     return second.sqrt() + group["eps"]
 
 
-def loss_of(model: Any, given: Windows) -> torch.Tensor:
+def loss_of(model: Any, given: TrainingWindows) -> torch.Tensor:
     """Return Chronos-Bolt's own loss: mean over levels, sum over steps, mean over windows."""
     _, found = answers(model, given.context)
     miss = given.target.unsqueeze(1) - found
@@ -143,7 +143,7 @@ def loss_of(model: Any, given: Windows) -> torch.Tensor:
     return pinball.mean(dim=1).sum(dim=1).mean()
 
 
-def steps(tuned: Tuned, windows: Windows, settings: dict[str, Any]) -> Iterator[float]:
+def steps(tuned: Tuned, windows: TrainingWindows, settings: dict[str, Any]) -> Iterator[float]:
     """Minimise the forecast's loss plus ``λ · drift``; yield the loss of every step.
 
     AdamW takes the step of the forecast. The pull towards the base is then solved for
@@ -157,7 +157,7 @@ def steps(tuned: Tuned, windows: Windows, settings: dict[str, Any]) -> Iterator[
         rng = keyed(settings["seed"], "fine-tuning", step)
         rows = torch.from_numpy(rng.integers(len(windows), size=settings["rows"]))
         tuned.model.train()
-        loss = loss_of(tuned.model, Windows(windows.context[rows], windows.target[rows]))
+        loss = loss_of(tuned.model, TrainingWindows(windows.context[rows], windows.target[rows]))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(moving, settings["clip_norm"])
@@ -167,19 +167,25 @@ def steps(tuned: Tuned, windows: Windows, settings: dict[str, Any]) -> Iterator[
         yield loss.item()
 
 
-def pinball(model: Any, windows: Windows) -> float:
+def pinball(model: Any, windows: TrainingWindows) -> float:
     """Return the mean quantile loss a step ahead over windows."""
     model.eval()
     total, horizon = 0.0, int(windows.target.shape[1])
     with torch.inference_mode():
         for at in range(0, len(windows), _CHUNK):
-            part = Windows(windows.context[at : at + _CHUNK], windows.target[at : at + _CHUNK])
+            part = TrainingWindows(
+                windows.context[at : at + _CHUNK], windows.target[at : at + _CHUNK]
+            )
             total += float(loss_of(model, part)) * len(part)
     return total / len(windows) / horizon
 
 
 def fit(
-    tuned: Tuned, training: Windows, validation: Windows, settings: dict[str, Any], hear: Hear
+    tuned: Tuned,
+    training: TrainingWindows,
+    validation: TrainingWindows,
+    settings: dict[str, Any],
+    hear: Hear,
 ) -> list[dict[str, float]]:
     """Train until the validation loss stops falling; leave the best weights in place.
 
@@ -210,7 +216,7 @@ def fit(
     return curve
 
 
-def merge(tuned: Tuned, windows: Windows) -> float:
+def merge(tuned: Tuned, windows: TrainingWindows) -> float:
     """Fold adapters into the weights; return the largest change, relative above 1.
 
     Raises
@@ -242,8 +248,8 @@ def tune(job: dict[str, Any]) -> None:
     torch.set_num_threads(job["threads"])
     base = Path(job["base"])
     with np.load(job["windows"]) as stored:
-        training = Windows.of(stored["training_context"], stored["training_target"])
-        validation = Windows.of(stored["validation_context"], stored["validation_target"])
+        training = TrainingWindows.of(stored["training_context"], stored["training_target"])
+        validation = TrainingWindows.of(stored["validation_context"], stored["validation_target"])
     adapter = Path(job["adapter"]) if job["adapter"] else None
     tuned = prepare(rebuild(base), settings, adapter)
     say({"kind": "start", "step": 0, "steps": settings["steps"],

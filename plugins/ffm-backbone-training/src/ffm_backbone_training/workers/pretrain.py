@@ -132,7 +132,7 @@ def train(job: dict[str, Any]) -> None:
     Parameters
     ----------
     job : dict
-        ``recipe`` as :meth:`ffm_backbone_training.pretrain.Plan.recipe` gives it, its
+        ``recipe`` as :meth:`ffm_backbone_training.pretrain.TrainingPlan.recipe` gives it, its
         ``recipe_sha256``, ``folder``, ``threads`` and ``trained_on`` for the card.
     """
     recipe, folder = job["recipe"], Path(job["folder"])
