@@ -11,6 +11,7 @@ import numpy as np
 
 from ffm_core.bars import Instrument
 from ffm_core.errors import FFMError
+from ffm_core.evaluate.arms import WITHOUT
 from ffm_core.evaluate.job import Job
 from ffm_core.evaluate.lineage import day_fingerprints, days_by_instrument
 from ffm_core.evaluate.pool import Folded, Seal
@@ -163,8 +164,8 @@ def close_trial(
 
 def close_ablations(job: Job, tickets: dict[str, Ticket], evidence: Evidence) -> None:
     """Close the trials of ``--ablate``; they were compared with REAL and judged by no check."""
-    for arm, ticket in tickets.items():
-        days, values, found = _daily(evidence, arm)
+    for block, ticket in tickets.items():
+        days, values, found = _daily(evidence, WITHOUT + block)
         job.ledger.close_trial(
             ticket, decision="NONE", days=days, daily_r=values, moments=found,
             result_hash=sha256_json({"days": days, "daily_r": values}),
