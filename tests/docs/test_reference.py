@@ -184,8 +184,8 @@ def test_the_settings_file_shown_is_understood(shown_file):
     from ffm_core.runs.resolve import resolve
 
     found = resolve({"strategy": "x"}, file=shown_file("reference/config.md", "eval.toml"))
-    assert found.config.seed == 7
-    assert found.config.exit_params == {"tie": "skip"}
+    assert found.seed == 7
+    assert found.exit_params == {"tie": "skip"}
 
 
 def test_the_check_set_shown_is_understood_and_qualifies(shown_file):
