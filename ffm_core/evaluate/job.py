@@ -267,14 +267,10 @@ def _redactor(host: Host, labeler: Labeler, origin: Any, features: Sequence[str]
     """Return what hides private names, None where nothing is private."""
     from ffm_core.host.redact import Redactor
 
-    found = (find_embedder(name, host) for name in features if _is_embedder(host, name))
-    hidden = [item for item in found if isinstance(item, Offered) and item.record.private]
+    named = [offer for offer in host.embedders() if offer.record.name in features]
+    hidden = [offer for offer in named if offer.record.private]
     redactor = Redactor.of([labeler], origin=origin, embedders=hidden)
     return redactor if redactor.is_active else None
-
-
-def _is_embedder(host: Host, name: str) -> bool:
-    return all(offer.record.name != name for offer in host.feature_sets())
 
 
 def learner_of(config: EvalConfig, host: Host) -> Learner | None:

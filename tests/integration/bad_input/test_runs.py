@@ -36,8 +36,8 @@ def test_a_name_nobody_could_give(refused, stored):
 @pytest.mark.parametrize(
     ("decision", "says", "fix"),
     [
-        ("99999", r"has no decision 99999; its decisions go from 0 to \d+", "decisions.parquet"),
-        ("-1", "has no decision -1; its decisions go from 0", "decisions.parquet"),
+        ("99999", r"has no decision 99999; its decisions run from 0 to \d+", "decisions.parquet"),
+        ("-1", "has no decision -1; its decisions run from 0", "decisions.parquet"),
         ("last", "'last' is not a valid integer", "--help"),
     ],
 )
@@ -69,9 +69,15 @@ def test_an_edited_run_is_not_shown(refused, stored, words):
 DAMAGES = {
     "half": (lambda path: path.write_bytes(path.read_bytes()[:900]), "is not valid JSON"),
     "binary": (lambda path: path.write_bytes(b"\xff\xfe\x00"), "is not valid JSON"),
-    "another schema": (lambda path: path.write_text('{"schema": "ffm-run/9"}'), "no run record of"),
-    "a list": (lambda path: path.write_text("[]"), "no run record of schema"),
-    "too little": (lambda path: path.write_text('{"schema": "ffm-run/1"}'), "lacks result, envel"),
+    "another schema": (
+        lambda path: path.write_text('{"schema": "ffm-run/9"}'),
+        "not a run record of",
+    ),
+    "a list": (lambda path: path.write_text("[]"), "not a run record of schema"),
+    "too little": (
+        lambda path: path.write_text('{"schema": "ffm-run/2"}'),
+        "is missing result, envel",
+    ),
 }
 
 
@@ -90,7 +96,7 @@ FORGERIES = {"arms": 5, "checks": 7, "data": [3], "strategy": [], "verdict": {"d
 def test_a_forged_record_of_another_shape(refused, stored, part):
     edit(stored, lambda record: record["result"].update({part: FORGERIES[part]}), forge=True)
     for words in READERS.values():
-        refused(*words, code=4, says=f"run.json lacks {part}", fix="run the evaluation again")
+        refused(*words, code=4, says=f"run.json is missing {part}", fix="run the evaluation again")
 
 
 @pytest.mark.parametrize(
@@ -124,7 +130,10 @@ def test_verify_finds_nothing_wrong_with_what_is_whole(desk, stored):
 
 EDITS = {
     "result": (lambda f: edit(f, to_pass), "the result does not match its hash"),
-    "files": (lambda f: edit(f, lambda r: r["envelope"].update(files=[1])), "lacks the hashes"),
+    "files": (
+        lambda f: edit(f, lambda r: r["envelope"].update(files=[1])),
+        "is missing the hashes",
+    ),
     "trades": (lambda f: (f / "trades.parquet").write_bytes(b"PAR1"), "trades.parquet does not"),
     "lost": (lambda f: (f / "decisions.parquet").unlink(), "decisions.parquet is missing"),
     "half": (lambda f: (f / "run.json").write_text("{"), "is not valid JSON"),
@@ -188,7 +197,7 @@ def test_verify_finds_a_ledger_cut_off_at_its_end(desk, stored):
     answer = desk.run("runs", "verify", "--json")
     assert answer.code == 4
     (run,) = answer.document["runs"]
-    assert "the ledger no longer holds the event this run ended with" in run["problems"][0]
+    assert "the ledger no longer contains the event that closed this run" in run["problems"][0]
 
 
 FILES = {
