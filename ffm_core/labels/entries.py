@@ -17,7 +17,7 @@ from ffm_core.types import Float64, Int8, Int32, Int64
 
 ATR_BARS = 14  # the ATR an exit policy is told
 MIN_RISK_TICKS = 4.0
-_SLACK = 1e-9  # of a tick: prices are decimals stored in binary
+TICK_SLACK = 1e-9  # of a tick: prices are decimals stored in binary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +105,7 @@ def entries_of(
     rules, tick = rules_on(bars.instrument.tick_size), bars.instrument.tick_size
     stop = on_ticks(stop, side < 0, rules)
     risk = side * (price - stop)
-    void[(void == 0) & (risk < (min_risk_ticks - _SLACK) * tick)] = VOIDS.index("small_risk")
+    void[(void == 0) & (risk < (min_risk_ticks - TICK_SLACK) * tick)] = VOIDS.index("small_risk")
     risk = np.where(void == 0, risk, 1.0)
     has_rr = policy.declares("rr")
     target_r = _targets(decisions, float(setting(policy, params, "rr")) if has_rr else 1.0)
@@ -196,4 +196,4 @@ def _flat_at(bars: Bars, *, flat: bool) -> Int64:
     return next_flat(session_end_mask(bars))
 
 
-__all__ = ["ATR_BARS", "MIN_RISK_TICKS", "Entries", "entries_of"]
+__all__ = ["ATR_BARS", "MIN_RISK_TICKS", "TICK_SLACK", "Entries", "entries_of"]

@@ -14,9 +14,9 @@ import numpy as np
 from ffm_core.bars.primitives import atr_wilder, frozen
 from ffm_core.bars.sessions import holes
 from ffm_core.bars.table import Bars
-from ffm_core.labels.entries import MIN_RISK_TICKS
-from ffm_core.labels.kernels import fill_barriers, next_flat
-from ffm_core.labels.step import DATA_END, STOP_FIRST
+from ffm_core.labels.entries import MIN_RISK_TICKS, TICK_SLACK
+from ffm_core.labels.kernels import fill_barriers, next_flat, on_ticks
+from ffm_core.labels.step import DATA_END, STOP_FIRST, rules_on
 from ffm_core.labels.targets.breaks import make, told
 from ffm_core.records import Outcomes, TargetValues
 from ffm_core.types import Float64, Int8, Int64
@@ -73,26 +73,36 @@ def ladder(outcomes: Outcomes) -> Ladder:
 
 def _compute(side: int, bars: Bars) -> TargetValues:
     count = len(bars)
-    risk = STOP_ATR * atr_wilder(bars.high, bars.low, bars.close, ATR_BARS)
+    distance = STOP_ATR * atr_wilder(bars.high, bars.low, bars.close, ATR_BARS)
     bar = np.arange(count, dtype=np.int64)
-    smallest = MIN_RISK_TICKS * bars.instrument.tick_size
-    rows = np.flatnonzero((risk >= smallest) & (bar + 1 < count))
+    rules, smallest = rules_on(bars.instrument.tick_size), _smallest_risk(bars)
+    rows = np.flatnonzero(np.isfinite(distance) & (bar + 1 < count))
+    entry = bars.open[rows + 1]
+    stop = on_ticks(entry - side * distance[rows], np.full(len(rows), side < 0), rules)
+    wide = side * (entry - stop) >= smallest
+    rows, entry, stop = rows[wide], entry[wide], stop[wide]
     value = np.full(count, np.nan)
     end = bar.copy()
     if len(rows):
-        value[rows], end[rows] = _climb(bars, rows, side, risk[rows])
+        value[rows], end[rows] = _climb(bars, rows, side, entry, stop)
         for breaks in (bars.rolls, holes(bars)):
             value[breaks[end] != breaks] = np.nan
     return told(value, end)
 
 
-def _climb(bars: Bars, rows: Int64, side: int, risk: Float64) -> tuple[Float64, Int64]:
-    n = len(rows)
-    entry = bars.open[rows + 1]
-    highest = entry + side * RUNGS[-1] * risk  # there the walk is over
+def _smallest_risk(bars: Bars) -> float:
+    return (MIN_RISK_TICKS - TICK_SLACK) * bars.instrument.tick_size
+
+
+def _climb(
+    bars: Bars, rows: Int64, side: int, entry: Float64, stop: Float64
+) -> tuple[Float64, Int64]:
+    n, rules = len(rows), rules_on(bars.instrument.tick_size)
+    risk = side * (entry - stop)
+    highest = on_ticks(entry + side * RUNGS[-1] * risk, np.full(n, side > 0), rules)
     walked = fill_barriers(
         frozen(bars.open), frozen(bars.high), frozen(bars.low), frozen(bars.close),
-        next_flat(None), rows + 1, np.full(n, side, dtype=np.int8), entry - side * risk, highest,
+        next_flat(None), rows + 1, np.full(n, side, dtype=np.int8), stop, highest,
         risk, np.full(n, HORIZON, dtype=np.int32), STOP_FIRST,
     )  # fmt: skip
     best = np.where(walked.reason == DATA_END, np.nan, walked.best)
@@ -108,7 +118,7 @@ LADDER = tuple(
         warmup_bars=ATR_BARS - 1,
         classes=CLASSES,
         formula="highest of 2, 3, 4, 6, 8 R reached from O[t+1] before the stop or within "
-        "130 bars; R = 2 ATR14 (Wilder) of bar t",
+        "130 bars; R = 2 ATR14 (Wilder) of bar t, the stop on a tick",
         source="own definition",
         summary=f"How far a {name} opened at the next bar goes before its stop.",
     )

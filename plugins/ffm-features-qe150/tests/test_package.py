@@ -44,7 +44,7 @@ def test_what_was_switched_on_is_part_of_the_trial(bars, tmp_path):
     assert both.config.extensions == ("qe150",)
     assert both.config.identity()["extensions"] == ["qe150"]
     assert both.code_hash != plain.code_hash
-    assert both.source.open().feature_sets[1].name == "qe150"
+    assert both.source.parts.feature_sets[1].name == "qe150"
 
 
 def test_naming_it_and_switching_it_on_is_one_trial(bars, tmp_path):

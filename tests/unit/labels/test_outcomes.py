@@ -137,7 +137,7 @@ def test_data_that_end_first_void_the_row(quiet):
 
 
 @pytest.mark.parametrize(
-    ("risk", "answer"), [(0.99, "small_risk"), (1.0, "none"), (-2.0, "small_risk")]
+    ("risk", "answer"), [(0.74, "small_risk"), (1.0, "none"), (-2.0, "small_risk")]
 )
 def test_four_ticks_of_risk_are_the_least(quiet, risk, answer):
     found = outcomes(quiet, decisions((0, 1), risk=risk), FIXED_RR, horizon_bars=3)

@@ -46,16 +46,18 @@ def test_every_bar_agrees_with_the_outcome_of_its_trade(lively, name):
 
 def plain_rung(bars, t, side, risk):
     """Highest rung before the stop within the horizon, and the bar that settles it."""
-    entry, reached = bars.open[t + 1], 0
+    entry, reached, tick = bars.open[t + 1], 0, bars.instrument.tick_size
+    away = np.floor if side > 0 else np.ceil
+    risk = side * (entry - tick * away((entry - side * risk) / tick))
     for j in range(t + 1, t + 1 + HORIZON):
         if j >= len(bars):
             return np.nan, -1
         against, along = (bars.low[j], bars.high[j]) if side > 0 else (bars.high[j], bars.low[j])
-        if j > t + 1 and side * (bars.open[j] - entry) >= RUNGS[-1] * risk:
+        if j > t + 1 and side * (bars.open[j] - entry) >= RUNGS[-1] * risk - 1e-9:
             return 5.0, j
         if side * (against - entry) <= -risk:
             return float(reached), j
-        reached = max(reached, sum(side * (along - entry) >= x * risk for x in RUNGS))
+        reached = max(reached, sum(side * (along - entry) >= x * risk - 1e-9 for x in RUNGS))
         if reached == len(RUNGS):
             return 5.0, j
     return float(reached), t + HORIZON
@@ -129,7 +131,7 @@ def test_the_bar_of_the_stop_counts_for_nothing(make_bars):
 
 
 def test_a_risk_below_four_ticks_is_no_trade(make_bars):
-    tiny = make_bars(*(np.full(300, 100.0) + x for x in (0, 0.2, -0.2, 0)))  # 2 ATR: 0.8 of 1.0
+    tiny = make_bars(*(np.full(300, 100.0) + x for x in (0, 0.2, -0.2, 0)))  # 2 ATR: 0.6, on ticks 0.75 of 1.0
     assert np.isnan(target("ladder/long").compute(tiny).value).all()
     enough = make_bars(*(np.full(300, 100.0) + x for x in (0, 0.25, -0.25, 0)))
     assert (target("ladder/long").compute(enough).value[13:169] == 0.0).all()

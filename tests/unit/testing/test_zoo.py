@@ -107,8 +107,8 @@ def test_entries_and_views_are_sound():
     assert len(entries) > 100
     assert entries.bar.max() < len(zoo_bars()) - 80
     train, test = zoo_view("train", 30), zoo_view("test", 30)
-    assert 0 < train.label.mean() < 1
-    assert len(test.label) == len(test.t_end) == 0
+    assert 0 < train.known.label.mean() < 1
+    assert test.outcomes is None
     assert train.t_us.max() < test.t_us.min()
 
 
