@@ -146,5 +146,5 @@ def overlap_share(pool: Pool, rows: Int64) -> float:
     for row in np.sort(rows):
         stream = int(pool.table.stream[row])
         overlapping += bool(pool.outcomes.t_entry[row] < open_until[stream])
-        open_until[stream] = max(open_until[stream], int(pool.outcomes.t_end[row]))
+        open_until[stream] = max(open_until[stream], int(pool.outcomes.t_exit[row]))
     return overlapping / len(rows) if len(rows) else 0.0

@@ -73,7 +73,14 @@ class Desk:
         done = self.run("eval", *words, "--json", **environment)
         assert done.returncode in (0, 1, 5, 6), done.stderr
         document: dict[str, Any] = json.loads(done.stdout)
-        assert list(document) == ["schema", "result", "result_hash", "envelope", "folder"]
+        assert list(document) == [
+            "schema",
+            "result",
+            "result_hash",
+            "envelope",
+            "folder",
+            "words",
+        ]
         return document
 
     until = staticmethod(until)
