@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+EXIT_CODES = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 5, "REFUSED": 6}  # of a verdict
+QUALIFIED_PASS = 5
+
 
 class FFMError(Exception):
     """Base of every expected error; printed without a traceback.

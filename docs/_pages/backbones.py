@@ -1,4 +1,4 @@
-"""``backbones/``: the card of the model in the box."""
+"""``backbones/``: the card of the bundled model."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ core with bfloat16 arithmetic.
 
 
 def pages() -> dict[str, str]:
-    """Return the page of the model in the box, by path below ``reference``."""
+    """Return the page of the bundled model, by path below ``reference``."""
     card = read_card(BOX)
     facts = card.facts
     model, training = facts["recipe"]["model"], facts["recipe"]["training"]

@@ -6,8 +6,15 @@ from collections.abc import Iterator
 
 from _pages import markdown as md
 from ffm_core.cli._shell import BUG, INTERRUPTED, USAGE
-from ffm_core.cli.eval import EXIT_CODES, QUALIFIED_PASS
-from ffm_core.errors import CausalityError, DataError, FFMError, PluginError, UnavailableError
+from ffm_core.errors import (
+    EXIT_CODES,
+    QUALIFIED_PASS,
+    CausalityError,
+    DataError,
+    FFMError,
+    PluginError,
+    UnavailableError,
+)
 
 _INTRO = """# Errors and exit codes
 

@@ -131,7 +131,7 @@ def write_tables(
 ) -> None:
     """Make the tables, say what became of each file, and leave with code 4 if one failed."""
     from ffm_core.bars.readers import Options
-    from ffm_core.evaluate.tables import MANIFEST, Recipe, make_tables, target_names
+    from ffm_core.evaluate.prepared_tables import MANIFEST, Recipe, make_tables, target_names
     from ffm_core.host.loading import open_host
 
     named = [(name, ("ffm_feature_sets",)) for name in features]

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ffm_core.cli.eval import (
-    EXIT_CODES,
     config_of,
     names_hidden,
     pick_options,
@@ -19,6 +18,7 @@ from ffm_core.cli.eval import (
     warn_of_quality,
 )
 from ffm_core.cli.output import columns, emit_json, note, output_options, progress_of, say
+from ffm_core.errors import EXIT_CODES
 
 if TYPE_CHECKING:
     from ffm_core.evaluate.check import Checked

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ffm_core.cli.output import emit_json, note, output_options, progress_of, say
+from ffm_core.errors import EXIT_CODES, QUALIFIED_PASS
 
 if TYPE_CHECKING:
     from ffm_core.evaluate import Evaluation, Job
     from ffm_core.evaluate.progress import Progress
     from ffm_core.runs.config import EvalConfig
 
-EXIT_CODES = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 5, "REFUSED": 6}
-QUALIFIED_PASS = 5
 _PATH_OPTIONS = ("--data", "--config", "--out", "--instruments", "--checks")
 
 C = TypeVar("C", bound=Callable[..., Any])

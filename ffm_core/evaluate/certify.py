@@ -37,7 +37,7 @@ from ffm_core.records import (
     Learner,
     Params,
 )
-from ffm_core.ruler.purge import check_purged
+from ffm_core.ruler.purge_check import check_purged
 from ffm_core.runs.cache import Cache
 from ffm_core.runs.config import EvalConfig
 from ffm_core.runs.record import NUMERICS

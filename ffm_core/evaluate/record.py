@@ -20,9 +20,9 @@ from ffm_core.embed.stamp import stamp_of
 from ffm_core.evaluate.arms import WITHOUT, Holdings, with_tie
 from ffm_core.evaluate.embedding import EmbeddedBlock
 from ffm_core.evaluate.finding import Finding
-from ffm_core.evaluate.frames import decisions_frame, trades_frame
 from ffm_core.evaluate.job import Job
 from ffm_core.evaluate.pool import Folded, Pool
+from ffm_core.evaluate.run_tables import decisions_frame, trades_frame
 from ffm_core.evaluate.trades import (
     cost_table,
     daily_r,

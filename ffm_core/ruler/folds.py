@@ -359,11 +359,11 @@ def _lay(
     train_days = grid.range(start, n_train)
     validation_days = grid.range(start + n_train, n_val)
     test_days = grid.range(start + n_train + n_val, n_test)
-    train, gone_train = _rows(table, usable, order, start, n_train,
+    train, gone_train = _purged_rows(table, usable, order, start, n_train,
                               grid.boundary(validation_days[0], settings.embargo_days))  # fmt: skip
-    validation, gone_val = _rows(table, usable, order, start + n_train, n_val,
+    validation, gone_val = _purged_rows(table, usable, order, start + n_train, n_val,
                                  grid.boundary(test_days[0], settings.embargo_days))  # fmt: skip
-    test, _ = _rows(table, usable, order, start + n_train + n_val, n_test, _NEVER)
+    test, _ = _purged_rows(table, usable, order, start + n_train + n_val, n_test, _NEVER)
     return Fold(
         index=index, train_days=train_days, validation_days=validation_days, test_days=test_days,
         train=train, validation=validation, test=test, n_purged=gone_train + gone_val,
@@ -371,7 +371,7 @@ def _lay(
     )  # fmt: skip
 
 
-def _rows(
+def _purged_rows(
     table: DecisionTable,
     usable: Bool,
     order: Int64,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import polars as pl
 
 from ffm_core.bars.instrument import Instrument
-from ffm_core.bars.readers._raw import Raw, listed
+from ffm_core.bars.readers._columns import Raw, listed
 from ffm_core.bars.readers.options import Options
 from ffm_core.errors import SchemaError, UsageError
 

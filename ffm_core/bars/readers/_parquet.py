@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as papq
 
-from ffm_core.bars.readers._raw import NEEDED, STAMP, Raw, choose_columns
+from ffm_core.bars.readers._columns import NEEDED, STAMP, Raw, choose_columns
 from ffm_core.errors import SchemaError
 
 

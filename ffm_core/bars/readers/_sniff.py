@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from ffm_core.bars.readers._raw import shortened
+from ffm_core.bars.readers._columns import shortened
 from ffm_core.errors import DataError, SchemaError, UnsupportedFormatError
 from ffm_core.paths import kind_of
 

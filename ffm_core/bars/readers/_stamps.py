@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from ffm_core.bars.readers._raw import STAMP, Raw, shortened
+from ffm_core.bars.readers._columns import STAMP, Raw, shortened
 from ffm_core.errors import SchemaError, UsageError
 
 _UTC = pl.Datetime("us", "UTC")

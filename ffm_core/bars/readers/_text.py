@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from ffm_core.bars.readers._raw import NEEDED, PRICES, STAMP, Raw, choose_columns, shortened
+from ffm_core.bars.readers._columns import NEEDED, PRICES, STAMP, Raw, choose_columns, shortened
 from ffm_core.bars.readers._sniff import Sniffed
 from ffm_core.errors import DataError, SchemaError
 

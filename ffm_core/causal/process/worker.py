@@ -1,7 +1,7 @@
 """The worker: a fresh interpreter that learns a series bar by bar and answers from it.
 
 It starts with nothing, is handed bars in ascending order, and calls the plug-ins
-under test on what it has. Everything it does is asked for by :mod:`.link`; this
+under test on what it has. Everything it does is asked for by :mod:`.client`; this
 module is the other end of that wire.
 """
 
@@ -154,14 +154,14 @@ class Desk:
             )
 
     def embed(self, index: int, windows: Float32) -> Float32:
-        """Answer for some windows; see :mod:`.embedders`."""
+        """Answer for some windows; see :mod:`..subjects.embedders`."""
         subject: Any = self._subjects[index]
         with self._guarded(index):
             found: Float32 = subject.embed(windows)
         return found
 
     def blame(self, index: int, question: Any) -> Any:
-        """Look for the line of a subject that is at fault; see :mod:`.locate`."""
+        """Look for the line of a subject that is at fault; see :mod:`..blame.locate`."""
         return question.answer(
             self._subjects[index], self._held.bars, self._setup.seed, self._other
         )

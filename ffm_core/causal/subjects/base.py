@@ -70,7 +70,7 @@ class Subject(Protocol):
     call: Call | None  # who words its errors in this process
 
     def roots(self) -> tuple[str, ...]:
-        """Return the folders and files of its code; see :func:`.watch.roots_of`."""
+        """Return the folders and files of its code; see :func:`..process.access.roots_of`."""
         ...
 
     def stream(self, instrument: Instrument, timeframe: Timeframe) -> FeatureStream:

@@ -10,7 +10,7 @@ import pytest
 from ffm_core.records import Examined
 from ffm_core.ruler.folds import DecisionTable, FoldPlan, FoldSettings, plan_folds
 from ffm_core.ruler.months import month_of
-from ffm_core.ruler.purge import check_purged
+from ffm_core.ruler.purge_check import check_purged
 
 DAY_US = 86_400_000_000
 DAYS = np.arange("2024-01-01", "2025-01-01", dtype="datetime64[D]")
