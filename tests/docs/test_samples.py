@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 import tomllib
+from types import ModuleType
 
 import pytest
 
@@ -19,7 +21,7 @@ def run_block(docs, block, folder, names, before=""):
     if block.is_output:
         assert docs.lines_not_said(block, before) == [], f"{block.place}:\n{before}"
     elif block.language == "python":
-        exec(compile(block.text, block.place, "exec"), names)
+        exec(compile(block.text, block.place, "exec", dont_inherit=True), names)
     elif block.language in docs.SHELLS:
         for command in docs.commands(block):
             before = run_command(docs, command, folder)
@@ -45,7 +47,9 @@ def test_what_a_page_shows_works(
     lend_cache(docs.home(tmp_path), shared_cache)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    names, said = {"__name__": "__docs__"}, ""
+    module, said = ModuleType("__docs__"), ""
+    monkeypatch.setitem(sys.modules, "__docs__", module)  # dataclasses look there
+    names = module.__dict__
     for block in docs.blocks(runnable_page):
         said = run_block(docs, block, tmp_path, names, said)
 
