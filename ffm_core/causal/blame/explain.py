@@ -11,6 +11,7 @@ from ffm_core.causal.blame.locate import line_of
 from ffm_core.causal.process.budget import BUDGET_FIX
 from ffm_core.causal.process.client import Halted
 from ffm_core.causal.subjects.base import LOOKBACK
+from ffm_core.causal.trial.findings import first_later
 from ffm_core.causal.trial.rows import Rows, differences
 from ffm_core.causal.trial.session import Discrepancy, Session
 from ffm_core.errors import StrategyError
@@ -125,31 +126,14 @@ def _first_later_bar(session: Session, finding: Discrepancy) -> int | None:
         def moved(stop: int) -> bool:
             return _differs(session, session.row(stop, bar), before, column)
 
-        return _search(moved, finding.cut, total)
+        return first_later(moved, finding.cut, total)
     truth = session.row(total, bar)
 
     def moved_by(until: int) -> bool:
         rows = session.changed(change, bar, bar + 1, until)
         return _differs(session, rows, truth, column)
 
-    return _search(moved_by, change.cut, change.stop)
-
-
-def _search(moved: Callable[[int], bool], low: int, total: int) -> int | None:
-    # Steps double until the row has moved, then the last step is bisected: a leak
-    # of a few bars is found in a few calls, and short ones.
-    step = 1
-    while (high := min(low + step, total)) < total and not moved(high):
-        low, step = high, step * 2
-    if not moved(high):
-        return None
-    while high - low > 1:
-        middle = (low + high) // 2
-        if moved(middle):
-            high = middle
-        else:
-            low = middle
-    return high - 1
+    return first_later(moved_by, change.cut, change.stop)
 
 
 def _differs(session: Session, a: Rows, b: Rows, column: str) -> bool:
