@@ -130,13 +130,6 @@ class SampleError(DataError):
     summary = "too few bars or decisions to judge anything"
 
 
-class ForecastError(DataError):
-    """A series, a horizon or a level cannot be forecast as asked."""
-
-    exit_code = 4
-    summary = "a series, horizon or level cannot be forecast as asked"
-
-
 class LedgerError(DataError):
     """The ledger's chain of hashes is broken or the file is not a ledger."""
 
@@ -170,13 +163,6 @@ class ModelError(UnavailableError):
 
     exit_code = 7
     summary = "a model file is missing, cut off or changed"
-
-
-class EnsembleError(UnavailableError):
-    """A member of an ensemble is absent, or every member failed."""
-
-    exit_code = 7
-    summary = "a member of an ensemble is absent, or all of them failed"
 
 
 class FFMWarning(UserWarning):

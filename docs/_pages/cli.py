@@ -43,8 +43,9 @@ def package_pages(distribution: str) -> dict[str, str]:
     for name in names:
         command, words = command_of(name), name.split(".")
         context = _context(main, "ffm")
-        for word in words:
-            context = _context(command, word, context)
+        for group in words[:-1]:
+            context = _context(click.Group(group), group, context)
+        context = _context(command, words[-1], context)
         found.append((f"ffm {' '.join(words)}", command, context))
     title = f"# Commands of {distribution}\n\nInstalling the package adds them to `ffm`.\n\n"
     return {"commands.md": md.join([title, *_described(found)])}

@@ -69,7 +69,10 @@ _USERS = {
         "`ffm-core` (`fixed_rr`, `dynamic_target`, `session_end`, `atr_trail`, `rs_trail`)"
     ),
     "ffm_targets": "`ffm-core` (`context/…` and others), `ffm-legacy`",
-    "ffm_commands": "`ffm-backbone-training` (`ffm backbone pretrain` and others)",
+    "ffm_commands": (
+        "`ffm-forecast` (`ffm forecast`), `ffm-backbone-training` (`ffm backbone pretrain` and "
+        "others)"
+    ),
     "ffm_controls": "extensions",
     "ffm_verdict_checks": "`ffm-core` (the checks of `strict`)",
 }

@@ -5,5 +5,6 @@ from __future__ import annotations
 PLACES = {
     "ffm-features-qe150": "plugins/ffm-features-qe150/docs",
     "ffm-legacy": "plugins/ffm-legacy/docs",
+    "ffm-forecast": "plugins/ffm-forecast/docs",
     "ffm-backbone-training": "plugins/ffm-backbone-training/docs",
 }

@@ -1,4 +1,4 @@
-"""``ffm backbone``: which models there are to embed and forecast with, and adding one."""
+"""``ffm backbone``: which models there are, and adding one."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ COMMANDS = {
     "list": ("ffm_core.cli.backbone:list_command", "List the backbones, installed and published."),
     "show": ("ffm_core.cli.backbone:show_command", "Show the card of a backbone."),
     "add": ("ffm_core.cli.backbone:add_command", "Convert, verify and keep a checkpoint."),
-    "eval": ("ffm_core.cli.backbone_eval:command", "Measure forecasts against plain rules."),
 }
 
 
 @click.group(cls=LazyGroup, table=COMMANDS, path="backbone")
 def group() -> None:
-    """List, add and measure backbones.
+    """List, show and add backbones.
 
     A backbone turns the last bars before a decision into numbers that a model can use.
-    One comes with FFM; published ones are added by name. ffm-backbone-training trains more.
+    One comes with FFM; published ones are added by name. ffm-forecast measures how they
+    forecast, ffm-backbone-training trains more.
     """
 
 

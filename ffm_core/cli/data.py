@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ffm_core.cli._files import (
+from ffm_core.cli.files import (
     column_pairs,
     leave_failed,
     reading_options,

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ffm_core.cli._files import extension_option, sources_argument, table_options, write_tables
+from ffm_core.cli.files import extension_option, sources_argument, table_options, write_tables
 from ffm_core.cli.output import columns, emit_json, note, output_options, say
 
 

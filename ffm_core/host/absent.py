@@ -8,10 +8,13 @@ from ffm_core.host.discovery import base_of
 # What packages of this project offer by name: hook -> name -> distribution.
 _PACKAGES = {
     "ffm_feature_sets": {"qe150": "ffm-features-qe150", "ffm68-legacy": "ffm-legacy"},
-    "ffm_commands": dict.fromkeys(
-        ("backbone.pretrain", "backbone.finetune", "backbone.ab", "backbone.eval-synthetic"),
-        "ffm-backbone-training",
-    ),
+    "ffm_commands": {
+        **dict.fromkeys(("forecast", "backbone.eval"), "ffm-forecast"),
+        **dict.fromkeys(
+            ("backbone.pretrain", "backbone.finetune", "backbone.ab", "backbone.eval-synthetic"),
+            "ffm-backbone-training",
+        ),
+    },
     "ffm_targets": dict.fromkeys(("legacy", "context-legacy", "barrier-legacy"), "ffm-legacy"),
 }
 # Built-in feature sets that exist once something was fitted on this machine: what fits them.

@@ -13,11 +13,13 @@ from helpers.environments import Environment, make_environment, wheel
 
 pytestmark = pytest.mark.slow
 
-PACKAGES = ("ffm-features-qe150", "ffm-legacy", "ffm-backbone-training")
+PACKAGES = ("ffm-features-qe150", "ffm-legacy", "ffm-forecast", "ffm-backbone-training")
 # What a user may type, what brings it, and what is then said.
 NAMES = (
     (("features", "show", "qe150"), "ffm-features-qe150", "pa_ret_1"),
     (("features", "show", "ffm68-legacy"), "ffm-legacy", "bar_range_atr"),
+    (("forecast", "--demo", "--backbone", "naive_last"), "ffm-forecast", "without weights"),
+    (("backbone", "eval", "--help"), "ffm-forecast", "Score forecasts zero-shot"),
     (("backbone", "pretrain", "--help"), "ffm-backbone-training", "Pretrain a backbone"),
     (("backbone", "ab", "--help"), "ffm-backbone-training", "Compare two backbones"),
     (("data", "prepare", "SIMA1_30m.parquet", "--features", "trivial8", "--targets", "legacy",
@@ -26,7 +28,7 @@ NAMES = (
 # What has moved out of the core; no file of its wheel may be called so.
 MOVED = (
     "qe150", "legacy", "pretrain", "finetune", "embed/training", "synthetic", "hints", "rebuild",
-    "backbone_ab", "zoo",
+    "backbone_ab", "backbone_eval", "forecast", "zoo",
 )  # fmt: skip
 
 

@@ -3,9 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from ffm_backbone_training.held_out import held_out
-
-from ffm_core.forecast.forecasters import forecaster_of
-from ffm_core.forecast.scoring import score
+from ffm_forecast.forecasters import forecaster_of
+from ffm_forecast.scoring import score
 
 
 def test_synthetic_series_are_held_out_scaled_and_seeded():

@@ -133,9 +133,19 @@ def test_a_near_miss_is_suggested(package, ffm):
     assert "Did you mean 'account'?" in ffm("acount")[2]
 
 
-def test_a_package_of_the_project_that_is_absent_is_named(ffm, monkeypatch):
+@pytest.mark.parametrize(
+    ("words", "name", "package"),
+    [
+        (("forecast", "--demo"), "forecast", "ffm-forecast"),
+        (("backbone", "eval", "ets", "--demo"), "backbone eval", "ffm-forecast"),
+        (("backbone", "pretrain", "--out", "x"), "backbone pretrain", "ffm-backbone-training"),
+    ],
+)
+def test_a_package_of_the_project_that_is_absent_is_named(ffm, monkeypatch, words, name, package):
     monkeypatch.setattr("ffm_core.cli._shell.names_listed", lambda hook: set())
-    code, _, err = ffm("backbone", "pretrain", "--out", "x")
+    code, _, err = ffm(*words)
     assert code == 7
-    assert "command 'backbone pretrain' comes with ffm-backbone-training" in err
-    assert "fix: pip install ffm-backbone-training" in err
+    assert err == (
+        f"error: command '{name}' comes with {package}, which is not installed\n"
+        f"  fix: pip install {package}\n"
+    )

@@ -199,8 +199,8 @@ def test_help_prints_the_table_and_imports_no_command(group):
 
 def test_the_table_of_ffm_is_the_public_surface():
     assert list(COMMANDS) == [
-        "eval", "check", "plugins", "new", "features", "backbone", "context", "data", "forecast",
-        "runs", "explain", "report", "ruler",
+        "eval", "check", "plugins", "new", "features", "backbone", "context", "data", "runs",
+        "explain", "report", "ruler",
     ]  # fmt: skip
     listed = main.list_commands(click.Context(main))
     for name in listed:

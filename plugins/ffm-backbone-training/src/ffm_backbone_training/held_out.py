@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from ffm_forecast.origins import Origins
 
 from ffm_backbone_training.synthetic import batch
-from ffm_core.forecast.origins import Origins
 from ffm_core.types import Bool
 
 HELD_OUT_SEED = 77  # no training step of a model in the box draws from it

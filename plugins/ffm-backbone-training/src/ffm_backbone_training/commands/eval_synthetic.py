@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import click
+from ffm_forecast.commands.evaluate import numbers, tell, with_controls
 
-from ffm_core.cli.backbone_eval import numbers, tell, with_controls
 from ffm_core.cli.output import output_options
 
 
@@ -26,9 +26,10 @@ def command(
     Half of them are like prices, half generic; no training step draws from their seed. The
     numbers are those of 'ffm backbone eval'.
     """
+    from ffm_forecast.forecasters import forecaster_of
+    from ffm_forecast.scoring import context_of
+
     from ffm_backbone_training.held_out import held_out
-    from ffm_core.forecast.forecasters import forecaster_of
-    from ffm_core.forecast.scoring import context_of
 
     asked = [forecaster_of(name, season=1) for name in names]
     longest = context or max(context_of(item, context) for item in asked)

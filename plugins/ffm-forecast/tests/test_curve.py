@@ -6,10 +6,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from ffm_forecast import curve
+from ffm_forecast.errors import ForecastError
 from scipy import integrate, stats
-
-from ffm_core.errors import ForecastError
-from ffm_core.forecast import curve
 
 LEVELS = np.arange(1, 10) / 10
 NORMAL = stats.norm(3.0, 2.0)

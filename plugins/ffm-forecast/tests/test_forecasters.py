@@ -4,16 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from ffm_core.bars.simulate import market
-from ffm_core.errors import (
-    ConfigError,
-    ForecastError,
-    ModelError,
-    UnavailableError,
-    UnknownNameError,
-)
-from ffm_core.forecast.forecasters import (
+from ffm_forecast.errors import ForecastError
+from ffm_forecast.forecasters import (
     backbone,
     contexts_at,
     control,
@@ -21,6 +13,9 @@ from ffm_core.forecast.forecasters import (
     forecaster_of,
     log_closes,
 )
+
+from ffm_core.bars.simulate import market
+from ffm_core.errors import ConfigError, ModelError, UnavailableError, UnknownNameError
 
 
 def test_a_backbone_sees_normalised_windows_and_its_answer_is_mapped_back(model, spy, walks, card):

@@ -9,10 +9,10 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from ffm_core.errors import ForecastError
-from ffm_core.forecast import curve
-from ffm_core.forecast.curve import Tail
 from ffm_core.types import Float64, Int64
+from ffm_forecast import curve
+from ffm_forecast.curve import Tail
+from ffm_forecast.errors import ForecastError
 
 Space: TypeAlias = Literal["log_price", "price", "log_return", "simple_return", "value"]
 # Spaces a forecast can be moved to; a value is no price and stays what it is.

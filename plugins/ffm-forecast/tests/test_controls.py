@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from ffm_forecast import controls
+from ffm_forecast.forecasters import control
 from statsmodels.tsa.ar_model import AutoReg
 from statsmodels.tsa.holtwinters import SimpleExpSmoothing
-
-from ffm_core.forecast import controls
-from ffm_core.forecast.forecasters import control
 
 
 def rng():

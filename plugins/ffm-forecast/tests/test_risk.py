@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import stats
-
-from ffm_core.errors import ConfigError, ForecastError, SampleError
-from ffm_core.forecast.distribution import forecasts_of
-from ffm_core.forecast.risk import (
+from ffm_forecast.distribution import forecasts_of
+from ffm_forecast.errors import ForecastError
+from ffm_forecast.risk import (
     backtest,
     christoffersen,
     kupiec,
     risk,
     units,
 )
+from scipy import stats
+
+from ffm_core.errors import ConfigError, SampleError
 
 LEVELS = np.arange(1, 10) / 10
 

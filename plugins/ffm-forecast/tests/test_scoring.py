@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
+from ffm_forecast.forecasters import DECILES, backbone, control, log_closes
+from ffm_forecast.origins import rolling_origins, season_of
+from ffm_forecast.scoring import score
 from scipy.special import ndtri
 
 from ffm_core.bars import Bars
 from ffm_core.bars.simulate import market
 from ffm_core.errors import ConfigError, SampleError
-from ffm_core.forecast.forecasters import DECILES, backbone, control, log_closes
-from ffm_core.forecast.origins import rolling_origins, season_of
-from ffm_core.forecast.scoring import score
 
 
 @pytest.fixture(scope="module")

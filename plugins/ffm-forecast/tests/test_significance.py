@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import statsmodels.api as sm
+from ffm_forecast.significance import binomial, diebold_mariano, wilson
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
-
-from ffm_core.forecast.significance import binomial, diebold_mariano, wilson
 
 
 @pytest.mark.parametrize(("hits", "n"), [(0, 40), (7, 40), (33, 250), (250, 250)])

@@ -18,12 +18,13 @@ from ffm_core import __version__
 from ffm_core.bars.table import Bars
 from ffm_core.embed.cards import DECODER, Card, read_card
 from ffm_core.embed.catalogue import HUB, folder_of, folders, model_of
-from ffm_core.errors import ConfigError, ForecastError, ModelError, UnknownNameError
-from ffm_core.forecast import controls
-from ffm_core.forecast.curve import Tail, checked_levels
-from ffm_core.forecast.distribution import Forecasts, Space, forecasts_of
+from ffm_core.errors import ConfigError, ModelError, UnknownNameError
 from ffm_core.types import Float32, Float64, Int64
 from ffm_core.wording import suggest
+from ffm_forecast import controls
+from ffm_forecast.curve import Tail, checked_levels
+from ffm_forecast.distribution import Forecasts, Space, forecasts_of
+from ffm_forecast.errors import ForecastError
 
 LEAST_CONTEXT = 32
 DECILES = tuple(k / 10 for k in range(1, 10))

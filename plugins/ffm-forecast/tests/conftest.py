@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from ffm_forecast.forecasters import DECILES, backbone
 from scipy.special import ndtri
 
 from ffm_core.embed.cards import Card
-from ffm_core.forecast.forecasters import DECILES, backbone
 
 
 class Spy:

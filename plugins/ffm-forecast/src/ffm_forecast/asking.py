@@ -14,14 +14,15 @@ from ffm_core.bars.sessions import holes, to_stamp
 from ffm_core.bars.table import Bars
 from ffm_core.embed.cards import read_card
 from ffm_core.embed.catalogue import folders
-from ffm_core.errors import FFMError, ForecastError, ModelError, UsageError
-from ffm_core.forecast.curve import Tail
-from ffm_core.forecast.distribution import Forecast
-from ffm_core.forecast.ensemble import Combined, combine
-from ffm_core.forecast.forecasters import Forecaster, forecast_at, forecaster_of, log_closes
-from ffm_core.forecast.origins import season_of
-from ffm_core.forecast.risk import risk
-from ffm_core.forecast.scoring import context_of
+from ffm_core.errors import FFMError, ModelError, UsageError
+from ffm_forecast.curve import Tail
+from ffm_forecast.distribution import Forecast
+from ffm_forecast.ensemble import Combined, combine
+from ffm_forecast.errors import ForecastError
+from ffm_forecast.forecasters import Forecaster, forecast_at, forecaster_of, log_closes
+from ffm_forecast.origins import season_of
+from ffm_forecast.risk import risk
+from ffm_forecast.scoring import context_of
 
 RISK_LEVELS = (0.1, 0.05, 0.01)
 _MICRO = 1_000_000

@@ -10,9 +10,9 @@ import numpy as np
 from ffm_core.bars.sessions import holes, session_length_us
 from ffm_core.bars.table import Bars
 from ffm_core.errors import ConfigError, SampleError
-from ffm_core.forecast.distribution import Space
-from ffm_core.forecast.forecasters import contexts_at, log_closes
 from ffm_core.types import Float64, Int64
+from ffm_forecast.distribution import Space
+from ffm_forecast.forecasters import contexts_at, log_closes
 
 TEST_SHARE = 0.3
 _CONSTANT = 1e-12

@@ -6,16 +6,43 @@ with quantiles that fan out.
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 import pytest
 
 from ffm_core.bars.simulate import market
+from ffm_core.cli import main
 from ffm_core.embed.cards import Card, file_sha256
 
 PATCH, LEVELS, HORIZON = 16, tuple(k / 10 for k in range(1, 10)), 24
+
+
+class Answer(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def ffm(capsys):
+    """Run a command in this process."""
+
+    def run(*words):
+        with pytest.raises(SystemExit) as left:
+            main([str(word) for word in words])
+        got = capsys.readouterr()
+        assert "Traceback" not in got.err
+        return Answer(int(left.value.code or 0), got.out, got.err)
+
+    return run
 
 
 @pytest.fixture
@@ -117,14 +144,14 @@ def test_a_tail_is_named_where_it_is_used(ffm, data, planted):
     plain = ffm("forecast", "--data", data, "--backbone", "fan").out
     assert "nothing is known beyond 10 %" in plain
     tailed = ffm("forecast", "--data", data, "--backbone", "fan", "--tail", "student_t")
-    assert "assumed: student_t" in tailed.out
+    assert "assumed beyond the outermost levels: student_t" in tailed.out
     rows = ffm("forecast", "--data", data, "--backbone", "fan", "--tail", "student_t",
                "--json").json["forecasts"][0]["risk"]  # fmt: skip
     assert {row["level"] for row in rows} == {0.1, 0.05, 0.01}
     assert all(row["es"] >= row["var"] > 0 for row in rows)
     refused = ffm("forecast", "--data", data, "--backbone", "fan", "--levels", "0.05,0.95")
     assert refused.code == 4
-    assert "ask for a tail" in refused.err
+    assert "choose a tail: student_t or normal" in refused.err
 
 
 def test_no_later_bar_than_asked_is_known(ffm, data, planted, tmp_path):
@@ -172,7 +199,7 @@ def test_an_ensemble_says_who_was_used(ffm, data, planted):
         (("--backbone", "fan", "--context", 8), 2, "too short"),
         (("--ensemble", "fan"), 2, "two or more members"),
         (("--ensemble", "fan=1,drift"), 2, "two or more members"),
-        (("--ensemble", "fan=x,drift=1"), 2, "no weight"),
+        (("--ensemble", "fan=x,drift=1"), 2, "is not a weight"),
         (("--backbone", "fan", "--levels", "a"), 2, "write 0.1,0.5,0.9"),
         (("--backbone", "fan", "--levels", "0.5,0.1"), 4, "ascending"),
         (("--backbone", "fan", "--demo"), 2, "not both"),
@@ -195,11 +222,11 @@ def test_a_flaw_among_the_bars_is_said(ffm, data, tmp_path):
     frame = pl.read_parquet(data)
     plain = frame.drop("contract")
     assert "caution" not in asked(plain)
-    assert "a session or more is missing" in asked(pl.concat([plain[:-80], plain[-30:]]))
+    assert "missing at least one session" in asked(pl.concat([plain[:-80], plain[-30:]]))
     late = pl.int_range(pl.len()) >= len(frame) - 20
     rolled = plain.with_columns(pl.when(late).then(pl.lit("SIMA1M2")).otherwise(pl.lit("SIMA1H2"))
                                 .alias("contract"))  # fmt: skip
-    assert "the contract changes" in asked(rolled)
+    assert "the contract rolls within the bars" in asked(rolled)
 
 
 def test_a_changed_model_file_is_never_run(ffm, data, planted):
@@ -215,7 +242,7 @@ def test_a_tuned_backbone_that_was_not_asked_is_named(ffm, data, planted):
     card = card_of(planted)
     (planted / "card.json").write_bytes(replace(card, base="ab" * 32).to_json())
     answer = ffm("forecast", "--data", data, "--backbone", "naive_last")
-    assert "fine-tuned fan is here and not used; --backbone fan asks it" in answer.err
+    assert "fine-tuned fan is available but not used; select it with --backbone fan" in answer.err
     assert "FINE-TUNED" in ffm("forecast", "--data", data, "--backbone", "fan").out
 
 

@@ -14,12 +14,13 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from ffm_core.errors import ConfigError, EnsembleError, FFMError
-from ffm_core.forecast import curve
-from ffm_core.forecast.curve import Tail
-from ffm_core.forecast.distribution import Forecast, Forecasts
-from ffm_core.forecast.forecasters import Forecaster, control
+from ffm_core.errors import ConfigError, FFMError
 from ffm_core.types import Float64
+from ffm_forecast import curve
+from ffm_forecast.curve import Tail
+from ffm_forecast.distribution import Forecast, Forecasts
+from ffm_forecast.errors import EnsembleError
+from ffm_forecast.forecasters import Forecaster, control
 
 Pooling: TypeAlias = Literal["linear", "vincent"]
 Variance: TypeAlias = Literal["total", "seed"]

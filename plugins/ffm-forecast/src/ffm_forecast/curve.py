@@ -25,8 +25,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 from scipy import special
 
-from ffm_core.errors import ForecastError
 from ffm_core.types import Float64
+from ffm_forecast.errors import ForecastError
 
 Tail: TypeAlias = Literal["normal", "student_t"]
 LEAST_NU, MOST_NU = 3.0, 200.0

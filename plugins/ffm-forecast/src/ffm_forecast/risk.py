@@ -19,10 +19,10 @@ import numpy as np
 from scipy import special
 
 from ffm_core.errors import ConfigError, SampleError
-from ffm_core.forecast import curve
-from ffm_core.forecast.curve import Tail
-from ffm_core.forecast.distribution import Forecast
 from ffm_core.types import Bool, Float64
+from ffm_forecast import curve
+from ffm_forecast.curve import Tail
+from ffm_forecast.distribution import Forecast
 
 Side: TypeAlias = Literal["long", "short"]
 LEAST_FORECASTS = 250

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
-from ffm_core.cli._files import reading_options
-from ffm_core.cli.forecast import load_bars, watched
+from ffm_core.cli.files import reading_options
 from ffm_core.cli.output import columns, emit_json, output_options, say
+from ffm_forecast.commands.forecast import load_bars, watched
 
 if TYPE_CHECKING:
-    from ffm_core.forecast.forecasters import Forecaster
-    from ffm_core.forecast.origins import Origins
-    from ffm_core.forecast.scoring import ForecastScore
-    from ffm_core.forecast.significance import Share
+    from ffm_forecast.forecasters import Forecaster
+    from ffm_forecast.origins import Origins
+    from ffm_forecast.scoring import ForecastScore
+    from ffm_forecast.significance import Share
 
 Task: TypeAlias = "tuple[Origins, list[Forecaster]]"
 _SURE = 0.05
@@ -68,9 +68,9 @@ def command(
       ffm backbone eval ffm-bolt-synth --demo
       ffm backbone eval ffm-bolt-synth --data ES=es_5m.parquet --horizon 20,64
     """  # noqa: D301 -- click wants the control character itself
-    from ffm_core.forecast.forecasters import forecaster_of
-    from ffm_core.forecast.origins import rolling_origins, season_of
-    from ffm_core.forecast.scoring import context_of
+    from ffm_forecast.forecasters import forecaster_of
+    from ffm_forecast.origins import rolling_origins, season_of
+    from ffm_forecast.scoring import context_of
 
     wanted = numbers(horizons)
     asked = [forecaster_of(name, season=1) for name in names]
@@ -100,9 +100,9 @@ def tell(
     context : int
         Bars to look at.
     """
-    from ffm_core.forecast.asking import stamp_of
-    from ffm_core.forecast.forecasters import forecaster_of
-    from ffm_core.forecast.scoring import score
+    from ffm_forecast.asking import stamp_of
+    from ffm_forecast.forecasters import forecaster_of
+    from ffm_forecast.scoring import score
 
     asked = [forecaster_of(name, season=1) for name in names]
     found: list[tuple[Origins, list[ForecastScore]]] = []
@@ -127,7 +127,7 @@ def numbers(text: str) -> list[int]:
 
 def with_controls(names: Sequence[str], season: int | None) -> list[Forecaster]:
     """Return what was asked for, then the controls that were not."""
-    from ffm_core.forecast.forecasters import CONTROLS, forecaster_of
+    from ffm_forecast.forecasters import CONTROLS, forecaster_of
 
     controls = [name for name in CONTROLS if season or name != "seasonal_naive"]
     rest = [name for name in controls if name not in names]

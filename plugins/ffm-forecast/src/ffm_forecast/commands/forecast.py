@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ffm_core.cli._files import column_pairs, reading_options
+from ffm_core.cli.files import column_pairs, reading_options
 from ffm_core.cli.output import columns, emit_json, note, output_options, progress_of, say
 
 if TYPE_CHECKING:
     from ffm_core.bars import Bars
-    from ffm_core.forecast.asking import Answer
+    from ffm_forecast.asking import Answer
 
 DEFAULT = "ffm-bolt-synth"
 _HORIZON = 20
@@ -86,7 +86,7 @@ def command(
       ffm forecast --data ES=es_5m.csv --tz America/New_York --tail student_t
       ffm forecast --data CL_5m.parquet --ensemble ffm-bolt-synth=2,naive_last
     """  # noqa: D301 -- click wants the control character itself
-    from ffm_core.forecast.asking import ask, origin_of, unused_tunings
+    from ffm_forecast.asking import ask, origin_of, unused_tunings
 
     members = members_of(ensemble) if ensemble else {backbone: None}
     wanted = levels_of(levels)
@@ -211,7 +211,7 @@ def _up(low: float, high: float) -> str:
 
 
 def _risk(answer: Answer) -> list[str]:
-    from ffm_core.forecast.asking import risk_rows
+    from ffm_forecast.asking import risk_rows
 
     forecast = answer.forecast
     rows = [("LOSS", "LEVEL", "VAR", "ES")]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from ffm_forecast.distribution import forecasts_of
+from ffm_forecast.errors import ForecastError
 from scipy import stats
-
-from ffm_core.errors import ForecastError
-from ffm_core.forecast.distribution import forecasts_of
 
 LEVELS = np.arange(1, 10) / 10
 Z = stats.norm.ppf(LEVELS)

@@ -16,19 +16,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from ffm_core.errors import ConfigError
-from ffm_core.forecast import curve
-from ffm_core.forecast.distribution import Forecasts
-from ffm_core.forecast.forecasters import (
+from ffm_core.types import Float64
+from ffm_forecast import curve
+from ffm_forecast.distribution import Forecasts
+from ffm_forecast.forecasters import (
     DECILES,
     LEAST_CONTEXT,
     Advance,
     Forecaster,
     control,
 )
-from ffm_core.forecast.origins import Origins
-from ffm_core.forecast.risk import LEAST_FORECASTS, Backtest, backtest
-from ffm_core.forecast.significance import MeanDifference, Share, binomial, diebold_mariano, wilson
-from ffm_core.types import Float64
+from ffm_forecast.origins import Origins
+from ffm_forecast.risk import LEAST_FORECASTS, Backtest, backtest
+from ffm_forecast.significance import MeanDifference, Share, binomial, diebold_mariano, wilson
 
 ENOUGH_WINDOWS = 200
 _ROWS = 64  # origins at a time where two hundred levels are looked at

@@ -6,16 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy import optimize, stats
-
-from ffm_core.errors import ConfigError, EnsembleError, UnavailableError
-from ffm_core.forecast.ensemble import (
+from ffm_forecast.ensemble import (
     combine,
     common_levels,
     linear_pool,
     shares,
 )
-from ffm_core.forecast.forecasters import control
+from ffm_forecast.errors import EnsembleError
+from ffm_forecast.forecasters import control
+from scipy import optimize, stats
+
+from ffm_core.errors import ConfigError, UnavailableError
 
 LEVELS = np.arange(1, 10) / 10
 

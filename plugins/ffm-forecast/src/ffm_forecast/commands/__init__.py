@@ -1,0 +1,1 @@
+"""``ffm forecast`` and ``ffm backbone eval``."""
