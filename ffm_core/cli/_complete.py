@@ -15,6 +15,13 @@ def complete_strategies(
     return _items(STRATEGIES, incomplete)
 
 
+def complete_subjects(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Return installed strategies that start with ``incomplete``, and have the shell add files."""
+    return [*_items(STRATEGIES, incomplete), CompletionItem(incomplete, type="file")]
+
+
 def complete_extensions(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:

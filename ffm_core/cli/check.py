@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ffm_core.cli._complete import complete_subjects
 from ffm_core.cli.eval import (
     config_of,
     names_hidden,
@@ -29,7 +30,7 @@ _OPTIONS = ("--data", "--demo", "--features", "--exit", "--set", "--with", "--se
 
 
 @click.command("check")
-@click.argument("strategy", metavar="NAME|FILE.py")
+@click.argument("strategy", metavar="NAME|FILE.py", shell_complete=complete_subjects)
 @pick_options(*_OPTIONS)
 @output_options
 def command(strategy: str, as_json: bool, quiet: bool, **flags: Any) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ffm_core.cli._complete import complete_extensions, complete_subjects
 from ffm_core.cli.output import emit_json, note, output_options, progress_of, say
 from ffm_core.errors import EXIT_CODES, QUALIFIED_PASS
 
@@ -53,6 +54,7 @@ _OPTIONS = (
             help="Parameter of the strategy, or of the exit (exit.k=v)."),
     _option("--checks", metavar="SET", help="strict, classic, or a .toml file."),
     _option("--with", "extensions", multiple=True, metavar="EXTENSION",
+            shell_complete=complete_extensions,
             help="Enable an installed package that no other flag names."),
     _option("--seed", type=int, help="Seed of everything random.  [default: 0]"),
     _option("--permutations", type=int, help="Number of label permutations.  [default: 39]"),
@@ -96,7 +98,7 @@ def pick_options(*names: str) -> Callable[[C], C]:
 
 
 @click.command("eval")
-@click.argument("strategy", metavar="NAME|FILE.py")
+@click.argument("strategy", metavar="NAME|FILE.py", shell_complete=complete_subjects)
 @pick_options()
 @output_options
 def command(strategy: str, file: Path | None, dry_run: bool, **flags: Any) -> None:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner, Result
@@ -74,3 +77,18 @@ def test_completion_offers_names_and_hides_built_ins(monkeypatch):
     monkeypatch.setenv("FFM_PLUGINS", "")
     assert complete_strategies(None, None, "") == []
     assert complete_extensions(None, None, "") == []
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [("eval super", "plain,supertrend"), ("check super", "plain,supertrend"),
+     ("eval supertrend --with qe", "plain,qe150"), ("eval idea", "file,idea")],
+)  # fmt: skip
+def test_the_shell_is_offered_names_and_files(words, offered):
+    shell = subprocess.run(
+        [sys.executable, "-m", "ffm_core"],
+        env={**os.environ, "_FFM_COMPLETE": "bash_complete", "COMP_WORDS": f"ffm {words}",
+             "COMP_CWORD": str(len(words.split()))},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert offered in shell.stdout.splitlines()
