@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from zoo import CLEAN, FAULTS, KINDS, exhibit
-from zoo.fault import MARK, Fault
-from zoo.matrix import zoo_bars, zoo_entries, zoo_view
 
 from ffm_core.bars.sessions import wall_us
 from ffm_core.bars.table import Bars
 from ffm_core.errors import UnknownNameError
 from ffm_core.records import ExitPolicy, FeatureSet, Labeler, Target
+from zoo import CLEAN, FAULTS, KINDS, exhibit
+from zoo.fault import MARK, Fault
+from zoo.matrix import zoo_bars, zoo_entries, zoo_view
 
 name = attrgetter("name")
 TYPES = {"features": FeatureSet, "labeler": Labeler, "exit": ExitPolicy, "target": Target}
