@@ -30,7 +30,7 @@ def test_only_bars_after_the_cut_off_are_judged(certificate, heads, streams):
     with pytest.raises(ConfigError, match="were fitted to bars up to"):
         certify(heads, streams, settings=replace(QUICK, from_us=heads.cutoff_us - DAY_US))
     old = [bars[: int(np.searchsorted(bars.ts_us, heads.cutoff_us))] for bars in streams]
-    with pytest.raises(SampleError, match="lie after"):
+    with pytest.raises(SampleError, match="decision bars after"):
         certify(heads, old, settings=QUICK)
 
 
