@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -35,14 +35,11 @@ from ffm_core.records import (
     VerdictCheck,
 )
 from ffm_core.ruler.checks import STRICT
-from ffm_core.ruler.classic import CLASSIC
 from ffm_core.ruler.judging import with_constants
 from ffm_core.runs.cache import Cache
 from ffm_core.runs.config import EvalConfig
 from ffm_core.runs.ledger import Ledger
 from ffm_core.wording import suggest
-
-CHECK_SETS: Mapping[str, tuple[VerdictCheck, ...]] = {"strict": STRICT, "classic": CLASSIC}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +73,11 @@ class Job:
     def parts(self) -> Parts:
         """The records of the evaluation."""
         return self.source.parts
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The columns of test decisions that the checks read."""
+        return frozenset(name for check in (*self.checks, *self.tightening) for name in check.reads)
 
 
 class HostSource:
@@ -202,6 +204,8 @@ def named_in(config: EvalConfig) -> list[Wish]:
         found.append((config.exit, ("ffm_exit_policies",)))
     if config.learner != "none":
         found.append((config.learner, ("ffm_learners",)))
+    if not config.checks.endswith(".toml"):
+        found.append((config.checks, ("ffm_check_sets",)))
     return found
 
 
@@ -226,11 +230,10 @@ def job_of(config: EvalConfig, home: Path) -> Job:
     with redact.hiding() if redact is not None else nullcontext():
         terms = terms_of(source.parts, config)
     learner = learner_of(config, host)
-    checks, custom = checks_of(config)
+    checks, custom = checks_of(config, host)
     # In one order however they were named: rows are pooled and drawn by stream.
     loaded = sorted(_load(config), key=lambda item: item.bars.stream)
     origin = offered.origin
-    checks, custom = checks_of(config)
     return Job(
         config=config,
         bars=[item.bars for item in loaded],
@@ -291,21 +294,18 @@ def learner_of(config: EvalConfig, host: Host) -> Learner | None:
     return learner
 
 
-def checks_of(config: EvalConfig) -> tuple[tuple[VerdictCheck, ...], bool]:
-    """Return the check set and whether it is a custom one.
+def checks_of(config: EvalConfig, host: Host) -> tuple[tuple[VerdictCheck, ...], bool]:
+    """Return the checks that judge, and whether they are others than ``strict``.
 
     ``--checks FILE`` is a TOML file with one table per check that changes
     constants of ``strict``, for example ``[profit]`` with ``delta = 0.1``.
     """
-    known = CHECK_SETS.get(config.checks)
-    if known is not None:
-        return known, config.checks != "strict"
     path = Path(config.checks)
     if path.suffix != ".toml":
-        raise ConfigError(
-            f"there is no check set {config.checks!r}",
-            fix="use strict, classic, or the path of a .toml file",
-        )
+        chosen = host.check_set(config.checks)
+        checks = (Offered(check, chosen.origin) for check in chosen.record.checks)
+        judging = tuple(_guarded(check, "verdict check", "judge") for check in checks)
+        return judging, config.checks != "strict"
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -397,7 +397,7 @@ def direct_job(
 ) -> Job:
     """Return a job for bars and a labeler held in memory."""
     ordered = sorted(bars, key=lambda item: item.stream)
-    checks, custom = checks_of(config)
+    checks, custom = checks_of(config, open_host(naming=named_in(config)))
     source = DirectSource(labeler, config.features, config.exit)
     return Job(
         config=config,

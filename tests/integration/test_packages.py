@@ -26,7 +26,7 @@ NAMES = (
 # What has moved out of the core; no file of its wheel may be called so.
 MOVED = (
     "qe150", "legacy", "pretrain", "finetune", "embed/training", "synthetic", "hints", "rebuild",
-    "backbone_ab", "zoo",
+    "backbone_ab", "zoo", "classic",
 )  # fmt: skip
 
 
