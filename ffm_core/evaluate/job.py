@@ -14,6 +14,7 @@ from typing import Any
 
 from ffm_core import __version__
 from ffm_core.bars import Bars
+from ffm_core.bars.quality import Audit
 from ffm_core.bars.readers import LoadedBars, load_many
 from ffm_core.bars.sessions import to_stamp
 from ffm_core.bars.simulate import demo_market
@@ -255,7 +256,7 @@ def job_of(config: EvalConfig, home: Path) -> Job:
             "summary": offered.record.summary,
             "labeler": offered.record.name,
         },
-        data=[data_facts(item.bars, item) for item in loaded],
+        data=[data_facts(item) for item in loaded],
         code_hash=host.code_hash(),
         home=home,
         executor=Executor(config.jobs or os.cpu_count() or 1),
@@ -334,11 +335,11 @@ def qualifier_of(config: EvalConfig, custom: bool) -> str:
     return "judged with " + ", ".join(parts) if parts else ""
 
 
-def _load(config: EvalConfig) -> list[LoadedBars | _Simulated]:
+def _load(config: EvalConfig) -> list[LoadedBars]:
     if config.demo and config.data:
         raise UsageError("--demo and --data cannot be combined", fix="drop one")
     if config.demo:
-        return [_Simulated(bars) for bars in demo_market(config.seed)]
+        return [_simulated(bars) for bars in demo_market(config.seed)]
     if not config.data:
         raise UsageError(
             "no data given", fix="use --data PATH (for example --data ES=es_5m.csv), or --demo"
@@ -357,39 +358,32 @@ def _load(config: EvalConfig) -> list[LoadedBars | _Simulated]:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Simulated:
-    """Bars that came from no file."""
-
-    bars: Bars
+def _simulated(bars: Bars) -> LoadedBars:
+    """Return bars that came from no file."""
+    return LoadedBars(bars=bars, source_name="simulated", counts={}, audit=Audit(level="info"))
 
 
-def data_facts(bars: Bars, loaded: LoadedBars | _Simulated | None = None) -> dict[str, Any]:
+def data_facts(loaded: LoadedBars) -> dict[str, Any]:
     """Return what the run record says of a stream's data; base names only."""
-    instrument = bars.instrument
-    facts: dict[str, Any] = {
-        "instrument": instrument.symbol,
+    bars, audit = loaded.bars, loaded.audit
+    return {
+        "instrument": bars.instrument.symbol,
         "timeframe": bars.timeframe.name,
-        "path_name": "simulated",
+        "path_name": loaded.source_name,
         "sha256": bars.sha256,
         "rows": len(bars),
         "first": to_stamp(int(bars.ts_us[0])),
         "last": to_stamp(int(bars.ts_us[-1])),
-        "currency": instrument.currency,
-        "audit": {"level": "info", "findings": []},
-        "dropped": {},
-    }
-    if isinstance(loaded, LoadedBars):
-        facts["path_name"] = loaded.source_name
-        facts["dropped"] = dict(loaded.counts)
-        facts["audit"] = {
-            "level": loaded.audit.level,
+        "currency": bars.instrument.currency,
+        "audit": {
+            "level": audit.level,
             "findings": [
                 {"level": f.level, "code": f.code, "message": f.message, "count": f.count}
-                for f in loaded.audit.findings
+                for f in audit.findings
             ],
-        }
-    return facts
+        },
+        "dropped": dict(loaded.counts),
+    }
 
 
 def direct_job(
@@ -416,7 +410,7 @@ def direct_job(
             "summary": labeler.summary,
             "labeler": labeler.name,
         },
-        data=[data_facts(item) for item in ordered],
+        data=[data_facts(_simulated(item)) for item in ordered],
         code_hash=_code_of(labeler),
         home=home,
         executor=Executor(config.jobs or 1),

@@ -139,10 +139,6 @@ class Host:
         """Return every learner whose library is installed."""
         return self.offers("ffm_learners")
 
-    def exit_policies(self) -> list[Offered[ExitPolicy]]:
-        """Return every exit policy."""
-        return self.offers("ffm_exit_policies")
-
     def targets(self) -> list[Offered[Target]]:
         """Return every target."""
         return self.offers("ffm_targets")
