@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ffm_core.errors import FFMError
     from ffm_core.features.expressions import expression_set
     from ffm_core.records import (
+        CheckSet,
         Column,
         Control,
         Decisions,
@@ -31,6 +32,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Bars": "ffm_core.bars",
+    "CheckSet": "ffm_core.records",
     "Instrument": "ffm_core.bars",
     "Timeframe": "ffm_core.bars",
     "FFMError": "ffm_core.errors",
@@ -49,6 +51,7 @@ _HOMES = {
 __all__ = [
     "HOOK_API",
     "Bars",
+    "CheckSet",
     "Column",
     "Control",
     "Decisions",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ffm_core.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from ffm_core.records import Embedder, ExitPolicy, FeatureSet, Target, VerdictCheck
+    from ffm_core.records import CheckSet, Embedder, ExitPolicy, FeatureSet, Target, VerdictCheck
 
 
 @hookimpl
@@ -50,3 +50,12 @@ def ffm_verdict_checks() -> Iterable[VerdictCheck]:
     from ffm_core.ruler.checks import STRICT
 
     return STRICT
+
+
+@hookimpl
+def ffm_check_sets() -> Iterable[CheckSet]:
+    """Offer ``strict``."""
+    from ffm_core.records import CheckSet
+    from ffm_core.ruler.checks import STRICT
+
+    return [CheckSet(name="strict", checks=STRICT, summary="what every verdict is made of")]

@@ -13,6 +13,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from ffm_core.records import (
+        CheckSet,
         Command,
         Control,
         Embedder,
@@ -265,5 +266,30 @@ def ffm_verdict_checks() -> Iterable[VerdictCheck]:
     Since
     -----
     0.1
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def ffm_check_sets() -> Iterable[CheckSet]:
+    """Offer sets of checks; the one that ``--checks`` names judges in place of ``strict``.
+
+    Returns
+    -------
+    iterable of CheckSet
+        A PASS under any of them is a qualified one.
+
+    Example
+    -------
+    ::
+
+        @hookimpl
+        def ffm_check_sets():
+            from .checks import HOUSE_RULES
+            return [HOUSE_RULES]
+
+    Since
+    -----
+    0.2
     """
     raise NotImplementedError

@@ -9,7 +9,6 @@ from _pages import markdown as md
 from ffm_core.records import VerdictCheck
 from ffm_core.report.questions import check_words
 from ffm_core.ruler.checks import STRICT
-from ffm_core.ruler.classic import CLASSIC
 
 _INTRO = """# Checks
 
@@ -31,21 +30,17 @@ INCONCLUSIVE and do nothing else. Where random entries with the same exits earn 
 beyond their interval, after costs, the verdict says so first, and `entry` judges every claim.
 
 """
-_CLASSIC = """## classic
+_OTHERS = """## Other sets
 
-Six older checks as they stood, for comparison, with fixed margins and no interval. A run
-under another set reports them and lets them decide nothing. With `--checks classic` they
-decide, and a PASS is always a qualified one (exit code 5): the first check chooses its
-threshold on the test months themselves.
-
+`--checks NAME` judges by the set of that name in place of `strict`. A package offers it through
+[`ffm_check_sets`](hooks.md#ffm_check_sets), and a PASS under it is a qualified one (exit code 5).
+`classic`, six older checks with fixed margins and no interval, comes with `ffm-legacy`.
 """
 
 
 def page() -> str:
     """Return the page."""
-    return md.join(
-        [_INTRO, "## strict\n", _table(STRICT), _details(STRICT), _CLASSIC, _table(CLASSIC)]
-    )
+    return md.join([_INTRO, "## strict\n", _table(STRICT), _details(STRICT), _OTHERS])
 
 
 def _table(checks: Sequence[VerdictCheck]) -> str:

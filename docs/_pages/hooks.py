@@ -59,6 +59,7 @@ _LISTED = (
     "ffm_exit_policies",
     "ffm_targets",
     "ffm_commands",
+    "ffm_check_sets",
 )
 _USERS = {
     "ffm_labelers": "the strategies (`supertrend`, `cisd`)",
@@ -75,6 +76,7 @@ _USERS = {
     ),
     "ffm_controls": "extensions",
     "ffm_verdict_checks": "`ffm-core` (the checks of `strict`)",
+    "ffm_check_sets": "`ffm-core` (`strict`), `ffm-legacy` (`classic`)",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from _pages import markdown as md
+from ffm_core.testing.check_set_checks import CHECK_SET_CHECKS
 from ffm_core.testing.checks import CHECKS, Check
 from ffm_core.testing.embedder_checks import EMBEDDER_CHECKS
 from ffm_core.testing.exit_checks import EXIT_CHECKS
@@ -24,8 +25,9 @@ print(check_feature_set(load_features("trivial8"), on_fail="report"))
 
 `check_strategy(labeler, bars=..., expected_failures=..., on_fail=...)` and
 `check_feature_set(feature_set, ...)` run every check and return a report, or raise
-`CheckFailed`. `check_embedder(embedder, ...)`, `check_exit_policy(policy, ...)` and
-`check_target(target, ...)` do the same for embedders, exit policies and targets.
+`CheckFailed`. `check_embedder(embedder, ...)`, `check_exit_policy(policy, ...)`,
+`check_target(target, ...)` and `check_check_set(check_set, ...)` do the same for embedders,
+exit policies, targets and check sets.
 `parametrize_with_checks([LABELER])` makes one test of each, for
 `def test(strategy, check)`; given feature sets, for `def test(feature_set, check)`.
 
@@ -61,6 +63,7 @@ listed in [the leak zoo](leak-zoo.md).
 _FEATURES = "\n## The checks of feature sets\n\n"
 _EMBEDDERS = "\n## The checks of embedders\n\n"
 _TARGETS = "\n## The checks of targets\n\n"
+_CHECK_SETS = "\n## The checks of check sets\n\n"
 _EXITS = "\n## The checks of exit policies\n\n"
 
 
@@ -69,7 +72,8 @@ def page() -> str:
     parts = [_INTRO, _table(CHECKS)]
     parts += [_FEATURES, _table(FEATURE_CHECKS), _EMBEDDERS, _table(EMBEDDER_CHECKS)]
     parts += [_EXITS, _table(EXIT_CHECKS)]
-    return md.join([*parts, _TARGETS, _table(TARGET_CHECKS)])
+    parts += [_TARGETS, _table(TARGET_CHECKS)]
+    return md.join([*parts, _CHECK_SETS, _table(CHECK_SET_CHECKS)])
 
 
 def _table(checks: tuple[Check, ...]) -> str:

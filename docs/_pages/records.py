@@ -17,7 +17,7 @@ What hooks offer and what a verdict is made of. All are frozen and keyword-only;
 are read-only. Fields may be added with a default; none changes its meaning within one
 `HOOK_API`. Import them from `ffm_core.records`; the ones a plug-in author needs most
 (`Labeler`, `Decisions`, `Column`, `Param`, `FeatureSet`, `ExitPolicy`, `Control`,
-`VerdictCheck`) also from `ffm_core`.
+`VerdictCheck`, `CheckSet`) also from `ffm_core`.
 
 Axes: `T` bars, `N` decisions, `F` features, `D` trading days, `n` trades. Times are UTC.
 `R` is the distance from entry to stop.
@@ -27,7 +27,7 @@ _GROUPS = {
     "What a strategy is made of": ("Labeler", "Decisions", "Param", "Column"),
     "What extensions offer": (
         "FeatureSet", "FeatureStream", "Embedder", "ExitPolicy", "Control", "VerdictCheck",
-        "Command",
+        "CheckSet", "Command",
     ),
     "Targets": ("Target", "TargetValues"),
     "What a learner sees and answers": (

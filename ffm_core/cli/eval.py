@@ -52,7 +52,7 @@ _OPTIONS = (
             help="Exit policy for the trades; labels keep the strategy's own."),
     _option("--set", "settings", multiple=True, metavar="K=V",
             help="Parameter of the strategy, or of the exit (exit.k=v)."),
-    _option("--checks", metavar="SET", help="strict, classic, or a .toml file."),
+    _option("--checks", metavar="SET", help="A check set, or a .toml file."),
     _option("--with", "extensions", multiple=True, metavar="EXTENSION",
             shell_complete=complete_extensions,
             help="Enable an installed package that no other flag names."),

@@ -127,7 +127,7 @@ def entry_trades(pool: Pool, real: Holdings, terms: Terms, *, draws: int, seed: 
     bars = np.concatenate(candidates)
     months = [_stream_months(pool, n)[c] for n, c in enumerate(candidates)]
     hours = np.concatenate([pool.streams[n].hour[c] for n, c in enumerate(candidates)])
-    match = match_entry_bars(
+    candidates_of, sides_of = match_entry_bars(
         table.stream[rows],
         table.month[rows],
         table.hour[rows],
@@ -139,7 +139,7 @@ def entry_trades(pool: Pool, real: Holdings, terms: Terms, *, draws: int, seed: 
         seed=seed,
     )
     held = [trades_of(pool, rows[:0], real.outcomes)]
-    for candidate, side in zip(match.candidate, match.side, strict=True):
+    for candidate, side in zip(candidates_of, sides_of, strict=True):
         parts = []
         for number in range(len(pool.streams)):
             chosen = (candidate >= 0) & (table.stream[rows] == number)

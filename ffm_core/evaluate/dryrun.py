@@ -61,7 +61,7 @@ def dry_run(job: Job, progress: Progress) -> dict[str, Any]:
             "seal_from": iso(folded.seal.day),
         },
         "costs": [_costs(job, i) for i in range(len(job.bars))],
-        "smallest_edge_r": asdict(edge),
+        "smallest_edge_r": edge,
         "qualifier": job.qualifier,
     }
     if job.parts.embedders:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -91,7 +91,7 @@ def gather_evidence(
         currencies=tuple(stream.bars.instrument.currency for stream in streams),
         month_days=plan.month_days,
         settings={"seed": float(config.seed)},
-        extra=_extra(folded, real, terms),
+        extra=_read(job, folded, real),
     )
 
 
@@ -103,20 +103,15 @@ def _mean_daily(folded: Folded, real: Holdings, drawn: Sequence[Int64]) -> Float
     return np.asarray(np.bincount(day, weights=r, minlength=len(days)) / len(drawn))
 
 
-def _extra(folded: Folded, real: Holdings, terms: Terms) -> dict[str, Any]:
-    """Return what the ``classic`` checks read, where the risk head was fitted."""
+def _read(job: Job, folded: Folded, real: Holdings) -> dict[str, Float64]:
+    """Return the columns of test decisions that the checks of this run read."""
     test = real.test
-    if not np.isfinite(test.predicted_r).any():
-        return {}
-    dynamic = replace(terms, exit=DYNAMIC_TARGET, exit_params={})
-    return {
-        "classic": {
-            "probability": test.probability,
-            "r_dynamic": predicted_outcomes(folded.pool, test, dynamic).r_net[test.row],
-            "predicted_r": test.predicted_r,
-            "peak_r": real.outcomes.peak_r[test.row],
-        }
-    }
+    found = {"probability": test.probability, "peak_r": real.outcomes.peak_r[test.row]}
+    if job.reads and np.isfinite(test.predicted_r).any():
+        dynamic = replace(job.terms, exit=DYNAMIC_TARGET, exit_params={})
+        found["predicted_r"] = test.predicted_r
+        found["r_dynamic"] = predicted_outcomes(folded.pool, test, dynamic).r_net[test.row]
+    return {name: column for name, column in found.items() if name in job.reads}
 
 
 def _mean_held(terms: Terms, folded: Folded, real: Holdings, picked: Sequence[Bool]) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 from ffm_core.evaluate.arms import Holdings
 from ffm_core.evaluate.job import Job
 from ffm_core.evaluate.pool import Folded
-from ffm_core.records import Certificate, CheckResult, Decisions, Evidence, Verdict
+from ffm_core.records import Certificate, Decisions, Evidence, Verdict
 from ffm_core.runs.ledger import Ticket
 
 
@@ -26,7 +26,6 @@ class Finding:
     ticket: Ticket | None = None
     evidence: Evidence | None = None
     real: Holdings | None = None
-    classic: tuple[CheckResult, ...] = ()
 
 
 __all__ = ["Finding"]

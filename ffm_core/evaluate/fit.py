@@ -87,7 +87,7 @@ def real_fit(job: Job, learner: Learner, answers: Collection[Answer]) -> partial
 
 def answers_of(job: Job) -> frozenset[Answer]:
     """Return what REAL's models are asked; targets only where something reads them."""
-    predicts = job.terms.exit.kind == "predicted" or job.config.checks == "classic"
+    predicts = job.terms.exit.kind == "predicted" or job.reads & {"predicted_r", "r_dynamic"}
     return frozenset(ANSWERS if predicts else ("score", "probability"))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -14,6 +14,7 @@ from typing import Any
 
 from ffm_core import __version__
 from ffm_core.bars import Bars
+from ffm_core.bars.quality import Audit
 from ffm_core.bars.readers import LoadedBars, load_many
 from ffm_core.bars.sessions import to_stamp
 from ffm_core.bars.simulate import demo_market
@@ -35,14 +36,11 @@ from ffm_core.records import (
     VerdictCheck,
 )
 from ffm_core.ruler.checks import STRICT
-from ffm_core.ruler.classic import CLASSIC
 from ffm_core.ruler.judging import with_constants
 from ffm_core.runs.cache import Cache
 from ffm_core.runs.config import EvalConfig
 from ffm_core.runs.ledger import Ledger
 from ffm_core.wording import suggest
-
-CHECK_SETS: Mapping[str, tuple[VerdictCheck, ...]] = {"strict": STRICT, "classic": CLASSIC}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +74,11 @@ class Job:
     def parts(self) -> Parts:
         """The records of the evaluation."""
         return self.source.parts
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The columns of test decisions that the checks read."""
+        return frozenset(name for check in (*self.checks, *self.tightening) for name in check.reads)
 
 
 class HostSource:
@@ -202,6 +205,8 @@ def named_in(config: EvalConfig) -> list[Wish]:
         found.append((config.exit, ("ffm_exit_policies",)))
     if config.learner != "none":
         found.append((config.learner, ("ffm_learners",)))
+    if not config.checks.endswith(".toml"):
+        found.append((config.checks, ("ffm_check_sets",)))
     return found
 
 
@@ -226,11 +231,10 @@ def job_of(config: EvalConfig, home: Path) -> Job:
     with redact.hiding() if redact is not None else nullcontext():
         terms = terms_of(source.parts, config)
     learner = learner_of(config, host)
-    checks, custom = checks_of(config)
+    checks, custom = checks_of(config, host)
     # In one order however they were named: rows are pooled and drawn by stream.
     loaded = sorted(_load(config), key=lambda item: item.bars.stream)
     origin = offered.origin
-    checks, custom = checks_of(config)
     return Job(
         config=config,
         bars=[item.bars for item in loaded],
@@ -252,7 +256,7 @@ def job_of(config: EvalConfig, home: Path) -> Job:
             "summary": offered.record.summary,
             "labeler": offered.record.name,
         },
-        data=[data_facts(item.bars, item) for item in loaded],
+        data=[data_facts(item) for item in loaded],
         code_hash=host.code_hash(),
         home=home,
         executor=Executor(config.jobs or os.cpu_count() or 1),
@@ -291,21 +295,18 @@ def learner_of(config: EvalConfig, host: Host) -> Learner | None:
     return learner
 
 
-def checks_of(config: EvalConfig) -> tuple[tuple[VerdictCheck, ...], bool]:
-    """Return the check set and whether it is a custom one.
+def checks_of(config: EvalConfig, host: Host) -> tuple[tuple[VerdictCheck, ...], bool]:
+    """Return the checks that judge, and whether they are others than ``strict``.
 
     ``--checks FILE`` is a TOML file with one table per check that changes
     constants of ``strict``, for example ``[profit]`` with ``delta = 0.1``.
     """
-    known = CHECK_SETS.get(config.checks)
-    if known is not None:
-        return known, config.checks != "strict"
     path = Path(config.checks)
     if path.suffix != ".toml":
-        raise ConfigError(
-            f"there is no check set {config.checks!r}",
-            fix="use strict, classic, or the path of a .toml file",
-        )
+        chosen = host.check_set(config.checks)
+        checks = (Offered(check, chosen.origin) for check in chosen.record.checks)
+        judging = tuple(_guarded(check, "verdict check", "judge") for check in checks)
+        return judging, config.checks != "strict"
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -334,11 +335,11 @@ def qualifier_of(config: EvalConfig, custom: bool) -> str:
     return "judged with " + ", ".join(parts) if parts else ""
 
 
-def _load(config: EvalConfig) -> list[LoadedBars | _Simulated]:
+def _load(config: EvalConfig) -> list[LoadedBars]:
     if config.demo and config.data:
         raise UsageError("--demo and --data cannot be combined", fix="drop one")
     if config.demo:
-        return [_Simulated(bars) for bars in demo_market(config.seed)]
+        return [_simulated(bars) for bars in demo_market(config.seed)]
     if not config.data:
         raise UsageError(
             "no data given", fix="use --data PATH (for example --data ES=es_5m.csv), or --demo"
@@ -357,39 +358,32 @@ def _load(config: EvalConfig) -> list[LoadedBars | _Simulated]:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Simulated:
-    """Bars that came from no file."""
-
-    bars: Bars
+def _simulated(bars: Bars) -> LoadedBars:
+    """Return bars that came from no file."""
+    return LoadedBars(bars=bars, source_name="simulated", counts={}, audit=Audit(level="info"))
 
 
-def data_facts(bars: Bars, loaded: LoadedBars | _Simulated | None = None) -> dict[str, Any]:
+def data_facts(loaded: LoadedBars) -> dict[str, Any]:
     """Return what the run record says of a stream's data; base names only."""
-    instrument = bars.instrument
-    facts: dict[str, Any] = {
-        "instrument": instrument.symbol,
+    bars, audit = loaded.bars, loaded.audit
+    return {
+        "instrument": bars.instrument.symbol,
         "timeframe": bars.timeframe.name,
-        "path_name": "simulated",
+        "path_name": loaded.source_name,
         "sha256": bars.sha256,
         "rows": len(bars),
         "first": to_stamp(int(bars.ts_us[0])),
         "last": to_stamp(int(bars.ts_us[-1])),
-        "currency": instrument.currency,
-        "audit": {"level": "info", "findings": []},
-        "dropped": {},
-    }
-    if isinstance(loaded, LoadedBars):
-        facts["path_name"] = loaded.source_name
-        facts["dropped"] = dict(loaded.counts)
-        facts["audit"] = {
-            "level": loaded.audit.level,
+        "currency": bars.instrument.currency,
+        "audit": {
+            "level": audit.level,
             "findings": [
                 {"level": f.level, "code": f.code, "message": f.message, "count": f.count}
-                for f in loaded.audit.findings
+                for f in audit.findings
             ],
-        }
-    return facts
+        },
+        "dropped": dict(loaded.counts),
+    }
 
 
 def direct_job(
@@ -397,7 +391,7 @@ def direct_job(
 ) -> Job:
     """Return a job for bars and a labeler held in memory."""
     ordered = sorted(bars, key=lambda item: item.stream)
-    checks, custom = checks_of(config)
+    checks, custom = checks_of(config, open_host(naming=named_in(config)))
     source = DirectSource(labeler, config.features, config.exit)
     return Job(
         config=config,
@@ -416,7 +410,7 @@ def direct_job(
             "summary": labeler.summary,
             "labeler": labeler.name,
         },
-        data=[data_facts(item) for item in ordered],
+        data=[data_facts(_simulated(item)) for item in ordered],
         code_hash=_code_of(labeler),
         home=home,
         executor=Executor(config.jobs or 1),

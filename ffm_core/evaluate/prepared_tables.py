@@ -10,8 +10,9 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -103,13 +104,6 @@ class Table:
     fix: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Task:
-    recipe: Recipe
-    symbol: str | None
-    path: Path
-
-
 def target_names(asked: Sequence[str], host: Host) -> tuple[str, ...]:
     """Return the names of targets, each group replaced by its members.
 
@@ -137,12 +131,8 @@ def target_names(asked: Sequence[str], host: Host) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-@dataclass(frozen=True, slots=True)
-class _Draft:
-    """A table, and the hidden file that holds it until it gets its name."""
-
-    table: Table
-    path: Path | None = None
+# A table, and the hidden file that holds it until it gets its name.
+_Draft: TypeAlias = tuple[Table, Path | None]
 
 
 def make_tables(
@@ -181,12 +171,12 @@ def make_tables(
     manifest = _read_manifest(recipe.out)
     stage = progress.stage("tables", len(sources))
     keys = [_key(facts, recipe.options, symbol, path) for symbol, path in sources]
-    tasks = [
-        _Task(recipe=recipe, symbol=symbol, path=path)
-        for (symbol, path), key in zip(sources, keys, strict=True)
+    missing = [
+        source
+        for source, key in zip(sources, keys, strict=True)
         if key is None or not _standing(recipe.out, manifest, key)
     ]
-    answers = Executor(jobs).run(_make, tasks)
+    answers = Executor(jobs).run(partial(_make, recipe), missing)
     found: list[Table] = []
     for (_, path), key in zip(sources, keys, strict=True):
         kept = _standing(recipe.out, manifest, key) if key else ()
@@ -210,18 +200,18 @@ def _key(facts: Mapping[str, Any], options: Options, symbol: str | None, path: P
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def _make(task: _Task) -> tuple[_Draft, ...]:
-    name = task.path.name
-    recipe = task.recipe
-    how = replace(recipe.options, symbol=task.symbol or recipe.options.symbol)
+def _make(recipe: Recipe, source: tuple[str | None, Path]) -> tuple[_Draft, ...]:
+    symbol, path = source
+    how = replace(recipe.options, symbol=symbol or recipe.options.symbol)
     keywords = {key: getattr(how, key) for key in how.__dataclass_fields__ if key != "symbol"}
     try:
-        loaded = load_many([(how.symbol, task.path)], **keywords)
-        return tuple(_write(recipe, item.bars, name) for item in loaded)
+        loaded = load_many([(how.symbol, path)], **keywords)
+        return tuple(_write(recipe, item.bars, path.name) for item in loaded)
     except OutputError:
         raise
     except FFMError as error:
-        return (_Draft(Table(name=name, state="failed", problem=error.problem, fix=error.fix)),)
+        failed = Table(name=path.name, state="failed", problem=error.problem, fix=error.fix)
+        return ((failed, None),)
 
 
 def _write(recipe: Recipe, bars: Bars, name: str) -> _Draft:
@@ -243,7 +233,7 @@ def _write(recipe: Recipe, bars: Bars, name: str) -> _Draft:
         sha256=hashlib.sha256(data).hexdigest(),
         bars_sha256=bars.sha256,
     )
-    return _Draft(table, draft)
+    return table, draft
 
 
 def table_of(recipe: Recipe, bars: Bars) -> pl.DataFrame:
@@ -285,7 +275,7 @@ def _settle(out: Path, drafts: Sequence[_Draft], found: Sequence[Table]) -> tupl
     """Give tables their names; a second file of one stream is refused, lest one is lost."""
     first = {table.file: table.name for table in found if table.file}
     tables = []
-    for table, draft in ((item.table, item.path) for item in drafts):
+    for table, draft in drafts:
         if draft is not None and table.file in first:
             draft.unlink(missing_ok=True)
             problem = f"{table.name} and {first[table.file]} both hold {table.stream}"

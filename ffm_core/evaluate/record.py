@@ -157,7 +157,6 @@ def _result(finding: Finding) -> dict[str, Any]:
         "arms": {},
         "intrabar": {},
         "checks": [asdict(check) for check in finding.verdict.checks],
-        "classic": [asdict(check) for check in finding.classic],
         "verdict": {
             "decision": finding.verdict.decision,
             "reasons": list(finding.verdict.reasons),

@@ -7,6 +7,7 @@ import inspect
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,6 @@ from ffm_core.records import (
     VerdictCheck,
     because,
 )
-from ffm_core.ruler.classic import CLASSIC
 from ffm_core.ruler.verdict import decide, held_back, refused
 from ffm_core.runs.canonical import sha256_json
 
@@ -108,7 +108,7 @@ def run(job: Job, progress: Progress, command: str = "") -> Evaluation:
     verdict = judge(job, folded, evidence)
     finding = Finding(
         job=job, promise=promise, decisions=decisions, certificate=certificate, verdict=verdict,
-        folded=folded, ticket=ticket, evidence=evidence, real=real, classic=compare(job, evidence),
+        folded=folded, ticket=ticket, evidence=evidence, real=real,
     )  # fmt: skip
 
     result = result_of(finding)
@@ -120,14 +120,15 @@ def run(job: Job, progress: Progress, command: str = "") -> Evaluation:
 
 def judge(job: Job, folded: Folded, evidence: Evidence) -> Verdict:
     """Ask every check of the pre-registration, those of extensions too, and decide."""
+    checks = [replace(check, judge=partial(_judged, check)) for check in job.checks]
     tightening = [
-        _tightened(check, evidence) for check in job.tightening if evidence.claim in check.claims
+        _judged(check, evidence) for check in job.tightening if evidence.claim in check.claims
     ]
-    verdict = decide(evidence, job.checks, qualifier=job.qualifier, tightening=tightening)
+    verdict = decide(evidence, checks, qualifier=job.qualifier, tightening=tightening)
     return held_back(verdict, overlaps_of(job, folded), accepted=job.config.accept_overlap)
 
 
-def _tightened(check: VerdictCheck, evidence: Evidence) -> CheckResult:
+def _judged(check: VerdictCheck, evidence: Evidence) -> CheckResult:
     found: object = check.judge(evidence)
     if not isinstance(found, CheckResult):
         raise StrategyError(
@@ -135,12 +136,6 @@ def _tightened(check: VerdictCheck, evidence: Evidence) -> CheckResult:
             fix="return ffm_core.records.CheckResult(name=..., outcome=...)",
         )
     return found
-
-
-def compare(job: Job, evidence: Evidence) -> tuple[CheckResult, ...]:
-    """Return the reference's checks for comparison, unless they are the ones that judge."""
-    compared = () if job.config.checks == "classic" else CLASSIC
-    return tuple(check.judge(evidence) for check in compared if evidence.claim in check.claims)
 
 
 def warn_of_overlap(job: Job, folded: Folded, progress: Progress) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,34 +23,18 @@ KINDS: tuple[Shuffle, ...] = ("full", "block")
 _CHUNK = 8  # permutations per round once the first few did not end the test
 
 
-@dataclass(slots=True)
-class _Run:
-    """One permutation test under way."""
+def _active(test: ShuffleResult) -> bool:
+    return not test.stopped and len(test.draws) < test.planned
 
-    real: float
-    planned: int
-    draws: list[float] = field(default_factory=list)
-    stopped: bool = False
 
-    @property
-    def active(self) -> bool:
-        return not self.stopped and len(self.draws) < self.planned
-
-    def add(self, value: float) -> int:
-        """Take one more draw, or none once p cannot become small enough; return how many."""
-        if not self.active:
-            return 0
-        self.draws.append(value)
-        last = len(self.draws) == self.planned
-        draws = np.array(self.draws)
-        self.stopped = not last and not can_reach(self.real, draws, self.planned)
-        return 1
-
-    def result(self) -> ShuffleResult:
-        draws = np.array(self.draws, dtype=np.float64)
-        return ShuffleResult(
-            real=self.real, draws=draws, planned=self.planned, stopped=self.stopped
-        )
+def one_more(test: ShuffleResult, value: float) -> ShuffleResult:
+    """Return a test with one more draw, or as it is once p cannot become small enough."""
+    if not _active(test):
+        return test
+    draws = np.append(test.draws, value)
+    last = len(draws) == test.planned
+    stopped = not last and not can_reach(test.real, draws, test.planned)
+    return replace(test, draws=draws, stopped=stopped)
 
 
 def permutation_tests(
@@ -76,23 +60,25 @@ def permutation_tests(
         What each fold's picked test rows (bool arrays) come to: mean net R of what is held.
     """
     planned = job.config.permutations
-    runs = {kind: _Run(real, planned) for kind in KINDS}
+    none = ShuffleResult(real=real, draws=np.empty(0), planned=planned, stopped=False)
+    tests: dict[str, ShuffleResult] = dict.fromkeys(KINDS, none)
     values = _Values(job, learner, views, ticket, mean_of)
     stage = progress.stage("shuffled labels", planned * len(KINDS))
     size = 1
-    while any(run.active for run in runs.values()):
+    while any(map(_active, tests.values())):
         wanted = [
             (kind, draw)
-            for kind, run in runs.items()
-            if run.active
-            for draw in range(len(run.draws), min(len(run.draws) + size, planned))
+            for kind in KINDS
+            if _active(tests[kind])
+            for draw in range(len(tests[kind].draws), min(len(tests[kind].draws) + size, planned))
         ]
         for (kind, _), value in zip(wanted, values.of(wanted), strict=True):
-            stage.advance(runs[kind].add(value))
+            before, tests[kind] = tests[kind], one_more(tests[kind], value)
+            stage.advance(len(tests[kind].draws) - len(before.draws))
         size = min(2 * size, _CHUNK)
-    for run in runs.values():
-        stage.advance(planned - len(run.draws))
-    return {kind: run.result() for kind, run in runs.items()}
+    for test in tests.values():
+        stage.advance(planned - len(test.draws))
+    return tests
 
 
 class _Values:

@@ -16,6 +16,7 @@ _PACKAGES = {
         ),
     },
     "ffm_targets": dict.fromkeys(("legacy", "context-legacy", "barrier-legacy"), "ffm-legacy"),
+    "ffm_check_sets": {"classic": "ffm-legacy"},
 }
 # Built-in feature sets that exist once something was fitted on this machine: what fits them.
 _FITTED = {"ctx7": "ffm context train --data ES=es_5m.csv"}

@@ -13,6 +13,7 @@ from ffm_core.host.loading import load_plugin, open_host
 from ffm_core.host.redact import HIDDEN, redact_labeler
 from ffm_core.host.registry import Host, Loaded, Offered
 from ffm_core.records import (
+    CheckSet,
     Command,
     Control,
     Embedder,
@@ -245,7 +246,7 @@ def _embedder(record: Embedder) -> dict[str, Any]:
     return {"name": record.name, "summary": summary}
 
 
-def _named(record: Learner | Control | Target | Command) -> dict[str, Any]:
+def _named(record: Learner | Control | Target | Command | CheckSet) -> dict[str, Any]:
     return {"name": record.name, "summary": record.summary}
 
 
@@ -259,4 +260,5 @@ _DESCRIBE: Mapping[str, Callable[[Any], dict[str, Any]]] = {
     "ffm_embedders": _embedder,
     "ffm_targets": _named,
     "ffm_verdict_checks": _check,
+    "ffm_check_sets": _named,
 }

@@ -29,7 +29,7 @@ SHORTEST_BARE_NAME = 3  # shorter names hide only where they stand as a column o
 # after 'labeler/' and before '=' it is rewritten all the same.
 PUBLIC_WORDS = frozenset(
     """
-    arm arms audit bar bars block bps cache calibration certificate check checks claim classic
+    arm arms audit bar bars block bps cache calibration certificate check checks claim
     clean close code code_hash column columns command config cost costs count counts cuts data
     date day days decision decisions deflated digest distribution draws effect embargo_days end
     entry envelope equity exit exit_time fail failures findings first fixed_rr fold folds full

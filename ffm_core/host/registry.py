@@ -13,6 +13,7 @@ from ffm_core.host.boundary import absent_library, call_plugin
 from ffm_core.host.code import code_hash
 from ffm_core.host.discovery import Found, conflict, listed
 from ffm_core.records import (
+    CheckSet,
     Command,
     Control,
     Embedder,
@@ -38,6 +39,7 @@ OFFERS: Mapping[str, tuple[str, type]] = {
     "ffm_commands": ("command", Command),
     "ffm_controls": ("control", Control),
     "ffm_verdict_checks": ("verdict check", VerdictCheck),
+    "ffm_check_sets": ("check set", CheckSet),
 }
 MOVING = "docs/how-to/move-to-hook-api-2.md"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(:[A-Za-z0-9_.-]+)?")
@@ -137,10 +139,6 @@ class Host:
         """Return every learner whose library is installed."""
         return self.offers("ffm_learners")
 
-    def exit_policies(self) -> list[Offered[ExitPolicy]]:
-        """Return every exit policy."""
-        return self.offers("ffm_exit_policies")
-
     def targets(self) -> list[Offered[Target]]:
         """Return every target."""
         return self.offers("ffm_targets")
@@ -197,6 +195,10 @@ class Host:
     def target(self, name: str) -> Offered[Target]:
         """Return the target called ``name``, for example ``context/trendiness``."""
         return self._one("ffm_targets", name)
+
+    def check_set(self, name: str) -> Offered[CheckSet]:
+        """Return the check set called ``name``."""
+        return self._one("ffm_check_sets", name)
 
     def offers(self, hook: str) -> list[Offered[Any]]:
         """Return what every loaded plug-in offers through ``hook``.

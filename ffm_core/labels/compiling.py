@@ -129,7 +129,7 @@ def _compiled(plain: Callable[..., Any]) -> CompiledStep:
     """Give a step the one signature that the walk, compiled once for all steps, calls."""
     inner = _alone(plain)
 
-    @numba.njit(_types().step, nogil=True, error_model="numpy")  # type: ignore[misc, unused-ignore]
+    @numba.njit(_step_type(), nogil=True, error_model="numpy")  # type: ignore[misc, unused-ignore]
     def decide(
         trade: OpenTrade, bar: Bar, row: Float64, f: Float64, i: Int64, k: Float64
     ) -> tuple[float, float, bool]:
@@ -139,38 +139,31 @@ def _compiled(plain: Callable[..., Any]) -> CompiledStep:
     return CompiledStep(inner, partial(_any_walk(), decide))
 
 
-@dataclass(frozen=True, slots=True)
-class _Types:
-    step: Any
-    walk: Any
+def _array(kind: Any, axes: int = 1, *, readonly: bool = True) -> Any:
+    return numba.types.Array(kind, axes, "C", readonly=readonly)
 
 
 @lru_cache(maxsize=1)
-def _types() -> _Types:
-    """Return the signatures of a step and of the walk that is handed one."""
-    types = numba.types
-    real, whole = types.float64, types.int64
-
-    def given(kind: Any, axes: int = 1) -> Any:
-        return types.Array(kind, axes, "C", readonly=True)
-
+def _step_type() -> Any:
+    """Return the signature of a step."""
+    real, whole = numba.types.float64, numba.types.int64
     trade, bar = (numba.typeof(one) for one in (_TRADE, _BAR))
-    state = types.Array(real, 1, "C"), types.Array(whole, 1, "C")
-    ordered = types.Tuple((real, real, types.boolean))
-    step = ordered(trade, bar, state[0], *state, given(real))
-    walked = [types.Array(kind, 1, "C") for kind in (whole, real, types.int8, real, real)]
-    walk = types.NamedTuple(walked, Walked)(
-        types.FunctionType(step), *[given(real)] * 5, given(whole), given(whole),
-        given(types.int8), *[given(real)] * 4, given(types.int32), numba.typeof(STOP_FIRST),
-        given(real, 2), given(real), given(whole), given(real),
-    )  # fmt: skip
-    return _Types(step, walk)
+    kept = (_array(kind, readonly=False) for kind in (real, real, whole))
+    ordered = numba.types.Tuple((real, real, numba.types.boolean))
+    return ordered(trade, bar, *kept, _array(real))
 
 
 @lru_cache(maxsize=1)
 def _any_walk() -> Callable[..., Walked]:
     """Return the walk that takes any compiled step as its first argument."""
-    made: Callable[..., Walked] = kernel(_walk, _types().walk)
+    real, whole, side = numba.types.float64, numba.types.int64, numba.types.int8
+    walked = [_array(kind, readonly=False) for kind in (whole, real, side, real, real)]
+    signature = numba.types.NamedTuple(walked, Walked)(
+        numba.types.FunctionType(_step_type()), *[_array(real)] * 5, _array(whole), _array(whole),
+        _array(side), *[_array(real)] * 4, _array(numba.types.int32), numba.typeof(STOP_FIRST),
+        _array(real, 2), _array(real), _array(whole), _array(real),
+    )  # fmt: skip
+    made: Callable[..., Walked] = kernel(_walk, signature)
     return made
 
 

@@ -11,6 +11,7 @@ from ffm_core.types import Float64, Int32
 
 Claim: TypeAlias = Literal["selection", "trigger"]
 Outcome: TypeAlias = Literal["pass", "fail", "inconclusive", "refused", "info", "n/a"]
+TestColumn: TypeAlias = Literal["probability", "predicted_r", "peak_r", "r_dynamic"]
 SubjectKind: TypeAlias = Literal[
     "labeler", "features", "exit", "learner", "embedder", "target", "fold"
 ]
@@ -180,7 +181,7 @@ class Evidence:
     currencies: tuple[str, ...]
     month_days: Int32  # (D,) month number (12·year + month − 1) of each day
     settings: Mapping[str, float]  # the constants of the check set
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Float64] = field(default_factory=dict)  # what checks read, by name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,12 +203,32 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictCheck:
-    """A pre-registered check; from a plug-in it can only tighten."""
+    """A pre-registered check; from a plug-in it can only tighten.
+
+    Parameters
+    ----------
+    reads : tuple of str
+        Columns of the test decisions that it needs beside the trades. They lie in
+        ``evidence.extra`` under their names, float64 ``(N,)`` in one order: ``probability``
+        is the calibrated chance of a net gain, ``predicted_r`` and ``peak_r`` the peak
+        excursion predicted and realised, ``r_dynamic`` net R with the predicted target.
+        A column that the learner cannot give is absent.
+    """
 
     name: str
     judge: Callable[[Evidence], CheckResult]
     claims: tuple[Claim, ...] = ("selection", "trigger")
     constants: Mapping[str, float] = field(default_factory=dict)
+    summary: str = ""
+    reads: tuple[TestColumn, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckSet:
+    """Checks that judge in place of ``strict`` when a run names them; a PASS is then qualified."""
+
+    name: str
+    checks: tuple[VerdictCheck, ...]
     summary: str = ""
 
 
@@ -231,6 +252,7 @@ class Verdict:
 __all__ = [
     "Certificate",
     "CheckResult",
+    "CheckSet",
     "Claim",
     "Evidence",
     "Examined",
@@ -239,6 +261,7 @@ __all__ = [
     "Reason",
     "ShuffleResult",
     "SubjectKind",
+    "TestColumn",
     "TrialContext",
     "Verdict",
     "VerdictCheck",

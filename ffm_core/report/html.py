@@ -24,7 +24,7 @@ _PARTS = (("checks", "Checks"), ("equity", "Controls"), ("chance", "Chance"),
           ("months", "Months"), ("splits", "Sides, hours, costs"),
           ("calibration", "Calibration"), ("folds", "Folds"), ("trades", "Trades"),
           ("limits", "Limits"), ("certificate", "Certificate"), ("data", "Data"),
-          ("classic", "Classic checks"), ("again", "Run it again"))  # fmt: skip
+          ("again", "Run it again"))  # fmt: skip
 _MAPPINGS = ("strategy", "verdict", "certificate", "decisions", "trials", "prereg", "trigger")
 
 
@@ -75,7 +75,6 @@ def _context(run: Mapping[str, Any], trades: pl.DataFrame) -> dict[str, Any]:
         "markets": words.markets(result), "simulated": words.is_simulated(result),
         "span": _span(result), "facts": facts(result), "outcomes": questions.OUTCOMES,
         "checks": sections.checks(result.get("checks") or [], bound=words.p_is_bound(result)),
-        "classic": sections.checks(result.get("classic") or []),
         "arms": words.arms_in_order(result), "ablation": words.ablation(result),
         "embedders": words.embedders(result),
         "of_draws": _of_draws(result), "equity": plots.equity(result),

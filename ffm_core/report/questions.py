@@ -77,25 +77,6 @@ CHECKS = {
         title="Every test month up", brief="every month up",
         question="Even real edges lose in some months; its power says how rarely they do not.",
         unit="share", needs="all"),
-    "classic-threshold": CheckWords(
-        title="Classic 1: some threshold earns much", brief="classic 1, threshold",
-        question="Its threshold is chosen on the test months themselves.",
-        unit="r", needs="at least {}"),
-    "classic-shuffle": CheckWords(
-        title="Classic 2: over shuffled labels", brief="classic 2, shuffled",
-        unit="r", needs="at least {}"),
-    "classic-random": CheckWords(
-        title="Classic 3: over random picks", brief="classic 3, random",
-        unit="r", needs="at least {}"),
-    "classic-naive": CheckWords(
-        title="Classic 4: over taking everything", brief="classic 4, all",
-        unit="r", needs="at least {}"),
-    "classic-risk": CheckWords(
-        title="Classic 5: risk head accurate", brief="classic 5, risk",
-        unit="r", needs="error at most {}"),
-    "classic-instruments": CheckWords(
-        title="Classic 6: several instruments improve", brief="classic 6, markets",
-        unit="count", needs="at least {}"),
 }  # fmt: skip
 
 _UNITS = {

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -53,21 +52,6 @@ def draw_means(r_net: Float64, draws: Sequence[Int64]) -> Float64:
     return np.array([r_net[rows].mean() if len(rows) else np.nan for rows in draws])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntryMatch:
-    """Random entry bars for each decision, (draws, N).
-
-    ``candidate`` indexes the candidate bars (-1 where the instrument has none),
-    ``side`` is the side to trade. ``n_loose`` counts decisions whose instrument ×
-    month × hour held no candidate and that were matched on the month, or on the
-    instrument alone.
-    """
-
-    candidate: Int64
-    side: Int8
-    n_loose: int
-
-
 def match_entry_bars(
     instrument: Int16,
     month: Int32,
@@ -79,7 +63,7 @@ def match_entry_bars(
     *,
     draws: int = 20,
     seed: int = 0,
-) -> EntryMatch:
+) -> tuple[Int64, Int8]:
     """Match decisions with random bars of the same instrument, month and hour.
 
     Parameters
@@ -102,41 +86,38 @@ def match_entry_bars(
     sides = np.empty((draws, n), np.int8)
     for draw in range(draws):
         rng = keyed(seed, "entry", draw)
-        for rows, pool, _ in pools:
+        for rows, pool in pools:
             if len(pool):
                 candidate[draw, rows] = _sample(rng, pool, len(rows))
         for number in np.unique(instrument):
             rows = np.flatnonzero(instrument == number)
             sides[draw, rows] = side[rng.permutation(rows)]
-    loose = sum(len(rows) for rows, _, level in pools if level > 0)
-    return EntryMatch(candidate=candidate, side=sides, n_loose=loose)
+    return candidate, sides
 
 
 def _match_pools(
     keys: tuple[Int16, Int32, Int8], candidates: tuple[Int16, Int32, Int8]
-) -> list[tuple[Int64, Int64, int]]:
-    """Return (decision rows, candidate rows, level) per cell; level 0 is the full match."""
+) -> list[tuple[Int64, Int64]]:
+    """Return (decision rows, candidate rows) per cell; without a full match a looser one."""
     codes, pool_codes = _codes(keys, candidates)
     order = np.argsort(pool_codes, kind="stable")
     ordered = pool_codes[order]
-    out: list[tuple[Int64, Int64, int]] = []
+    out: list[tuple[Int64, Int64]] = []
     for code in np.unique(codes):
         rows = np.flatnonzero(codes == code)
         low, high = np.searchsorted(ordered, (code, code + 1))
-        level, pool = 0, order[low:high]
-        if not len(pool):
-            level, pool = _looser(rows[0], keys, candidates)
-        out.append((rows, pool, level))
+        pool = order[low:high]
+        out.append((rows, pool if len(pool) else _looser(rows[0], keys, candidates)))
     return out
 
 
 def _looser(
     row: int, keys: tuple[Int16, Int32, Int8], candidates: tuple[Int16, Int32, Int8]
-) -> tuple[int, Int64]:
+) -> Int64:
     """Return candidates of the same instrument and month, else of the instrument."""
     same = candidates[0] == keys[0][row]
     pool = np.flatnonzero(same & (candidates[1] == keys[1][row]))
-    return (1, pool) if len(pool) else (2, np.flatnonzero(same))
+    return pool if len(pool) else np.flatnonzero(same)
 
 
 def _codes(

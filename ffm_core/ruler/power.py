@@ -7,7 +7,6 @@ standard errors in 80 of 100 runs (1.96 + 0.84).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from statistics import NormalDist
 
 _NORMAL = NormalDist()
@@ -60,25 +59,9 @@ def months_to_settle(
     return months * max(1.0, (Z_DETECT * se / distance) ** 2)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SmallestEdge:
-    """Smallest mean R per trade a run could detect, before it runs.
-
-    ``independent`` takes trades as independent; ``day_bound`` takes all trades
-    of a day as one. The truth lies between. ``selection`` is the smallest edge
-    of the taken trades over taking everything, from independent trades. NaN
-    where there is nothing to count.
-    """
-
-    independent: float
-    day_bound: float
-    selection: float
-    sd: float
-
-
 def smallest_edge(
     n_trades: float, n_days: float, rr: float, *, take_rate: float = 0.5
-) -> SmallestEdge:
+) -> dict[str, float]:
     """Smallest detectable edge from counts and the target alone; no outcome is read.
 
     Parameters
@@ -92,6 +75,14 @@ def smallest_edge(
         even has a standard deviation of ``√rr`` R.
     take_rate : float
         Share of decisions taken; the others are what selection is compared with.
+
+    Returns
+    -------
+    dict
+        Mean R per trade, NaN where there is nothing to count: ``independent`` takes trades
+        as independent, ``day_bound`` all trades of a day as one, and the truth lies between;
+        ``selection`` is the edge of taken trades over taking everything, from independent
+        ones. ``sd`` is the deviation of a bet that was assumed.
     """
     sd = math.sqrt(rr)
 
@@ -102,9 +93,7 @@ def smallest_edge(
     # REAL − NAIVE = (1 − take) · (taken − left out): its variance over n taken trades
     # is sd² · (1 − take) / n.
     selection = edge(n_trades) * math.sqrt(left) if left > 0 else math.nan
-    return SmallestEdge(
-        independent=edge(n_trades),
-        day_bound=edge(min(n_days, n_trades)),
-        selection=selection,
-        sd=sd,
-    )
+    by_day = edge(min(n_days, n_trades))
+    return {
+        "independent": edge(n_trades), "day_bound": by_day, "selection": selection, "sd": sd,
+    }  # fmt: skip

@@ -114,8 +114,7 @@ def decide(
         The pre-registered set; those of another claim are left out, but ``entry`` where
         random entries earn: it then judges, and gates, every claim.
     qualifier : str
-        Set for a custom or ``classic`` set, or an override: a PASS is then a
-        qualified one.
+        Set for any checks but ``strict``, or an override: a PASS is then a qualified one.
     tightening : sequence of CheckResult
         Results of checks offered by plug-ins. They can turn a PASS into a FAIL or
         an INCONCLUSIVE and do nothing else.

@@ -86,9 +86,7 @@ class EvalConfig(BaseModel):
     )
     params: dict[str, Value] = Field(default_factory=dict, description="labeler parameters")
     exit_params: dict[str, Value] = Field(default_factory=dict, description="exit parameters")
-    checks: str = Field(
-        default="strict", min_length=1, description="strict, classic or path of a set"
-    )
+    checks: str = Field(default="strict", min_length=1, description="a check set, or a .toml file")
     extensions: Names = Field(default=(), description="installed extensions to enable")
     seed: int = Field(default=0, ge=0, lt=2**63, description="seed of everything random")
     n_seeds: int = Field(default=3, ge=1, le=100, description="models averaged per fold")

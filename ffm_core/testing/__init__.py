@@ -10,12 +10,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ffm_core.testing.check_set_checks import CHECK_SET_CHECKS
     from ffm_core.testing.checks import CHECKS, Check
     from ffm_core.testing.embedder_checks import EMBEDDER_CHECKS
     from ffm_core.testing.exit_checks import EXIT_CHECKS
     from ffm_core.testing.feature_checks import FEATURE_CHECKS
     from ffm_core.testing.golden import golden_bars
     from ffm_core.testing.kit import (
+        check_check_set,
         check_embedder,
         check_exit_policy,
         check_feature_set,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "CHECKS": "checks",
+    "CHECK_SET_CHECKS": "check_set_checks",
     "Check": "checks",
     "CheckFailed": "report",
     "EMBEDDER_CHECKS": "embedder_checks",
@@ -42,6 +45,7 @@ _HOMES = {
     "Report": "report",
     "TARGET_CHECKS": "target_checks",
     "bars_of": "market",
+    "check_check_set": "kit",
     "check_embedder": "kit",
     "check_exit_policy": "kit",
     "check_feature_set": "kit",
@@ -58,6 +62,7 @@ _HOMES = {
 
 __all__ = [
     "CHECKS",
+    "CHECK_SET_CHECKS",
     "EMBEDDER_CHECKS",
     "EXIT_CHECKS",
     "FEATURE_CHECKS",
@@ -68,6 +73,7 @@ __all__ = [
     "Outcome",
     "Report",
     "bars_of",
+    "check_check_set",
     "check_embedder",
     "check_exit_policy",
     "check_feature_set",

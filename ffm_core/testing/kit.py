@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ffm_core.bars.table import Bars
 from ffm_core.errors import ConfigError
-from ffm_core.records import Embedder, ExitPolicy, FeatureSet, Labeler, Target
+from ffm_core.records import CheckSet, Embedder, ExitPolicy, FeatureSet, Labeler, Target
+from ffm_core.testing.check_set_checks import CHECK_SET_CHECKS, CheckSetUnderTest
 from ffm_core.testing.checks import CHECKS, Check
 from ffm_core.testing.embedder_checks import EMBEDDER_CHECKS, EmbedderUnderTest
 from ffm_core.testing.exit_checks import EXIT_CHECKS, ExitUnderTest
@@ -198,6 +199,35 @@ def check_exit_policy(
         As in :func:`check_strategy`.
     """
     return _check_all(ExitUnderTest(policy, bars), EXIT_CHECKS, expected_failures, on_fail)
+
+
+def check_check_set(
+    check_set: CheckSet,
+    *,
+    expected_failures: Excuses | None = None,
+    on_fail: Literal["raise", "report"] = "raise",
+) -> Report:
+    """Run every check of the contract of check sets.
+
+    Parameters
+    ----------
+    check_set : CheckSet
+        The set.
+    expected_failures, on_fail
+        As in :func:`check_strategy`.
+
+    Returns
+    -------
+    Report
+        As in :func:`check_strategy`.
+
+    Raises
+    ------
+    CheckFailed, ConfigError
+        As in :func:`check_strategy`.
+    """
+    subject = CheckSetUnderTest(check_set)
+    return _check_all(subject, CHECK_SET_CHECKS, expected_failures, on_fail)
 
 
 def _check_all(

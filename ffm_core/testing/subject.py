@@ -55,7 +55,7 @@ class UnderTest(ABC):
                 text = " ".join(str(error).split())[:300]
                 raise CheckFailed(
                     f"it raised {type(error).__name__}: {text}{_line(error)}",
-                    fix="any valid bars must be accepted; answer nothing where there is nothing",
+                    fix="any valid input must be accepted; answer nothing where there is nothing",
                 ) from error
 
     def market(self, kind: Kind) -> Bars:

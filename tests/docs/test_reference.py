@@ -17,7 +17,6 @@ from ffm_core.cli import COMMANDS
 from ffm_core.errors import FFMError
 from ffm_core.report.questions import CHECKS as WORDS
 from ffm_core.ruler.checks import STRICT
-from ffm_core.ruler.classic import CLASSIC
 from ffm_core.runs.config import field_names
 from ffm_core.testing import CHECKS
 
@@ -141,7 +140,7 @@ def test_exit_codes_in_the_help_and_on_the_page_agree(docs):
 
 def test_every_check_has_its_place_and_its_words(docs):
     page = text(docs, "checks.md")
-    names = {check.name for check in (*STRICT, *CLASSIC)}
+    names = {check.name for check in STRICT}
     assert first_cells(page) == names
     assert names <= set(WORDS)
     guide = (docs.ROOT / "docs" / "how-to" / "read-a-verdict.md").read_text()
@@ -151,7 +150,7 @@ def test_every_check_has_its_place_and_its_words(docs):
 
 def test_constants_on_the_page_are_those_of_the_code(docs):
     page = text(docs, "checks.md")
-    for check in (*STRICT, *CLASSIC):
+    for check in STRICT:
         row = next(r for r in page.split("\n") if r.startswith(f"| `{check.name}` |"))
         for key, value in check.constants.items():
             assert f"`{key}` {value:g}" in row
@@ -190,11 +189,12 @@ def test_the_settings_file_shown_is_understood(shown_file):
 
 def test_the_check_set_shown_is_understood_and_qualifies(shown_file):
     from ffm_core.evaluate.job import checks_of, qualifier_of
+    from ffm_core.host.loading import open_host
     from ffm_core.runs.config import EvalConfig
 
     path = shown_file("reference/config.md", "softer.toml")
     config = EvalConfig(strategy="x", checks=str(path))
-    checks, custom = checks_of(config)
+    checks, custom = checks_of(config, open_host())
     constants = {check.name: check.constants for check in checks}
     assert constants["profit"]["delta"] == 0.10
     assert constants["sample"]["min_trades"] == 200

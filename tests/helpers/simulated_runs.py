@@ -247,10 +247,6 @@ def full(*, shift: float = 0.0, seed: int = 0) -> dict[str, Any]:
         "folds": _folds(22),
         "arms": {k: _arm(k, n, shift) for k, n in counts.items()} | _drawn(shift),
         "checks": checks,
-        "classic": [_check("classic-threshold", "fail", 0.41, 1.5, gates=False,
-                           reason=_stated("threshold chosen on the test rows")),
-                    _check("classic-instruments", "n/a", None, None, gates=False,
-                           reason=_stated("one instrument only"))],
         "verdict": {"decision": decision, "reasons": reasons, "qualifier": "",
                     "months_needed": None},
         "trigger": {"mean_r": 0.05, "interval": [-0.01, 0.11], "entry_difference": 0.11,
@@ -294,7 +290,6 @@ def refused() -> dict[str, Any]:
     result.update(
         folds=None,
         arms={},
-        classic=[],
         plots={},
         trigger={},
         trials={},

@@ -28,7 +28,7 @@ NAMES = (
 # What has moved out of the core; no file of its wheel may be called so.
 MOVED = (
     "qe150", "legacy", "pretrain", "finetune", "embed/training", "synthetic", "hints", "rebuild",
-    "backbone_ab", "backbone_eval", "forecast", "zoo",
+    "backbone_ab", "backbone_eval", "forecast", "zoo", "classic",
 )  # fmt: skip
 
 

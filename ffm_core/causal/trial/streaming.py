@@ -7,7 +7,7 @@ other, so a batch that agrees with it at every bar reads nothing later at any ba
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -60,7 +60,7 @@ class Proof:
         size = min(N_SNAPSHOTS, max(total - 1, 0))
         self._stream = stream
         self._marks = set(rng.choice(max(total - 1, 1), size=size, replace=False).tolist())
-        self._restored: list[_Restored] = []
+        self._restored: dict[int, FeatureStream] = {}  # by the bar at which each ends
         self.fed = 0
 
     def feed(self, bars: Bars, fresh: Callable[[], FeatureStream]) -> Stretch:
@@ -72,28 +72,17 @@ class Proof:
         for bar in zip(*(values.tolist() for values in columns), strict=True):
             row = update(*bar)
             rows.append(row)
-            for other in self._restored:
-                off = np.flatnonzero(~same_bits(np.asarray(row), other.update(bar)))
+            for other in self._restored.values():
+                again = np.asarray(other.update(*bar))
+                off = np.flatnonzero(~same_bits(np.asarray(row), again))
                 broken += [(self.fed, int(column)) for column in off[:1]]
-            if self._restored:
-                self._restored = [other for other in self._restored if other.left]
+            self._restored.pop(self.fed, None)
             if self.fed in self._marks:
-                self._restored.append(_Restored(_restore(self._stream, fresh())))
+                self._restored[self.fed + AFTER_RESTORE] = _restore(self._stream, fresh())
             self.fed += 1
         table = np.array(rows, dtype=np.float32) if rows else np.empty((0, 0), np.float32)
         _check(rows)
         return Stretch(start=start, rows=table, broken=tuple(broken[:8]))
-
-
-@dataclass(slots=True)
-class _Restored:
-    stream: FeatureStream
-    left: int = field(default=AFTER_RESTORE)
-
-    def update(self, bar: tuple[float, ...]) -> Float32:
-        self.left -= 1
-        ts, *prices = bar
-        return np.asarray(self.stream.update(int(ts), *prices))
 
 
 def _restore(stream: FeatureStream, other: FeatureStream) -> FeatureStream:

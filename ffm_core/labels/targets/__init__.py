@@ -15,7 +15,7 @@ from ffm_core.errors import UnknownNameError
 from ffm_core.labels.targets.barrier import BARRIER
 from ffm_core.labels.targets.context import CONTEXT, context_values
 from ffm_core.labels.targets.ladder import LADDER, RUNGS, Ladder, ladder
-from ffm_core.labels.targets.uniqueness import effective_count, uniqueness
+from ffm_core.labels.targets.uniqueness import uniqueness
 from ffm_core.records import Target
 from ffm_core.wording import suggest
 
@@ -24,7 +24,6 @@ __all__ = [
     "TARGETS",
     "Ladder",
     "context_values",
-    "effective_count",
     "ladder",
     "target",
     "uniqueness",

@@ -57,18 +57,6 @@ def uniqueness(
     return weight / weight.mean() if normalise and len(weight) else weight
 
 
-def effective_count(weight: Float64) -> float:
-    """Return how many labels without overlap carry as much: (Σ w)² / Σ w².
-
-    Parameters
-    ----------
-    weight : float64 (N,)
-        Uniqueness, scaled or not; the scale cancels.
-    """
-    square = float(np.square(weight).sum())
-    return float(weight.sum()) ** 2 / square if square > 0.0 else 0.0
-
-
 def _of_one_stream(start: Int64, stop: Int64) -> Float64:
     """Count on the pieces between all starts and stops, so that length costs nothing."""
     cuts = np.unique(np.concatenate((start, stop)))

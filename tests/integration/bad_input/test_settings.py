@@ -61,7 +61,7 @@ FLAGS = {
                          "did you mean 'trivial8'"),
     "features twice": (("--features", "trivial8,trivial8"), "lists the same set twice", "change"),
     "unknown exit": (("--exit", "fixd_rr"), "no exit policy named", "did you mean 'fixed_rr'"),
-    "unknown check set": (("--checks", "strct"), "no check set 'strct'", "strict, classic, or the"),
+    "unknown check set": (("--checks", "strct"), "no check set named 'strct'", "mean 'strict'"),
     "missing check set": (("--checks", "no.toml"), "cannot read no.toml", "--checks"),
     "unknown extension": (("--with", "nope"), "no extension named 'nope'", "extensions"),
     "claim without learner": (("--claim", "selection", "--learner", "none"),

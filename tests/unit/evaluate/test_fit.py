@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
+from functools import partial, reduce
 
 import numpy as np
 import pytest
@@ -13,8 +14,8 @@ from ffm_core.evaluate.executor import Executor
 from ffm_core.evaluate.fit import FoldViews, fit_real, fit_shuffled
 from ffm_core.evaluate.pick import Picks, pick
 from ffm_core.evaluate.selector import Selector, take
-from ffm_core.evaluate.shuffle import _Run
-from ffm_core.records import View
+from ffm_core.evaluate.shuffle import one_more
+from ffm_core.records import ShuffleResult, View
 from ffm_core.ruler.folds import Fold, FoldPlan, FoldSettings
 from ffm_core.ruler.operating import OperatingPoint, operating_point
 from ffm_core.testing import make_view
@@ -131,17 +132,21 @@ def test_shuffled_rows_bring_their_whole_outcome_and_leave_when_it_was_known() -
     np.testing.assert_array_equal(mixed.known.t_end, train.known.t_end)
 
 
+def draws_of(values: Sequence[float]) -> ShuffleResult:
+    test = ShuffleResult(real=0.5, draws=np.empty(0), planned=39, stopped=False)
+    return reduce(one_more, values, test)
+
+
 def test_shuffle_stops_at_the_first_draw_that_beats_real() -> None:
-    run = _Run(real=0.5, planned=39)
-    assert [run.add(value) for value in (0.1, 0.6, 0.2)] == [1, 1, 0]
-    assert run.stopped
-    assert run.result().draws.tolist() == [0.1, 0.6]
+    test = draws_of((0.1, 0.6, 0.2))
+    assert test.stopped
+    assert test.draws.tolist() == [0.1, 0.6]
 
 
 def test_shuffle_that_is_never_beaten_runs_to_its_end() -> None:
-    run = _Run(real=0.5, planned=39)
-    assert sum(run.add(0.0) for _ in range(50)) == 39
-    assert not run.stopped
+    test = draws_of([0.0] * 50)
+    assert len(test.draws) == 39
+    assert not test.stopped
 
 
 def double(x: int) -> int:

@@ -16,7 +16,8 @@ from ffm_core.evaluate import evaluate, evaluate_bars
 from ffm_core.evaluate.dryrun import dry_run
 from ffm_core.evaluate.job import checks_of, direct_job, qualifier_of
 from ffm_core.evaluate.progress import Silent
-from ffm_core.records import Decisions, Labeler
+from ffm_core.host.loading import open_host
+from ffm_core.records import CheckResult, Decisions, Evidence, Labeler, VerdictCheck
 from ffm_core.runs.config import EvalConfig
 from ffm_core.runs.ledger import Ledger
 from ffm_core.testing.worlds_labeler import LABELER
@@ -132,13 +133,20 @@ def test_other_exits_change_results_but_not_labels(
     assert [item["n_train"] for item in result["folds"]["items"]] == same
 
 
-def test_classic_checks_get_what_they_need(small_bars: list[Bars], proven_home: Path) -> None:
-    result = judge(small_bars, proven_home, checks="classic")["result"]
-    outcomes = {check["name"]: check["outcome"] for check in result["checks"]}
-    assert outcomes["classic-threshold"] in ("pass", "fail")
-    assert outcomes["classic-risk"] in ("pass", "fail")
-    assert outcomes["classic-instruments"] == "n/a"  # one instrument
-    assert "checks=classic" in result["verdict"]["qualifier"]
+def test_checks_get_the_columns_that_they_read(small_bars: list[Bars], proven_home: Path) -> None:
+    seen: list[dict[str, Any]] = []
+
+    def look(evidence: Evidence) -> CheckResult:
+        seen.append(dict(evidence.extra))
+        return CheckResult(name="look", outcome="pass")
+
+    learner = open_host().learner("xgb").record
+    job = direct_job(small_bars, LABELER, EvalConfig(**SMALL), proven_home, learner)
+    reading = VerdictCheck(name="look", judge=look, reads=("r_dynamic", "peak_r"))
+    evaluate(dataclasses.replace(job, checks=(reading,)))
+    assert set(seen[0]) == {"r_dynamic", "peak_r"}
+    assert len(seen[0]["r_dynamic"]) == len(seen[0]["peak_r"]) > 0
+    assert np.isfinite(seen[0]["r_dynamic"]).any()
 
 
 def peek(bars: Bars, params: Any) -> Decisions:
@@ -182,7 +190,7 @@ def test_custom_checks_change_the_constant_and_qualify(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text("[profit]\ndelta = 0.05\n")
     config = EvalConfig(**SMALL | {"checks": str(file)})
-    checks, custom = checks_of(config)
+    checks, custom = checks_of(config, open_host())
     profit = next(check for check in checks if check.name == "profit")
     assert profit.constants["delta"] == 0.05
     assert custom
@@ -194,7 +202,7 @@ def test_bad_check_files_are_errors(text: str, tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text(text)
     with pytest.raises(ConfigError):
-        checks_of(EvalConfig(**SMALL | {"checks": str(file)}))
+        checks_of(EvalConfig(**SMALL | {"checks": str(file)}), open_host())
 
 
 def test_unknown_learner_and_features_are_named(small_bars: list[Bars], tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ffm_core.errors import ConfigError
-from ffm_core.labels.targets import effective_count, uniqueness
+from ffm_core.labels.targets import uniqueness
 
 
 def count_by_hand(start, end, stream):
@@ -56,13 +56,6 @@ def test_the_order_of_rows_means_nothing():
     order = rng.permutation(200)
     whole = uniqueness(start, end, stream)
     np.testing.assert_allclose(uniqueness(start[order], end[order], stream[order]), whole[order])
-
-
-def test_the_effective_count():
-    alone = uniqueness(np.arange(10) * 5, np.arange(10) * 5 + 4)
-    assert effective_count(alone) == pytest.approx(10.0)
-    assert effective_count(np.array([3.0, 1.0])) == pytest.approx(1.6)
-    assert effective_count(np.empty(0)) == 0.0
 
 
 def test_no_labels_have_no_weights():

@@ -169,7 +169,7 @@ def test_figures_are_valid_json_and_match_their_places(page):
 PARTS = ("Checks", "Against the controls", "Against chance", "Month by month", "Long and short",
          "Hour of the day", "Slippage", "Can its probabilities be believed?",
          "Folds and the sealed tail", "Trades", "What this does not show", "Look-ahead certificate",
-         "Data and trials", "Classic checks", "Run it again", "What to conclude")  # fmt: skip
+         "Data and trials", "Run it again", "What to conclude")  # fmt: skip
 
 
 def test_a_full_report_has_every_part(read, runs):
@@ -246,7 +246,7 @@ def _backwards(pairs):
     return dict(reversed(pairs))
 
 
-LOSABLE = ("folds", "plots", "classic", "trigger", "trials", "certificate", "decisions", "arms",
+LOSABLE = ("folds", "plots", "trigger", "trials", "certificate", "decisions", "arms",
            "checks", "prereg", "config", "data", "verdict", "strategy")  # fmt: skip
 
 

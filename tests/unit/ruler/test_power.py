@@ -61,13 +61,13 @@ class TestSmallestEdge:
     def test_deviation_of_a_break_even_bet_is_the_root_of_the_target(self):
         rng = np.random.default_rng(0)
         r = np.where(rng.random(400_000) < 1 / 4, 3.0, -1.0)
-        assert smallest_edge(100, 50, 3.0).sd == pytest.approx(r.std(), rel=0.01)
+        assert smallest_edge(100, 50, 3.0)["sd"] == pytest.approx(r.std(), rel=0.01)
 
     def test_figures(self):
         found = smallest_edge(400, 100, 3.0)
-        assert found.independent == pytest.approx(2.80 * math.sqrt(3 / 400), rel=0.01)
-        assert found.day_bound == pytest.approx(2 * found.independent)
-        assert found.selection < found.independent
+        assert found["independent"] == pytest.approx(2.80 * math.sqrt(3 / 400), rel=0.01)
+        assert found["day_bound"] == pytest.approx(2 * found["independent"])
+        assert found["selection"] < found["independent"]
 
     def test_selection_matches_simulation(self):
         rng = np.random.default_rng(1)
@@ -75,12 +75,12 @@ class TestSmallestEdge:
         for _ in range(3000):
             r = np.where(rng.random(400) < 0.25, 3.0, -1.0)
             gaps.append(r[:200].mean() - r.mean())
-        assert smallest_edge(200, 200, 3.0, take_rate=0.5).selection == pytest.approx(
+        assert smallest_edge(200, 200, 3.0, take_rate=0.5)["selection"] == pytest.approx(
             2.80 * np.std(gaps), rel=0.05
         )
 
     def test_nothing_to_count(self):
         found = smallest_edge(0, 0, 3.0)
-        assert math.isnan(found.independent)
-        assert math.isnan(found.day_bound)
-        assert math.isnan(smallest_edge(10, 5, 3.0, take_rate=1.0).selection)
+        assert math.isnan(found["independent"])
+        assert math.isnan(found["day_bound"])
+        assert math.isnan(smallest_edge(10, 5, 3.0, take_rate=1.0)["selection"])

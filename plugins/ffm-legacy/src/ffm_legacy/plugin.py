@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ffm_core import hookimpl
 
 if TYPE_CHECKING:
-    from ffm_core.records import FeatureSet, Target
+    from ffm_core.records import CheckSet, FeatureSet, Target
 
 FFM_HOOK_API = 2
 
@@ -29,3 +29,11 @@ def ffm_targets() -> Iterable[Target]:
     from ffm_legacy.label_sets import LABEL_SETS
 
     return [*LABEL_SETS, *CONTEXT_LEGACY, *BARRIER_LEGACY]
+
+
+@hookimpl
+def ffm_check_sets() -> Iterable[CheckSet]:
+    """Offer the set ``classic``."""
+    from ffm_legacy.checks import CLASSIC
+
+    return [CLASSIC]

@@ -1,38 +1,24 @@
-"""The six checks of the reference system, as they stand, for comparison.
+"""The check set ``classic``: six checks of earlier work, as they stand.
 
 They use fixed margins and no interval, and the first chooses its threshold on
-the test rows, which is said in its reason. A PASS under this set is therefore
-always a qualified one.
-
-What checks 1 and 5 need travels in ``evidence.extra["classic"]``, a mapping of
-float64 arrays over all valid test decisions, in one order:
-
-``probability``   calibrated P(net R > 0)
-``r_dynamic``     net R under the dynamic-target policy
-``predicted_r``   predicted peak excursion
-``peak_r``        realised peak excursion
-
-A check whose arrays are missing is ``n/a`` and gates nothing.
+the test rows, which is said in its reason. A check that lacks what it reads is
+``n/a`` and gates nothing.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
-from ffm_core.records import CheckResult, Evidence, Outcome, Trades, VerdictCheck, stated
+from ffm_core.records import CheckResult, CheckSet, Evidence, Outcome, Trades, stated
 from ffm_core.ruler.checks import judge_certificate
 from ffm_core.ruler.judging import Constants, arm, make_check
 from ffm_core.ruler.monthly import MONTHLY
 from ffm_core.types import Float64
 
 _ON_TEST = "threshold chosen on the test rows"
-
-
-def _column(evidence: Evidence, name: str) -> Float64 | None:
-    found = evidence.extra.get("classic", {}).get(name)
-    return None if found is None else np.asarray(found, np.float64)
 
 
 def _not_applicable(name: str, reason: str) -> CheckResult:
@@ -50,7 +36,7 @@ def _ruled(passes: bool) -> Outcome:
 def judge_threshold(constants: Constants, evidence: Evidence) -> CheckResult:
     """Check 1: some probability threshold wins often and much; chosen on test."""
     name = "classic-threshold"
-    p, r = _column(evidence, "probability"), _column(evidence, "r_dynamic")
+    p, r = evidence.extra.get("probability"), evidence.extra.get("r_dynamic")
     if p is None or r is None:
         return _not_applicable(name, "needs probabilities and dynamic-target results")
     rows = _threshold_rows(p, r, constants)
@@ -133,7 +119,7 @@ def judge_over_naive(constants: Constants, evidence: Evidence) -> CheckResult:
 def judge_risk_head(constants: Constants, evidence: Evidence) -> CheckResult:
     """Check 5: the risk head's error is small and its prediction correlated."""
     name = "classic-risk"
-    predicted, peak = _column(evidence, "predicted_r"), _column(evidence, "peak_r")
+    predicted, peak = evidence.extra.get("predicted_r"), evidence.extra.get("peak_r")
     if predicted is None or peak is None:
         return _not_applicable(name, "no risk head in this run")
     usable = np.isfinite(predicted) & np.isfinite(peak)
@@ -185,18 +171,28 @@ def _instrument_mean(trades: Trades, of_stream: np.ndarray, number: int) -> floa
 
 _LIFT = {"margin": 0.10}
 
-CLASSIC: tuple[VerdictCheck, ...] = (
-    make_check("certificate", judge_certificate, {}, "nothing reads the future"),
+CERTIFICATE = make_check("certificate", judge_certificate, {}, "nothing reads the future")
+THRESHOLD = replace(
     make_check("classic-threshold", judge_threshold,
                {"win_rate": 0.50, "mean_r": 1.50, "min_trades": 100.0, "first": 0.50,
                 "step": 0.05, "steps": 9.0},
                "some probability threshold wins often and much", "selection"),
-    make_check("classic-shuffle", judge_over_shuffle, _LIFT, "beats permuted labels", "selection"),
-    make_check("classic-random", judge_over_random, _LIFT, "beats random picks", "selection"),
-    make_check("classic-naive", judge_over_naive, _LIFT, "beats taking everything", "selection"),
+    reads=("probability", "r_dynamic"),
+)  # fmt: skip
+SHUFFLE = make_check("classic-shuffle", judge_over_shuffle, _LIFT,
+                     "beats permuted labels", "selection")  # fmt: skip
+RANDOM = make_check("classic-random", judge_over_random, _LIFT, "beats random picks", "selection")
+NAIVE = make_check("classic-naive", judge_over_naive, _LIFT, "beats taking everything", "selection")
+RISK = replace(
     make_check("classic-risk", judge_risk_head, {"max_mae": 2.50, "min_correlation": 0.10},
                "the risk head is accurate", "selection"),
-    make_check("classic-instruments", judge_instruments, {"min_instruments": 2.0},
-               "several instruments improve", "selection"),
-    MONTHLY,
+    reads=("predicted_r", "peak_r"),
 )  # fmt: skip
+INSTRUMENTS = make_check("classic-instruments", judge_instruments, {"min_instruments": 2.0},
+                         "several instruments improve", "selection")  # fmt: skip
+
+CLASSIC = CheckSet(
+    name="classic",
+    checks=(CERTIFICATE, THRESHOLD, SHUFFLE, RANDOM, NAIVE, RISK, INSTRUMENTS, MONTHLY),
+    summary="six checks of earlier work, with fixed margins and no interval",
+)

@@ -4,15 +4,23 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from ffm_legacy.checks import CLASSIC
 
+from ffm_core.bars.simulate import market
+from ffm_core.errors import UnavailableError
+from ffm_core.evaluate import evaluate_bars
+from ffm_core.evaluate.job import checks_of, named_in
+from ffm_core.host.loading import open_host
 from ffm_core.ruler.checks import STRICT
-from ffm_core.ruler.classic import CLASSIC
 from ffm_core.ruler.judging import with_constants
 from ffm_core.ruler.verdict import decide
+from ffm_core.runs.config import EvalConfig
+from ffm_core.testing import check_check_set
+from ffm_core.testing.worlds_labeler import LABELER
 
 
 def judge(name, given):
-    return next(check for check in CLASSIC if check.name == name).judge(given)
+    return next(check for check in CLASSIC.checks if check.name == name).judge(given)
 
 
 @pytest.fixture
@@ -29,17 +37,17 @@ def good(evidence, world):
     stream = (np.arange(len(given.trades["REAL"])) % 2).astype(np.int16)
     everything = (np.arange(len(given.trades["NAIVE"])) % 2).astype(np.int16)
     return replace(
-        given, extra={"classic": tables}, streams=("ES/5m", "CL/5m"),
+        given, extra=tables, streams=("ES/5m", "CL/5m"),
         trades={**given.trades, "REAL": replace(given.trades["REAL"], stream=stream),
                 "NAIVE": replace(given.trades["NAIVE"], stream=everything)},
     )  # fmt: skip
 
 
 def changed(given, **columns):
-    return replace(given, extra={"classic": {**given.extra["classic"], **columns}})
+    return replace(given, extra={**given.extra, **columns})
 
 
-@pytest.mark.parametrize("check", CLASSIC[:-1], ids=lambda c: c.name)
+@pytest.mark.parametrize("check", CLASSIC.checks[:-1], ids=lambda c: c.name)
 def test_a_good_run_passes_all(good, check):
     found = check.judge(good)
     assert found.outcome == "pass", found.reason
@@ -47,8 +55,8 @@ def test_a_good_run_passes_all(good, check):
 
 
 def test_there_are_six_besides_the_certificate_and_the_report():
-    assert len(CLASSIC) == 8
-    assert not {c.name for c in CLASSIC[1:-1]} & {c.name for c in STRICT}
+    assert len(CLASSIC.checks) == 8
+    assert not {c.name for c in CLASSIC.checks[1:-1]} & {c.name for c in STRICT}
 
 
 class TestThreshold:
@@ -108,7 +116,7 @@ class TestMargins:
 
 class TestRisk:
     def test_error_and_correlation_both_count(self, good):
-        peak = good.extra["classic"]["peak_r"]
+        peak = good.extra["peak_r"]
         assert judge("classic-risk", changed(good, predicted_r=peak + 2.6)).outcome == "fail"
         assert judge("classic-risk", changed(good, predicted_r=peak[::-1])).outcome == "fail"
         assert judge("classic-risk", changed(good, predicted_r=np.ones(1000))).outcome == "fail"
@@ -143,8 +151,52 @@ class TestInstruments:
 
 
 def test_verdict_under_the_classic_set(good):
-    verdict = decide(good, CLASSIC, qualifier="classic")
+    verdict = decide(good, CLASSIC.checks, qualifier="classic")
     assert (verdict.decision, verdict.qualifier) == ("PASS", "classic")
+    assert decide(replace(good, claim="trigger"), CLASSIC.checks).decision == "INCONCLUSIVE"
+
+
+def test_the_contract_of_check_sets():
+    check_check_set(CLASSIC)
+
+
+def test_the_name_switches_the_package_on_and_the_checks_on():
+    config = EvalConfig(strategy="x", checks="classic")
+    host = open_host(naming=named_in(config))
+    assert [item.name for item in host.extensions] == ["legacy"]
+    checks, custom = checks_of(config, host)
+    assert custom
+    assert [check.name for check in checks] == [check.name for check in CLASSIC.checks]
+
+
+def test_without_the_package_the_name_says_what_to_install():
+    with pytest.raises(UnavailableError, match="comes with ffm-legacy, which is not in") as caught:
+        open_host().check_set("classic")
+    assert caught.value.fix == "pip install ffm-legacy"
+
+
+def test_the_page_says_what_the_code_says(repository):
+    page = (repository / "plugins" / "ffm-legacy" / "README.md").read_text(encoding="utf-8")
+    rows = {line.split("`")[1]: line for line in page.splitlines() if line.startswith("| `classic")}
+    assert list(rows) == [check.name for check in CLASSIC.checks[1:-1]]
+    for check in CLASSIC.checks[1:-1]:
+        constants = ", ".join(f"`{key}` {value:g}" for key, value in check.constants.items())
+        assert rows[check.name] == f"| `{check.name}` | {check.summary} | {constants} |"
+
+
+@pytest.mark.slow
+def test_a_run_gives_the_checks_what_they_read(tmp_path):
+    config = EvalConfig(
+        strategy="world", features=("trivial8",), permutations=3, random_draws=20, resamples=200,
+        jobs=1, checks="classic",
+    )  # fmt: skip
+    bars = [market("SIMA3", months=12)]
+    result = evaluate_bars(bars, labeler=LABELER, config=config, home=tmp_path)["result"]
+    outcomes = {check["name"]: check["outcome"] for check in result["checks"]}
+    assert outcomes["classic-threshold"] in ("pass", "fail")
+    assert outcomes["classic-risk"] in ("pass", "fail")
+    assert outcomes["classic-instruments"] == "n/a"  # one instrument
+    assert "checks=classic" in result["verdict"]["qualifier"]
 
 
 def test_classic_passes_noise_more_often_than_strict(evidence, world):
