@@ -12,7 +12,6 @@ from typing import Any
 
 from ffm_core.causal.falsify import merge
 from ffm_core.embed.cutoff import cut_offs
-from ffm_core.errors import StrategyError
 from ffm_core.evaluate.arms import hold_positions
 from ffm_core.evaluate.certify import certify, certify_folds
 from ffm_core.evaluate.embedding import embed_streams
@@ -43,6 +42,7 @@ from ffm_core.records import (
     Reason,
     Verdict,
     VerdictCheck,
+    answers,
     because,
 )
 from ffm_core.ruler.classic import CLASSIC
@@ -128,13 +128,7 @@ def judge(job: Job, folded: Folded, evidence: Evidence) -> Verdict:
 
 
 def _tightened(check: VerdictCheck, evidence: Evidence) -> CheckResult:
-    found: object = check.judge(evidence)
-    if not isinstance(found, CheckResult):
-        raise StrategyError(
-            f"verdict check {check.name!r} returned {type(found).__name__}, expected a CheckResult",
-            fix="return ffm_core.records.CheckResult(name=..., outcome=...)",
-        )
-    return found
+    return answers.check_result(check, check.judge(evidence))
 
 
 def compare(job: Job, evidence: Evidence) -> tuple[CheckResult, ...]:

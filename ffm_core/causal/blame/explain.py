@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from ffm_core.bars.table import Bars
@@ -11,6 +10,7 @@ from ffm_core.causal.blame.locate import line_of
 from ffm_core.causal.process.budget import BUDGET_FIX
 from ffm_core.causal.process.client import Halted
 from ffm_core.causal.subjects.base import LOOKBACK
+from ffm_core.causal.trial.findings import stamp_at
 from ffm_core.causal.trial.rows import Rows, differences
 from ffm_core.causal.trial.session import Discrepancy, Session
 from ffm_core.errors import StrategyError
@@ -80,7 +80,7 @@ def _failure(session: Session, finding: Discrepancy, *, search: bool) -> Failure
         check=finding.check,
         column=finding.difference.column,
         bar=finding.difference.bar,
-        stamp=_stamp(session.bars, finding.difference.bar),
+        stamp=stamp_at(session.bars, finding.difference.bar),
         first_future_bar=future,
         message=message,
         fix=fix,
@@ -106,13 +106,6 @@ def _if_alive(session: Session, search: Callable[[], Answer]) -> Answer | None:
         return search()
     except (Halted, StrategyError):
         return None
-
-
-def _stamp(bars: Bars, bar: int) -> str:
-    if not 0 <= bar < len(bars):
-        return ""
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(bars.ts_us[bar]))
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _first_later_bar(session: Session, finding: Discrepancy) -> int | None:
@@ -176,7 +169,7 @@ def _peek(session: Session, finding: Discrepancy, future: int | None) -> tuple[s
     elif finding.problem:
         what = f"{finding.problem}: {what}"
     if future is not None:
-        what += f"; the first later bar that matters is {future} ({_stamp(session.bars, future)})"
+        what += f"; the first later bar that matters is {future} ({stamp_at(session.bars, future)})"
     return what, _repair(session, finding)
 
 

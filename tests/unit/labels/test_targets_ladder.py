@@ -131,7 +131,8 @@ def test_the_bar_of_the_stop_counts_for_nothing(make_bars):
 
 
 def test_a_risk_below_four_ticks_is_no_trade(make_bars):
-    tiny = make_bars(*(np.full(300, 100.0) + x for x in (0, 0.2, -0.2, 0)))  # 2 ATR: 0.6, on ticks 0.75 of 1.0
+    # 2 ATR are 0.6, on ticks 0.75 of 1.0
+    tiny = make_bars(*(np.full(300, 100.0) + x for x in (0, 0.2, -0.2, 0)))
     assert np.isnan(target("ladder/long").compute(tiny).value).all()
     enough = make_bars(*(np.full(300, 100.0) + x for x in (0, 0.25, -0.25, 0)))
     assert (target("ladder/long").compute(enough).value[13:169] == 0.0).all()
