@@ -61,10 +61,22 @@ class OutputError(UsageError):
 
 
 class PluginError(FFMError):
-    """A plug-in cannot be used; carries its distribution and version."""
+    """A plug-in cannot be used; carries its distribution and version.
+
+    Parameters
+    ----------
+    problem, fix : str
+        As in :class:`FFMError`.
+    named : str
+        Whom the problem names first: a distribution, or a record such as ``labeler 'x'``.
+    """
 
     exit_code = 3
     summary = "a plug-in is at fault"
+
+    def __init__(self, problem: str, *, fix: str = "", named: str = "") -> None:
+        super().__init__(problem, fix=fix)
+        self.named = named
 
 
 class PluginLoadError(PluginError):

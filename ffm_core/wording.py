@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 
 
@@ -38,3 +40,18 @@ def suggest(name: str, known: Iterable[str], *, noun: str, otherwise: str = "") 
     if names:
         return f"{noun}: {', '.join(names)}"
     return otherwise or f"there are no {noun} here"
+
+
+def stamp_of(t_us: int) -> str:
+    """Return microseconds since 1970 as a UTC stamp to the second."""
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(t_us))
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def span_words(low: float, high: float) -> str:
+    """Say which numbers are allowed, without naming an infinite end."""
+    if math.isinf(low) and math.isinf(high):
+        return "give a finite number"
+    if math.isinf(high):
+        return f"give {low:g} or more"
+    return f"give {high:g} or less" if math.isinf(low) else f"stay between {low:g} and {high:g}"

@@ -22,7 +22,7 @@ from ffm_core.embed.embedding import columns_of, embed_at
 from ffm_core.embed.windows import windows_at
 from ffm_core.errors import SampleError
 from ffm_core.labels.targets import context_values, target, uniqueness
-from ffm_core.records import Embedder, FeatureSet
+from ffm_core.records import Embedder, FeatureSet, answers
 from ffm_core.types import Bool, Float32, Float64, Int16, Int32, Int64
 
 # In the order of the reference's heads.
@@ -184,7 +184,7 @@ def _one_stream(
     }
     columns = {name: tuple(c.name for c in columns_of(one)) for name, one in embedders.items()}
     for one in sets:
-        blocks[one.name] = np.ascontiguousarray(one.batch(bars)[at])
+        blocks[one.name] = np.ascontiguousarray(answers.features(one, one.batch(bars), bars)[at])
         columns[one.name] = tuple(c.name for c in one.columns)
     closes = bars.ts_us + bars.timeframe.us
     end_bar = {name: found[name].end_bar[at] for name in HEADS}

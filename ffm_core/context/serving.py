@@ -24,7 +24,7 @@ from ffm_core.features.library import find_set
 from ffm_core.host.registry import Host
 from ffm_core.labels.targets import target
 from ffm_core.paths import ffm_home, is_folder_name, kind_of
-from ffm_core.records import Column, Embedder, FeatureSet, TargetLearner
+from ffm_core.records import Column, Embedder, FeatureSet, TargetLearner, answers
 from ffm_core.types import Bool, Float32, Float64, Int64
 
 NAME = "ctx7"
@@ -165,7 +165,8 @@ class ContextHeads:
                     f"{record.version}",
                     fix=f"refit them: {COMMAND}",
                 )
-            parts.append(_chosen(name, wanted, record.columns, record.batch(bars)[at]))
+            rows = answers.features(record, record.batch(bars), bars)[at]
+            parts.append(_chosen(name, wanted, record.columns, rows))
         return np.hstack(parts) if len(at) else np.empty((0, about.width), dtype=np.float32)
 
     def predict(self, x: Float32, *, every: bool = False) -> dict[str, Float64]:

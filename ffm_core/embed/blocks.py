@@ -13,11 +13,12 @@ from ffm_core.embed.embedding import EXTRA_COLUMNS
 from ffm_core.embed.recipe import CENTRING, EXTRAS
 from ffm_core.embed.stats import STATS
 from ffm_core.embed.windows import Windows, windows_at
-from ffm_core.errors import StrategyError, UnknownNameError
+from ffm_core.errors import UnknownNameError
 from ffm_core.host.absent import require_fitted, require_installed
 from ffm_core.host.discovery import listed
 from ffm_core.host.loading import Host, Offered
 from ffm_core.records import Column, Embedder, FeatureSet
+from ffm_core.records.forms import refused, require_unique
 from ffm_core.types import Float32, Int64
 from ffm_core.wording import suggest
 
@@ -98,31 +99,23 @@ def require_sound(embedder: Embedder) -> None:
     StrategyError
         When identity, columns, context or extras cannot be what they must be.
     """
-    who = f"embedder {embedder.name!r}"
-    identity = embedder.identity
+    who, identity = f"embedder {embedder.name!r}", embedder.identity
     if not isinstance(identity, str) or len(identity) != _IDENTITY_CHARS or set(identity) - _HEX:
-        raise StrategyError(
-            f"{who} has the identity {str(identity)[:_IDENTITY_CHARS]!r}, expected the 64 hex "
-            "digits of a SHA-256",
-            fix="hash weights and recipe: hashlib.sha256(weights + recipe).hexdigest()",
+        raise refused(
+            who,
+            f"the identity is {str(identity)[:_IDENTITY_CHARS]!r}, expected the 64 hex digits of "
+            "a SHA-256",
+            "hash weights and recipe: hashlib.sha256(weights + recipe).hexdigest()",
         )
-    names = [column.name for column in embedder.columns]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if not names or twice:
-        raise StrategyError(
-            f"{who} declares column {twice[0]!r} twice" if twice else f"{who} declares no columns",
-            fix="declare one column per element of the vector, each with a unique name",
-        )
+    if not embedder.columns:
+        raise refused(who, "it declares no columns", "declare one column per element of the vector")
+    require_unique(who, "column", [column.name for column in embedder.columns])
     odd = sorted(set(embedder.extras) - set(EXTRAS))
     if odd:
-        raise StrategyError(
-            f"{who} requests the extra {odd[0]!r}", fix=f"extras are {', '.join(EXTRAS)}"
-        )
+        raise refused(who, f"it requests the extra {odd[0]!r}", f"extras are {', '.join(EXTRAS)}")
     if embedder.context_bars < 2:
-        raise StrategyError(
-            f"{who} has a context of {embedder.context_bars} bars",
-            fix="a window has 2 bars or more",
-        )
+        problem = f"it has a context of {embedder.context_bars} bars"
+        raise refused(who, problem, "a window has 2 bars or more")
 
 
 @dataclass(frozen=True, slots=True)

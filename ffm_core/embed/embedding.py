@@ -12,8 +12,7 @@ from ffm_core.bars.table import Bars
 from ffm_core.embed.recipe import EXTRAS
 from ffm_core.embed.vectors import VectorCache
 from ffm_core.embed.windows import RETURN_SHAPE, Windows, windows_at
-from ffm_core.errors import StrategyError
-from ffm_core.records import Column, Embedder
+from ffm_core.records import Column, Embedder, answers
 from ffm_core.types import Float32, Int64
 
 EXTRA_COLUMNS = {
@@ -89,7 +88,7 @@ def embed_at(
     given = windows.values[usable]
 
     def compute(some: Float32) -> Float32:
-        return checked(embedder, embedder.embed(some), len(some))
+        return answers.vectors(embedder, embedder.embed(some), len(some))
 
     if home is None:
         cache = None
@@ -110,35 +109,6 @@ def embed_at(
         computed=len(given) if cache is None else cache.misses,
         flaws=windows.counts(),
     )
-
-
-def checked(embedder: Embedder, answer: object, rows: int) -> Float32:
-    """Return an embedder's answer if it has the form that is asked for.
-
-    Raises
-    ------
-    StrategyError
-        When it is no finite float32 array of one row a window.
-    """
-    expected = (rows, embedder.dim)
-    if not isinstance(answer, np.ndarray) or answer.dtype != np.float32:
-        kind = answer.dtype if isinstance(answer, np.ndarray) else type(answer).__name__
-        raise StrategyError(
-            f"embedder {embedder.name!r} returned {kind}, expected a float32 array",
-            fix="return the result with .astype(np.float32)",
-        )
-    if answer.shape != expected:
-        raise StrategyError(
-            f"embedder {embedder.name!r} returned shape {answer.shape}, expected {expected}",
-            fix="return one row per window, one number per declared column",
-        )
-    if not np.isfinite(answer).all():
-        row = int(np.flatnonzero(~np.isfinite(answer).all(axis=1))[0])
-        raise StrategyError(
-            f"embedder {embedder.name!r} returned a non-finite number for window {row}",
-            fix="every window is finite and normalised; return finite numbers for it",
-        )
-    return answer
 
 
 def _extras(embedder: Embedder, windows: Windows) -> Float32:

@@ -15,7 +15,7 @@ from ffm_core.evaluate.pool import Pool
 from ffm_core.evaluate.selector import Selector
 from ffm_core.evaluate.terms import Terms
 from ffm_core.evaluate.trades import hold, trades_of, trades_of_bars
-from ffm_core.records import Decisions, Design, Learner, Outcomes, Trades, View
+from ffm_core.records import Decisions, Design, Learner, Outcomes, Trades, View, answers
 from ffm_core.ruler import positions
 from ffm_core.ruler.arms import draw_random, match_entry_bars
 from ffm_core.ruler.months import month_of
@@ -64,6 +64,7 @@ def predicted_outcomes(pool: Pool, picks: Picks, terms: Terms) -> Outcomes:
     target_of = terms.exit.target_of
     assert target_of is not None
     target = target_of(picks.predicted_r, terms.exit_params)
+    target = answers.targets(terms.exit, target, picks.predicted_r)
     merged = {name: values.copy() for name, values in pool.outcomes.arrays().items()}
     for number, stream in enumerate(pool.streams):
         mine = np.flatnonzero(pool.table.stream[picks.row] == number)

@@ -1,8 +1,4 @@
-"""Ask a labeler for its decisions, and check the answer before anything relies on it.
-
-What is checked here would otherwise come up later, where nobody could tell whose
-fault it was.
-"""
+"""Ask a labeler for its decisions; neither the answer nor the asking may harm what follows."""
 
 from __future__ import annotations
 
@@ -15,15 +11,7 @@ import numpy as np
 
 from ffm_core.bars import Bars
 from ffm_core.errors import StrategyError
-from ffm_core.records import Decisions, Labeler, Params
-from ffm_core.types import Bool
-
-_FIXES = {
-    "risk": "leave out decisions whose risk is not known yet; it is a distance in points",
-    "stop_price": "leave out decisions whose stop is not known yet",
-    "target_r": "give a target of at least 1 R; a nearer one only buys its hit rate with costs",
-    "horizon_bars": "a trade lasts at least one bar, its entry bar",
-}
+from ffm_core.records import Decisions, Labeler, Params, answers
 
 
 def ask(labeler: Labeler, bars: Bars, params: Params) -> Decisions:
@@ -50,9 +38,7 @@ def ask(labeler: Labeler, bars: Bars, params: Params) -> Decisions:
     """
     with _state_kept():
         answer = labeler.decide(bars, dict(params))
-    _check_form(answer, labeler, bars)
-    _check_numbers(answer, bars)
-    return answer
+    return answers.decisions(labeler, answer, bars)
 
 
 @contextmanager
@@ -78,44 +64,3 @@ def _state() -> tuple[tuple[str, object, str], ...]:
         ("how numpy treats floating-point errors", np.geterr(), "use 'with np.errstate(...)'"),
         ("the working folder", Path.cwd(), "open files by their whole path"),
     )
-
-
-def _check_form(answer: object, labeler: Labeler, bars: Bars) -> None:
-    if not isinstance(answer, Decisions):
-        raise StrategyError(
-            f"decide returned {type(answer).__name__} on {bars.stream}, expected Decisions",
-            fix="return ffm_core.Decisions(bar=..., side=..., risk=...)",
-        )
-    if len(answer) and not (answer.bar[0] >= 0 and answer.bar[-1] < len(bars)):
-        raise StrategyError(
-            f"decide answers for bars {answer.bar[0]} to {answer.bar[-1]} of {bars.stream}, "
-            f"which has 0 to {len(bars) - 1}",
-            fix="each of Decisions.bar is the index of a bar given to decide",
-        )
-    declared, given = {column.name for column in labeler.columns}, set(answer.columns)
-    if declared != given:
-        odd = ", ".join(sorted(declared ^ given))
-        raise StrategyError(
-            f"declared and returned columns differ in {odd}",
-            fix="declare every column of Decisions.columns in Labeler.columns",
-        )
-
-
-def _check_numbers(answer: Decisions, bars: Bars) -> None:
-    good: dict[str, Bool] = {}
-    if answer.risk is not None:
-        good["risk"] = np.isfinite(answer.risk) & (answer.risk >= 0)  # 0 is void, not wrong
-    if answer.stop_price is not None:
-        good["stop_price"] = np.isfinite(answer.stop_price)
-    if answer.target_r is not None:
-        good["target_r"] = np.isfinite(answer.target_r) & (answer.target_r >= 1)
-    if answer.horizon_bars is not None:
-        good["horizon_bars"] = answer.horizon_bars >= 1
-    for name, fine in good.items():
-        if not fine.all():
-            row = int(np.argmin(fine))
-            raise StrategyError(
-                f"{name} of decision {row} is {getattr(answer, name)[row]} "
-                f"(bar {answer.bar[row]} of {bars.stream})",
-                fix=_FIXES[name],
-            )

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Literal
 from ffm_core.evaluate.pool import Pool
 from ffm_core.evaluate.selector import SCHEMA, Selector, take
 from ffm_core.keyed import keyed
-from ffm_core.records import ANSWERS, Answer, Control, Learner, View
+from ffm_core.records import ANSWERS, Answer, Control, Learner, Model, View
+from ffm_core.records.answers import as_model, changed_view
 from ffm_core.ruler.arms import permute_block, permute_full
 from ffm_core.ruler.folds import Fold
 from ffm_core.runs.ledger import Ticket
@@ -110,8 +111,9 @@ def fit_real(
     models = []
     for number, seed in enumerate(seeds):
         asked = {name for name in answers if number == 0 or name != "predicted_r"}
-        models.append(learner.fit(handle, fold.train, fold.validation, seed=seed, answers=asked))
-    return Selector.fitted(models, fold.validation, share=share).to_bytes(learner)
+        models.append(_fit(learner, handle, fold.train, fold.validation, seed, asked))
+    selector = Selector.fitted(models, fold.validation, share=share, learner=learner.name)
+    return selector.to_bytes()
 
 
 def fit_shuffled(
@@ -142,13 +144,22 @@ def fit_control(
     fold: FoldViews, *, learner: Learner, seed: int, share: float, control: Control
 ) -> Bool:
     """Return which test rows an extra control would pick."""
-    train = control.change(fold.train, keyed(seed, "control", control.name, fold.index))
+    rng = keyed(seed, "control", control.name, fold.index)
+    train = changed_view(control, control.change(fold.train, rng), fold.train)
     return _refit(fold, train, learner, learner.prepare(train), seed, share)
 
 
 def _refit(
     fold: FoldViews, train: View, learner: Learner, handle: object, seed: int, share: float
 ) -> Bool:
-    model = learner.fit(handle, train, fold.validation, seed=seed, answers={"score"})
-    point = Selector.fitted([model], fold.validation, share=share).point
-    return take(point, fold.test, model.plan(fold.test).score)
+    model = _fit(learner, handle, train, fold.validation, seed, {"score"})
+    selector = Selector.fitted([model], fold.validation, share=share, learner=learner.name)
+    return take(selector.point, fold.test, selector.plans(fold.test)[0].score)
+
+
+def _fit(
+    learner: Learner, handle: object, train: View, validation: View, seed: int,
+    asked: Collection[Answer],
+) -> Model:  # fmt: skip
+    model = learner.fit(handle, train, validation, seed=seed, answers=asked)
+    return as_model(learner, "fit", model)

@@ -13,7 +13,6 @@ from typing import Any
 
 from ffm_core.causal.falsify import merge
 from ffm_core.embed.cutoff import cut_offs
-from ffm_core.errors import StrategyError
 from ffm_core.evaluate.arms import hold_positions
 from ffm_core.evaluate.certify import certify, certify_folds
 from ffm_core.evaluate.embedding import embed_streams
@@ -44,6 +43,7 @@ from ffm_core.records import (
     Reason,
     Verdict,
     VerdictCheck,
+    answers,
     because,
 )
 from ffm_core.ruler.verdict import decide, held_back, refused
@@ -129,13 +129,7 @@ def judge(job: Job, folded: Folded, evidence: Evidence) -> Verdict:
 
 
 def _judged(check: VerdictCheck, evidence: Evidence) -> CheckResult:
-    found: object = check.judge(evidence)
-    if not isinstance(found, CheckResult):
-        raise StrategyError(
-            f"verdict check {check.name!r} returned {type(found).__name__}, expected a CheckResult",
-            fix="return ffm_core.records.CheckResult(name=..., outcome=...)",
-        )
-    return found
+    return answers.check_result(check, check.judge(evidence))
 
 
 def warn_of_overlap(job: Job, folded: Folded, progress: Progress) -> None:

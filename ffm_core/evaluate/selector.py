@@ -9,7 +9,7 @@ import numpy as np
 
 from ffm_core.container import numbers, pack, spelled, unpack
 from ffm_core.errors import ModelError
-from ffm_core.records import Learner, Model, Plan, View
+from ffm_core.records import Learner, Model, Plan, View, answers
 from ffm_core.ruler.operating import OperatingPoint, operating_point
 from ffm_core.types import Bool, Float64, Int64
 
@@ -28,21 +28,27 @@ class Selector:
         Fixed on validation.
     columns : tuple of str
         Names of the design columns the models were fitted on, in order.
+    learner : str
+        What fitted them.
     """
 
     models: tuple[Model, ...]
     point: OperatingPoint
     columns: tuple[str, ...]
+    learner: str
 
     @classmethod
-    def fitted(cls, models: Sequence[Model], validation: View, *, share: float) -> Selector:
+    def fitted(
+        cls, models: Sequence[Model], validation: View, *, share: float, learner: str
+    ) -> Selector:
         """Fix the operating point of fitted models on validation rows."""
         blind = validation.blind()
-        score = mean_plan([model.plan(blind) for model in models]).score
+        score = mean_plan([_asked(model, blind, learner) for model in models]).score
         return cls(
             models=tuple(models),
             point=operating_point(score, validation.stream, share=share),
             columns=validation.design.names,
+            learner=learner,
         )
 
     @classmethod
@@ -67,13 +73,14 @@ class Selector:
             thresholds=dict(zip(stream, threshold, strict=True)),
             pooled=float(value["pooled"]),
         )
-        models = tuple(learner.load(block) for block in blocks.values())
-        return cls(models=models, point=point, columns=tuple(value["columns"]))
+        models = tuple(answers.as_model(learner, "load", learner.load(b)) for b in blocks.values())
+        columns = tuple(value["columns"])
+        return cls(models=models, point=point, columns=columns, learner=learner.name)
 
-    def to_bytes(self, learner: Learner) -> bytes:
+    def to_bytes(self) -> bytes:
         """Return models, columns and operating point without code."""
         value = {
-            "learner": learner.name,
+            "learner": self.learner,
             "columns": list(self.columns),
             "share": self.point.share,
             "streams": list(self.point.thresholds),
@@ -97,7 +104,11 @@ class Selector:
                 + (f": {', '.join(odd[:5])}" if odd else ", in their order"),
                 fix="name the same feature sets, in the same order",
             )
-        return [model.plan(view) for model in self.models]
+        return [_asked(model, view, self.learner) for model in self.models]
+
+
+def _asked(model: Model, view: View, learner: str) -> Plan:
+    return answers.as_plan(learner, model.plan(view), len(view))
 
 
 def mean_plan(plans: Sequence[Plan]) -> Plan:

@@ -23,7 +23,7 @@ from ffm_core.errors import SampleError
 from ffm_core.evaluate.asking import ask
 from ffm_core.evaluate.parts import Parts, Source
 from ffm_core.evaluate.terms import Terms, terms_of
-from ffm_core.records import Decisions, Outcomes
+from ffm_core.records import Decisions, Outcomes, answers
 from ffm_core.runs.config import EvalConfig
 from ffm_core.types import Float32, Float64, Int8, Int32, Int64
 
@@ -172,8 +172,9 @@ def prepare_stream(work: tuple[StreamTask, Decisions]) -> Stream:
         grid_start_us=grid_start,
         atr=atr_wilder(bars.high, bars.low, bars.close, ATR_BARS),
         features={
-            chosen.name: np.ascontiguousarray(chosen.batch(bars)[decisions.bar])  # (N, F)
+            chosen.name: np.ascontiguousarray(table[decisions.bar])  # (N, F)
             for chosen in task.parts.feature_sets
+            for table in (answers.features(chosen, chosen.batch(bars), bars),)
         },
     )
 

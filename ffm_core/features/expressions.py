@@ -12,8 +12,8 @@ from collections.abc import Mapping
 import polars as pl
 
 from ffm_core.bars.table import Bars
-from ffm_core.errors import StrategyError
-from ffm_core.records import Column, FeatureSet, Memory
+from ffm_core.records import Column, FeatureSet, Memory, answers
+from ffm_core.records.forms import refused
 from ffm_core.types import Float32
 
 
@@ -71,9 +71,9 @@ def expression_set(
     chosen = [expression.alias(column.name) for column, expression in expressions.items()]
 
     def batch(bars: Bars) -> Float32:
-        return _compute(name, bars, chosen)
+        return answers.features(made, _compute(name, bars, chosen), bars)
 
-    return FeatureSet(
+    made = FeatureSet(
         name=name,
         columns=columns,
         batch=batch,
@@ -84,6 +84,7 @@ def expression_set(
         summary=summary,
         version=version,
     )
+    return made
 
 
 def _compute(name: str, bars: Bars, expressions: list[pl.Expr]) -> Float32:
@@ -91,14 +92,7 @@ def _compute(name: str, bars: Bars, expressions: list[pl.Expr]) -> Float32:
         frame = bars.frame.select(expressions)
     except pl.exceptions.PolarsError as error:
         first = str(error).strip().splitlines()[0]
-        raise StrategyError(
-            f"feature set {name!r}: polars cannot compute it: {first}",
-            fix=f"expressions may use the columns {', '.join(bars.frame.columns)}",
-        ) from error
-    if frame.height != len(bars):
-        raise StrategyError(
-            f"feature set {name!r} gives {frame.height} rows for {len(bars)} bars",
-            fix="every expression must keep one row per bar: no filter, no aggregation alone",
-        )
+        fix = f"expressions may use the columns {', '.join(bars.frame.columns)}"
+        raise refused(f"feature set {name!r}", f"polars cannot compute it: {first}", fix) from error
     values: Float32 = frame.cast(pl.Float32).to_numpy(order="c")
     return values.copy() if not values.flags.owndata else values

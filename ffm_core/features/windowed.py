@@ -18,7 +18,7 @@ from ffm_core.bars.sessions import trading_days
 from ffm_core.bars.table import COLUMNS, Bars
 from ffm_core.bars.timeframe import Timeframe
 from ffm_core.errors import ConfigError
-from ffm_core.records import FeatureSet, FeatureStream
+from ffm_core.records import FeatureSet, FeatureStream, answers
 from ffm_core.types import Float32, Float64, Int64
 
 _SPARE = 1024  # bars the buffer may outgrow the window before it is moved
@@ -92,7 +92,8 @@ class WindowStream:
         self._append(ts_us, (open, high, low, close, volume))
         bars = self._bars()
         self._first += window_start(bars, self._set.history_bars, self._set.history_days)
-        row: Float32 = self._set.batch(self._bars())[-1].copy()
+        bars = self._bars()
+        row: Float32 = answers.features(self._set, self._set.batch(bars), bars)[-1].copy()
         return row
 
     def snapshot(self) -> bytes:

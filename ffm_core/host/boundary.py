@@ -112,13 +112,17 @@ def _short(filename: str, origin: Found) -> str:
 
 
 def _is_explained(origin: Found, error: BaseException) -> bool:
-    return isinstance(error, PluginError) and error.problem.startswith(f"{origin.who}: ")
+    return isinstance(error, PluginError) and error.named == origin.who
 
 
 def _explain(origin: Found, what: str, error: BaseException) -> FFMError:
     where = place(origin, error.__traceback__, error)
-    text = f"{origin.who}: {what}: {one_line(error)}" + (f" ({where})" if where else "")
-    if isinstance(error, PluginError | ConfigError | UnavailableError):
-        kind = type(error) if not isinstance(error, PluginError) else StrategyError
-        return kind(text, fix=error.fix or "correct the plug-in")
-    return StrategyError(text, fix="correct the plug-in; --debug shows where it came from")
+    told = isinstance(error, PluginError) and error.named == what
+    said = one_line(error) if told else f"{what}: {one_line(error)}"
+    text = f"{origin.who}: {said}" + (f" ({where})" if where else "")
+    if isinstance(error, ConfigError | UnavailableError):
+        return type(error)(text, fix=error.fix or "correct the plug-in")
+    fix = "correct the plug-in; --debug shows where it came from"
+    if isinstance(error, PluginError):
+        fix = error.fix or "correct the plug-in"
+    return StrategyError(text, fix=fix, named=origin.who)

@@ -24,6 +24,7 @@ from ffm_core.records import (
     Target,
     VerdictCheck,
 )
+from ffm_core.records.forms import require_unique
 from ffm_core.wording import suggest
 
 T = TypeVar("T")
@@ -303,6 +304,9 @@ def _checked(origin: Found, hook: str, record: object) -> object:
             f"{origin.who}: hook {hook!r} offers a {what} named {name!r}",
             fix=f"name it with letters, digits, '_', '-' or '.', {then}",
         )
+    for part, member in (("column", "columns"), ("parameter", "params")):
+        names = [one.name for one in getattr(record, member, ())]
+        require_unique(f"{origin.who}: {what} {name!r}", part, names)
     return record
 
 
@@ -314,16 +318,6 @@ def _check_labeler(offer: Offered[Labeler]) -> None:
             f"{origin.who}: labeler {labeler.name!r} does not carry the entry point's name",
             fix=f"name it {origin.name!r}, or '{origin.name}:variant' when there are several",
         )
-    for what, names in (
-        ("column", [column.name for column in labeler.columns]),
-        ("parameter", [param.name for param in labeler.params]),
-    ):
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise StrategyError(
-                f"{origin.who}: labeler {labeler.name!r} declares {what} {twice[0]!r} twice",
-                fix=f"give every {what} a name of its own",
-            )
 
 
 def _reject_duplicates(what: str, offers: list[Offered[Any]]) -> None:

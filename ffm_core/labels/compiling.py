@@ -27,6 +27,8 @@ from ffm_core.labels.kernels import Walked, fill_steps
 from ffm_core.labels.step import STOP_FIRST, Bar, OpenTrade, Rules
 from ffm_core.labels.trails import WALKS
 from ffm_core.records import ExitPolicy, Params, ParamValue
+from ffm_core.records.answers import first_state
+from ffm_core.records.forms import refused
 from ffm_core.types import Float64, Int8, Int32, Int64
 
 Array = TypeVar("Array", bound=np.ndarray[Any, Any])
@@ -34,7 +36,6 @@ _NUMBERS = (bool, int, float, np.number, np.bool_)
 _MOST = 16  # numbers in a tuple of constants
 _LOADS = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF")
 _FIX = "use its arguments, numbers, math and numpy; hand constants over in 'k'"
-_START_FIX = "return (np.array([...]), np.array([...], dtype=np.int64), np.array([...]))"
 _ORDERS_FIX = "return two prices and a bool: (np.nan, np.nan, False) orders nothing"
 # What compiled code may raise: an index out of bounds, an explicit raise or assert.
 STEP_ERRORS = (ArithmeticError, LookupError, ValueError, AssertionError)
@@ -75,16 +76,7 @@ def start_of(policy: ExitPolicy, params: Params) -> tuple[Float64, Int64, Float6
     """
     if policy.start is None:
         return locked(np.zeros(0)), locked(np.zeros(0, dtype=np.int64)), locked(np.zeros(0))
-    given = policy.start(dict(params))
-    wanted = ("float64", "int64", "float64")
-    if not isinstance(given, tuple) or len(given) != len(wanted):
-        raise _refused(policy, "start returns something else than (f, i, k)", _START_FIX)
-    for name, values, kind in zip("fik", given, wanted, strict=True):
-        if not isinstance(values, np.ndarray) or values.dtype != kind or values.ndim != 1:
-            raise _refused(policy, f"start returns no {kind} (n,) array as {name!r}", _START_FIX)
-    f, i, k = given
-    if not np.isfinite(k).all():
-        raise _refused(policy, "start returns a constant that is not finite", _START_FIX)
+    f, i, k = first_state(policy, policy.start(dict(params)))
     return locked(f.copy()), locked(i.copy()), locked(k.copy())
 
 
@@ -222,7 +214,7 @@ def _spoken(answer: Any) -> str:
 
 def _refused(policy: ExitPolicy, problem: str, fix: str, line: str = "") -> StrategyError:
     where = f" ({line})" if line else ""
-    return StrategyError(f"exit {policy.name}: {problem}{where}", fix=fix)
+    return refused(f"exit policy {policy.name!r}", problem + where, fix)
 
 
 def _forbidden(function: Any, seen: set[CodeType]) -> Iterator[tuple[str, str]]:

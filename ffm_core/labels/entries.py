@@ -8,11 +8,11 @@ import numpy as np
 
 from ffm_core.bars.primitives import atr_wilder
 from ffm_core.bars.table import Bars
-from ffm_core.errors import StrategyError
 from ffm_core.labels.kernels import next_flat, on_ticks
 from ffm_core.labels.policies import setting
 from ffm_core.labels.step import rules_on
-from ffm_core.records import VOIDS, Decisions, ExitPolicy, Params
+from ffm_core.records import VOIDS, Decisions, ExitPolicy, Params, answers
+from ffm_core.records.forms import require_rows
 from ffm_core.types import Float64, Int8, Int32, Int64
 
 ATR_BARS = 14  # the ATR an exit policy is told
@@ -87,7 +87,8 @@ def entries_of(
         a risk, stop, target or horizon.
     """
     n, count = len(decisions), len(bars)
-    _check_range(decisions, count)
+    answers.require_known_bars(decisions, bars)
+    answers.require_tradable(decisions, bars)
     entry = decisions.bar + 1
     void = np.zeros(n, dtype=np.int8)
     void[entry >= count] = VOIDS.index("no_next_bar")
@@ -95,11 +96,9 @@ def entries_of(
     side = decisions.side.astype(np.float64)
     price = bars.open[entry]
     if decisions.risk is not None:
-        _check_finite("risk", decisions.risk, decisions)
         stop = price - side * decisions.risk
     else:
         assert decisions.stop_price is not None
-        _check_finite("stop_price", decisions.stop_price, decisions)
         stop = decisions.stop_price
         void[(void == 0) & (side * (price - stop) <= 0)] = VOIDS.index("stop_beyond_open")
     rules, tick = rules_on(bars.instrument.tick_size), bars.instrument.tick_size
@@ -107,8 +106,9 @@ def entries_of(
     risk = side * (price - stop)
     void[(void == 0) & (risk < (min_risk_ticks - TICK_SLACK) * tick)] = VOIDS.index("small_risk")
     risk = np.where(void == 0, risk, 1.0)
-    has_rr = policy.declares("rr")
-    target_r = _targets(decisions, float(setting(policy, params, "rr")) if has_rr else 1.0)
+    has_rr, target_r = policy.declares("rr"), decisions.target_r
+    if target_r is None:
+        target_r = np.full(n, float(setting(policy, params, "rr")) if has_rr else 1.0)
     reward = target_r if has_rr or policy.kind == "predicted" else np.full(n, np.inf)
     entries = Entries(
         bar=np.ascontiguousarray(entry),
@@ -125,66 +125,22 @@ def entries_of(
     return entries, void
 
 
-def _check_range(decisions: Decisions, count: int) -> None:
-    if len(decisions) == 0:
-        return
-    low, high = int(decisions.bar[0]), int(decisions.bar[-1])
-    if low < 0 or high >= count:
-        raise StrategyError(
-            f"decisions.bar runs from {low} to {high}, but there are {count} bars",
-            fix="use the index of the last known bar, from 0",
-        )
-
-
-def _check_finite(name: str, values: Float64, decisions: Decisions) -> None:
-    bad = np.flatnonzero(~np.isfinite(values))
-    if len(bad):
-        row = int(bad[0])
-        raise StrategyError(
-            f"decisions.{name}[{row}] is {values[row]} (bar {int(decisions.bar[row])})",
-            fix="leave out decisions during warm-up, where the stop is not known yet",
-        )
-
-
-def _targets(decisions: Decisions, default_rr: float) -> Float64:
-    if decisions.target_r is None:
-        return np.full(len(decisions), float(default_rr))
-    bad = np.flatnonzero(~(decisions.target_r >= 1.0))
-    if len(bad):
-        row = int(bad[0])
-        raise StrategyError(
-            f"decisions.target_r[{row}] is {decisions.target_r[row]}, below 1",
-            fix="give a target of at least 1 R; a nearer one only buys its hit rate with costs",
-        )
-    return decisions.target_r
-
-
 def _horizons(decisions: Decisions, default_horizon: int) -> Int32:
     if decisions.horizon_bars is None:
-        horizon = np.full(len(decisions), default_horizon, dtype=np.int32)
-    else:
-        horizon = decisions.horizon_bars
-    bad = np.flatnonzero(horizon < 1)
-    if len(bad):
-        raise StrategyError(
-            f"the horizon of decision {int(bad[0])} is {int(horizon[bad[0]])} bars",
-            fix="a trade lasts at least one bar, its entry bar",
-        )
-    return horizon
+        return np.full(len(decisions), default_horizon, dtype=np.int32)
+    return decisions.horizon_bars
 
 
 def _signal_atr(bars: Bars, decisions: Decisions, policy: ExitPolicy) -> Float64:
     if policy.step is None and not policy.needs_atr:
         return np.full(len(decisions), np.nan)
     atr = atr_wilder(bars.high, bars.low, bars.close, ATR_BARS)[decisions.bar]
-    bad = np.flatnonzero(np.isnan(atr))
-    if policy.needs_atr and len(bad):
-        row = int(bad[0])
-        raise StrategyError(
-            f"decision {row} is at bar {int(decisions.bar[row])}, where ATR({ATR_BARS}), "
-            "which the exit policy needs, is not known yet",
-            fix=f"make no decisions before bar {ATR_BARS - 1}",
-        )
+    if policy.needs_atr:
+        require_rows(
+            f"ATR({ATR_BARS})", atr, ~np.isnan(atr), decisions.bar,
+            f"and exit policy {policy.name!r} needs it",
+            f"make no decisions before bar {ATR_BARS - 1}", bars=bars,
+        )  # fmt: skip
     return atr
 
 

@@ -8,13 +8,12 @@ import numpy as np
 
 from ffm_core.bars.instrument import Instrument
 from ffm_core.bars.table import Bars
-from ffm_core.errors import StrategyError
 from ffm_core.labels.compiling import STEP_ERRORS, compile_step, locked, raised, start_of
 from ffm_core.labels.entries import Entries
 from ffm_core.labels.kernels import Walked, fill_barriers, fill_columns
 from ffm_core.labels.policies import setting
 from ffm_core.labels.step import TIES, Rules, rules_on
-from ffm_core.records import LEVELS, ExitPolicy, Params
+from ffm_core.records import LEVELS, ExitPolicy, Params, answers
 from ffm_core.types import Float64
 
 
@@ -28,34 +27,7 @@ def exit_columns(policy: ExitPolicy, bars: Bars, params: Params) -> Float64 | No
     """
     if policy.batch is None:
         return None
-    return checked_columns(policy, policy.batch(bars, dict(params)), bars)
-
-
-def checked_columns(policy: ExitPolicy, answer: Any, bars: Bars) -> Float64:
-    """Return what ``batch`` answered for ``bars`` if it has the form that is asked for."""
-    expected = (len(bars), len(policy.columns))
-    if not isinstance(answer, np.ndarray) or answer.dtype != np.float64:
-        kind = answer.dtype if isinstance(answer, np.ndarray) else type(answer).__name__
-        raise StrategyError(
-            f"exit {policy.name} returned {kind}, expected a float64 array",
-            fix="end batch() with np.column_stack([...]) of float64 columns",
-        )
-    if answer.shape != expected:
-        raise StrategyError(
-            f"exit {policy.name} returned shape {answer.shape}, expected {expected}: "
-            "one row per bar, one column per declared name",
-            fix="return NaN rows during warm-up instead of dropping them",
-        )
-    for at, column in enumerate(policy.columns):
-        if policy.step is None and column.name.startswith("leave"):
-            odd = ~(np.isnan(answer[:, at]) | np.isin(answer[:, at], (0.0, 1.0)))
-            if odd.any():
-                raise StrategyError(
-                    f"exit {policy.name} returned {answer[int(np.argmax(odd)), at]:g} in "
-                    f"{column.name} at bar {int(np.argmax(odd))}",
-                    fix="an exit flag is 1 to leave at the next open, else 0 or NaN",
-                )
-    return answer
+    return answers.orders(policy, policy.batch(bars, dict(params)), bars)
 
 
 def rules_of(
@@ -124,4 +96,4 @@ def fill(
     return fill_columns(*level)
 
 
-__all__ = ["checked_columns", "exit_columns", "fill", "rules_of"]
+__all__ = ["exit_columns", "fill", "rules_of"]

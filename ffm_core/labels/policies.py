@@ -70,25 +70,8 @@ def setting(policy: ExitPolicy, params: Params, name: str) -> ParamValue:
     """
     for param in policy.params:
         if param.name == name:
-            return _checked(policy.name, param, params.get(name, param.default))
+            return param.checked(params.get(name, param.default), policy.name)
     raise ConfigError(f"exit policy {policy.name!r} has no parameter {name!r}")
-
-
-def _checked(owner: str, param: Param, value: ParamValue) -> ParamValue:
-    if param.choices and value not in param.choices:
-        raise ConfigError(
-            f"{owner}.{param.name} is {value!r}", fix=f"use one of {', '.join(param.choices)}"
-        )
-    if isinstance(param.default, float):
-        number = float(value)
-        low = -np.inf if param.minimum is None else param.minimum
-        high = np.inf if param.maximum is None else param.maximum
-        if not low <= number <= high:
-            raise ConfigError(
-                f"{owner}.{param.name} is {number:g}", fix=f"use a value from {low:g} to {high:g}"
-            )
-        return number
-    return value
 
 
 def _dynamic_target(predicted_r: Float64, params: Params) -> Float64:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from ffm_core.errors import StrategyError
+from ffm_core.errors import ConfigError
+from ffm_core.records.forms import at_bar, exactly, refused, require_rows
 from ffm_core.types import Bool, Float64, Int8, Int32, Int64
+from ffm_core.wording import span_words
 
 if TYPE_CHECKING:
     from ffm_core.bars.table import Bars
@@ -34,6 +37,27 @@ class Param:
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[str, ...] = ()
+
+    def checked(self, value: ParamValue, owner: str) -> ParamValue:
+        """Return a value as the default's type; a ``ConfigError`` when it is not allowed."""
+        kind = type(self.default)
+        where = f"{owner}: parameter {self.name!r}"
+        if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+            value = float(value)
+        if kind is str:
+            value = str(value)
+        if type(value) is not kind:
+            raise ConfigError(f"{where} is {value!r}", fix=f"give a value of type {kind.__name__}")
+        if self.choices and value not in self.choices:
+            raise ConfigError(
+                f"{where} is {value!r}", fix=f"choose from: {', '.join(self.choices)}"
+            )
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            low = -math.inf if self.minimum is None else self.minimum
+            high = math.inf if self.maximum is None else self.maximum
+            if not (low <= value <= high) or math.isinf(value):
+                raise ConfigError(f"{where} is {value!r}", fix=span_words(low, high))
+        return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,38 +135,43 @@ class Decisions:
     columns: Mapping[str, Float64] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        n = len(self.bar)
         if (self.risk is None) == (self.stop_price is None):
-            raise StrategyError("decisions need either 'risk' or 'stop_price', not both")
+            fix = "give the distance to the stop in points, or the price of the stop"
+            raise refused("", "decisions need either 'risk' or 'stop_price', not both", fix)
         for name, kind in _KINDS.items():
             value = getattr(self, name)
             if value is None:
                 continue
-            array = _exactly(value, kind, name)
-            if array.shape != (n,):
-                raise StrategyError(f"decisions.{name} has shape {array.shape}, expected ({n},)")
-            array.setflags(write=False)
-            object.__setattr__(self, name, array)
-        columns = {}
-        for name, value in self.columns.items():
-            array = np.array(value, dtype=np.float64)
-            if array.shape != (n,):
-                raise StrategyError(f"column {name!r} has shape {array.shape}, expected ({n},)")
-            array.setflags(write=False)
-            columns[name] = array
+            object.__setattr__(self, name, self._column(name, exactly(value, kind, name)))
+        columns = {
+            name: self._column(name, np.array(value, dtype=np.float64))
+            for name, value in self.columns.items()
+        }
         object.__setattr__(self, "columns", columns)
         self._check_rows()
 
+    def _column(self, name: str, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return a column, read-only and of one number per decision."""
+        if array.shape != (len(self),):
+            problem = f"decisions.{name} has shape {array.shape}, expected ({len(self)},)"
+            raise refused("", problem, "give one number per decision")
+        array.setflags(write=False)
+        return array
+
     def _check_rows(self) -> None:
-        if len(self) == 0:
-            return
-        if not np.isin(self.side, (-1, 1)).all():
-            raise StrategyError("decisions.side must be +1 or -1")
-        key = self.bar * 2 + (self.side > 0)
-        if (np.diff(self.bar) < 0).any():
-            raise StrategyError("decisions must be in order of bar")
-        if len(np.unique(key)) != len(key):
-            raise StrategyError("decisions hold the same (bar, side) twice")
+        bar, side = self.bar, self.side
+        fine = np.isin(side, (-1, 1))
+        require_rows("side", side, fine, bar, "expected +1 or -1", "+1 is long, -1 is short")
+        earlier = np.flatnonzero(np.diff(bar) < 0)
+        if len(earlier):
+            row = int(earlier[0]) + 1
+            problem = f"decision {row} {at_bar(bar[row])} follows one {at_bar(bar[row - 1])}"
+            raise refused("", f"{problem}, expected the order of bars", "sort decisions by bar")
+        key, first = np.unique(2 * bar + (side > 0), return_index=True)
+        if len(key) != len(bar):
+            row = int(np.setdiff1d(np.arange(len(bar)), first)[0])
+            problem = f"decision {row} {at_bar(bar[row])} holds side {side[row]} a second time"
+            raise refused("", problem, "give each bar and side one decision at most")
 
     def __len__(self) -> int:
         return len(self.bar)
@@ -159,21 +188,6 @@ class Decisions:
             group=None if self.group is None else self.group[rows],
             columns={name: values[rows] for name, values in self.columns.items()},
         )
-
-
-def _exactly(value: Any, kind: type[np.generic], name: str) -> np.ndarray[Any, Any]:
-    """Return a copy as ``kind``; 2.7 is no bar, and 257 must not become side 1."""
-    given = np.asarray(value)
-    with np.errstate(invalid="ignore"):
-        array = np.array(given, dtype=kind)
-    if given.dtype != array.dtype:
-        lost = np.flatnonzero((array != given) & (array == array))  # NaN may stay NaN
-        if len(lost):
-            raise StrategyError(
-                f"decisions.{name}[{lost[0]}] is {given.flat[lost[0]]}, which is no {array.dtype}",
-                fix=f"give numbers that {array.dtype} can hold exactly",
-            )
-    return array
 
 
 DecideFn: TypeAlias = "Callable[[Bars, Params], Decisions]"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from ffm_core.errors import StrategyError
+from ffm_core.records.forms import refused, require_unique
 from ffm_core.records.strategy import Column, Param, Params
 from ffm_core.records.tables import ArrayTable
 from ffm_core.types import Bool, Float64, Int8, Int16, Int32, Int64, Text
@@ -108,8 +108,10 @@ class ExitPolicy:
 
     def __post_init__(self, simulate: object) -> None:
         problem, fix = _unfit(self, given_fills=simulate is not None)
+        who = f"exit policy {self.name!r}"
         if problem:
-            raise StrategyError(f"exit policy {self.name!r} {problem}", fix=fix)
+            raise refused(who, problem, fix)
+        require_unique(who, "column", [column.name for column in self.columns])
 
     def declares(self, name: str) -> bool:
         """Whether the policy has a setting of this name."""
@@ -159,11 +161,6 @@ def _unfit(policy: ExitPolicy, *, given_fills: bool) -> tuple[str, str]:
             policy.start is not None and policy.step is None,
             "has a start without a step",
             "'start' is the state of a step; leave it out",
-        ),
-        (
-            len(set(names)) != len(names),
-            f"declares a column twice: {', '.join(names)}",
-            "give each column a name of its own",
         ),
         (
             bool(strange),

@@ -22,8 +22,8 @@ from ffm_core.records import (
 )
 from ffm_core.ruler.bootstrap import DaySums, Estimate, day_sums, resample_means, summarise
 from ffm_core.ruler.power import minimum_detectable, months_to_settle, power_at
-from ffm_core.runs.resolve import span_words
 from ffm_core.types import Float64, Int32
+from ffm_core.wording import span_words
 
 Constants = Mapping[str, float]
 Judge = Callable[[Constants, Evidence], CheckResult]

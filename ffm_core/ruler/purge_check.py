@@ -8,13 +8,13 @@ that reaches the next part lets a model be trained on what it is tested on.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
 from ffm_core.records import Certificate, Examined, Failure
 from ffm_core.ruler.folds import DecisionTable, Fold, FoldPlan
 from ffm_core.types import Int64
+from ffm_core.wording import stamp_of
 
 _FIX = (
     "let the labels end where they say: the horizon a trade is given bounds its label, and folds "
@@ -82,9 +82,9 @@ def _reaching(
         over = rows[ends[rows] >= begins]
         if len(over):
             row = int(over[np.argmin(table.t_decision[over])])
-            stamp = _stamp(int(ends[row]))
+            stamp = stamp_of(int(ends[row]))
             text = (
-                f"{what} at {stamp}, but {later} begins with the decision of {_stamp(begins)} "
+                f"{what} at {stamp}, but {later} begins with the decision of {stamp_of(begins)} "
                 f"({len(over)} of {len(rows)} {name} rows reach into {later})"
             )
             yield _failure(table, fold, row, "horizon", name, text, stamp)
@@ -106,7 +106,7 @@ def _failure(
     table: DecisionTable, fold: Fold, row: int, check: str, column: str, text: str, stamp: str
 ) -> Failure:
     stream = table.streams[int(table.stream[row])]
-    decided = _stamp(int(table.t_decision[row]))
+    decided = stamp_of(int(table.t_decision[row]))
     what = "label of the decision" if check == "horizon" else "decision"
     return Failure(
         subject=Examined("fold", str(fold.index)),
@@ -118,11 +118,6 @@ def _failure(
         message=f"the {what} of {decided} on {stream} {text}",
         fix=_FIX,
     )
-
-
-def _stamp(t_us: int) -> str:
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=t_us)
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 __all__ = ["check_purged"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -133,7 +132,7 @@ def check_params(
                 f"{owner} has no parameter {name!r}{did_you_mean(name, known)}",
                 fix=f"choose from: {', '.join(known)}" if known else "it has no parameters",
             )
-    return {name: _checked(param, given.get(name, param.default), owner)
+    return {name: param.checked(given.get(name, param.default), owner)
             for name, param in known.items()}  # fmt: skip
 
 
@@ -210,34 +209,6 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
                     fix=f"rename or unset {variable}",
                 )
     return found
-
-
-def _checked(param: Param, value: ParamValue, owner: str) -> ParamValue:
-    kind = type(param.default)
-    where = f"{owner}: parameter {param.name!r}"
-    if kind is float and type(value) is int:
-        value = float(value)
-    if kind is str and not isinstance(value, str):
-        value = str(value)
-    if type(value) is not kind:
-        raise ConfigError(f"{where} is {value!r}", fix=f"give a value of type {kind.__name__}")
-    if param.choices and value not in param.choices:
-        raise ConfigError(f"{where} is {value!r}", fix=f"choose from: {', '.join(param.choices)}")
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        low = float("-inf") if param.minimum is None else param.minimum
-        high = float("inf") if param.maximum is None else param.maximum
-        if not (low <= value <= high) or value in (float("inf"), float("-inf")):
-            raise ConfigError(f"{where} is {value!r}", fix=span_words(low, high))
-    return value
-
-
-def span_words(low: float, high: float) -> str:
-    """Say which numbers are allowed, without naming an infinite end."""
-    if math.isinf(low) and math.isinf(high):
-        return "give a finite number"
-    if math.isinf(high):
-        return f"give {low:g} or more"
-    return f"give {high:g} or less" if math.isinf(low) else f"stay between {low:g} and {high:g}"
 
 
 def _scalar(text: str) -> ParamValue:

@@ -8,7 +8,6 @@ that was fitted by hand to the period it is tested on.
 from __future__ import annotations
 
 import json
-import math
 import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -19,11 +18,13 @@ import polars as pl
 
 from ffm_core.bars.table import PRICE_COLUMNS, Bars
 from ffm_core.causal.cutting.series import edited, fingerprint, part
-from ffm_core.records import Decisions, Labeler, Param, ParamValue
+from ffm_core.errors import ConfigError
+from ffm_core.records import Decisions, Labeler, Param, ParamValue, answers
+from ffm_core.records.forms import at_bar
 from ffm_core.testing.fresh import fresh_process
 from ffm_core.testing.market import Kind
 from ffm_core.testing.report import CheckFailed, CheckSkipped
-from ffm_core.testing.require import require_equal, require_finite, require_in_range, require_risk
+from ffm_core.testing.require import require_equal, require_finite, require_sound
 from ffm_core.testing.subject import StrategyUnderTest, UnderTest
 
 _SCALE = 2.0  # a power of two scales prices without rounding
@@ -57,21 +58,9 @@ class Check:
 def record_is_sound(subject: StrategyUnderTest) -> None:
     """Declare unique names, units, and a sensible warm-up, history and horizon."""
     labeler = subject.labeler
-    if labeler.horizon_bars < 1 or labeler.warmup_bars < 0:
-        raise CheckFailed("horizon_bars must be 1 or more and warmup_bars 0 or more")
-    if labeler.history_bars is not None and labeler.history_bars < 1:
-        raise CheckFailed("history_bars must be 1 or more, or None for the whole past")
-    if labeler.memory not in ("finite", "recursive", "event"):
-        raise CheckFailed(f"memory {labeler.memory!r} is not finite, recursive or event")
-    for what, names in (
-        ("column", [column.name for column in labeler.columns]),
-        ("parameter", [param.name for param in labeler.params]),
-    ):
-        if len(set(names)) != len(names) or not all(names):
-            raise CheckFailed(f"a {what} has no name or shares it with another: {names}")
-    bare = [column.name for column in labeler.columns if not column.unit]
-    if bare:
-        raise CheckFailed(f"columns without a unit: {', '.join(bare)}", fix="say 'ATR' or 'ratio'")
+    require_sound(labeler)
+    if labeler.horizon_bars < 1:
+        raise CheckFailed("horizon_bars must be 1 or more")
 
 
 def defaults_are_valid(subject: StrategyUnderTest) -> None:
@@ -84,28 +73,18 @@ def defaults_are_valid(subject: StrategyUnderTest) -> None:
 
 def bad_default(param: Param) -> str:
     """Return what is wrong with the default of a setting; empty when nothing is."""
-    value = param.default
-    if param.choices and str(value) not in param.choices:
-        return f"not one of {', '.join(param.choices)}"
-    if isinstance(value, bool | str):
-        return "" if param.minimum is param.maximum is None else "a range needs a number"
-    if not math.isfinite(value):
-        return "not finite"
-    if param.minimum is not None and value < param.minimum:
-        return f"below its minimum {param.minimum}"
-    if param.maximum is not None and value > param.maximum:
-        return f"above its maximum {param.maximum}"
+    if isinstance(param.default, bool | str) and (param.minimum, param.maximum) != (None, None):
+        return "a range needs a number"
+    try:
+        param.checked(param.default, "")
+    except ConfigError as error:
+        return error.fix
     return ""
 
 
 def returns_decisions(subject: StrategyUnderTest) -> None:
     """Return ``Decisions`` for ordinary bars."""
-    answer = subject.raw(subject.bars)
-    if not isinstance(answer, Decisions):
-        raise CheckFailed(
-            f"decide() returned {type(answer).__name__}, expected Decisions",
-            fix="return ffm_core.records.Decisions",
-        )
+    subject.decisions(subject.bars)
 
 
 def decides_somewhere(subject: StrategyUnderTest) -> None:
@@ -119,13 +98,7 @@ def decides_somewhere(subject: StrategyUnderTest) -> None:
 
 def columns_as_declared(subject: StrategyUnderTest) -> None:
     """Return the columns that are declared, and no others."""
-    declared = {column.name for column in subject.labeler.columns}
-    odd = sorted(declared ^ set(subject.full.columns))
-    if odd:
-        raise CheckFailed(
-            f"declared and returned columns differ: {', '.join(odd)}",
-            fix="list every column in Labeler.columns and return all of them every time",
-        )
+    subject.call(answers.require_declared, subject.labeler, subject.full)
 
 
 def columns_are_finite(subject: StrategyUnderTest) -> None:
@@ -135,7 +108,7 @@ def columns_are_finite(subject: StrategyUnderTest) -> None:
 
 def bars_in_range(subject: StrategyUnderTest) -> None:
     """Decide only at bars that were given."""
-    require_in_range(subject.full, len(subject.bars))
+    subject.require_known_bars(subject.full, subject.bars)
 
 
 def warmup_is_kept(subject: StrategyUnderTest) -> None:
@@ -152,20 +125,31 @@ def warmup_is_kept(subject: StrategyUnderTest) -> None:
 
 def risk_is_positive(subject: StrategyUnderTest) -> None:
     """Give a finite positive risk, or a stop price on the losing side."""
-    require_risk(subject.full, subject.bars)
+    _require_risk(subject, subject.full, subject.bars)
+
+
+def _require_risk(subject: StrategyUnderTest, found: Decisions, bars: Bars) -> None:
+    """Require what a run requires, and that every stop lies on the losing side of the close."""
+    subject.require_tradable(found, bars, "risk", "stop_price")
+    risk = found.risk
+    if risk is None:
+        risk = found.side * (bars.close[found.bar] - np.asarray(found.stop_price))
+    if (risk <= 0).any():
+        row = int(np.argmax(risk <= 0))
+        raise CheckFailed(
+            f"the stop of decision {row}, side {found.side[row]}, lies {risk[row]:g} points from "
+            f"the close {at_bar(int(found.bar[row]), bars)}",
+            fix="make no decision where the stop would not lie on the losing side",
+        )
 
 
 def targets_and_horizons_are_sound(subject: StrategyUnderTest) -> None:
-    """Give positive targets, and let no trade outlive the declared horizon."""
+    """Give targets of at least 1 R, and let no trade outlive the declared horizon."""
     full, longest = subject.full, subject.labeler.horizon_bars
-    if full.target_r is not None and not (full.target_r > 0).all():
-        raise CheckFailed("target_r must be positive")
-    if full.horizon_bars is None or len(full) == 0:
-        return
-    if full.horizon_bars.min() < 1 or full.horizon_bars.max() > longest:
+    subject.require_tradable(full, subject.bars, "target_r", "horizon_bars")
+    if full.horizon_bars is not None and full.horizon_bars.max(initial=1) > longest:
         raise CheckFailed(
-            f"horizon_bars runs from {full.horizon_bars.min()} to {full.horizon_bars.max()}, "
-            f"the labeler declares {longest}",
+            f"horizon_bars is up to {full.horizon_bars.max()}, the labeler declares {longest}",
             fix="declare the longest horizon; labels are purged by it",
         )
 
@@ -297,17 +281,16 @@ def one_bar(subject: StrategyUnderTest) -> None:
 
 def _require_silence(subject: StrategyUnderTest, rows: int) -> None:
     bars = subject.bars[:rows]
-    answer = subject.decisions(bars)
-    require_in_range(answer, rows)
+    subject.require_known_bars(subject.decisions(bars), bars)
 
 
 def _in_market(kind: Kind) -> Callable[[StrategyUnderTest], None]:
     def check(subject: StrategyUnderTest) -> None:
         bars = subject.market(kind)
         answer = subject.decisions(bars)
-        require_in_range(answer, len(bars))
+        subject.require_known_bars(answer, bars)
         require_finite(answer, subject.labeler.warmup_bars)
-        require_risk(answer, bars)
+        _require_risk(subject, answer, bars)
 
     return check
 

@@ -7,7 +7,7 @@ it names; a clean embedder passes all of them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -18,8 +18,7 @@ from ffm_core.causal.trial.streaming import same_bits
 from ffm_core.embed.blocks import require_sound
 from ffm_core.embed.cutoff import cut_offs
 from ffm_core.embed.windows import windows_at
-from ffm_core.errors import StrategyError
-from ffm_core.records import Certificate, Embedder
+from ffm_core.records import Certificate, Embedder, answers
 from ffm_core.testing.checks import Check, require_no_failure
 from ffm_core.testing.market import make_bars
 from ffm_core.testing.report import CheckFailed
@@ -66,12 +65,12 @@ class EmbedderUnderTest(UnderTest):
 
 def record_is_sound(subject: EmbedderUnderTest) -> None:
     """State a SHA-256 as identity, unique columns, a context and known extras."""
-    _plainly(lambda: require_sound(subject.embedder))
+    subject.call(require_sound, subject.embedder)
 
 
 def cut_off_is_a_date(subject: EmbedderUnderTest) -> None:
     """State the cut-off as an ISO date, as "" for none or None for unknown."""
-    _plainly(lambda: [cut.day for cut in cut_offs([subject.embedder])])
+    subject.call(lambda: [cut.day for cut in cut_offs([subject.embedder])])
 
 
 def record_pickles(subject: EmbedderUnderTest) -> None:
@@ -89,27 +88,13 @@ def returns_a_row_per_window(subject: EmbedderUnderTest) -> None:
     """Return float32, one row per window and one number per declared column."""
     for windows in (subject.windows, subject.windows[:_FEW], subject.windows[:1]):
         answer = subject.call(subject.embedder.embed, windows.copy())
-        expected = (len(windows), subject.embedder.dim)
-        kind = getattr(answer, "dtype", type(answer).__name__)
-        if kind != np.float32 or answer.shape != expected:
-            raise CheckFailed(
-                f"embed() returned {kind} of shape {getattr(answer, 'shape', '?')} for "
-                f"{len(windows)} windows, expected float32 of shape {expected}",
-                fix="end embed() with .astype(np.float32); one row per window",
-            )
+        subject.call(partial(answers.vectors, finite=False), subject.embedder, answer, len(windows))
 
 
 def vectors_are_finite(subject: EmbedderUnderTest) -> None:
     """Return finite numbers for every normalised window."""
     answer = subject.call(subject.embedder.embed, subject.windows.copy())
-    bad = ~np.isfinite(answer)
-    if bad.any():
-        row, column = np.unravel_index(int(np.argmax(bad)), bad.shape)
-        name = subject.embedder.columns[int(column)].name
-        raise CheckFailed(
-            f"{name} of window {row} is {answer[row, column]}",
-            fix="every window is finite and normalised; guard divisions and logarithms",
-        )
+    subject.call(answers.vectors, subject.embedder, answer, len(subject.windows))
 
 
 # --- purity ---------------------------------------------------------------------------------
@@ -141,13 +126,6 @@ def fresh_process_agrees(subject: EmbedderUnderTest) -> None:
 def opens_nothing(subject: EmbedderUnderTest) -> None:
     """Open no file, connection or process while it embeds."""
     require_no_failure(subject, "access")
-
-
-def _plainly(look: Callable[[], object]) -> None:
-    try:
-        look()
-    except StrategyError as error:
-        raise CheckFailed(error.problem, fix=error.fix) from error
 
 
 _FORM = ("record_is_sound", "returns_a_row_per_window", "vectors_are_finite")

@@ -13,14 +13,15 @@ from ffm_core.causal.falsify import falsify
 from ffm_core.causal.subjects.exits import ExitSubject, computes, prove_step
 from ffm_core.labels.compiling import compile_step, start_of
 from ffm_core.labels.entries import Entries, entries_of
-from ffm_core.labels.exits import checked_columns, fill
+from ffm_core.labels.exits import fill
 from ffm_core.labels.kernels import Walked
 from ffm_core.labels.step import DATA_END, ORDERED, TARGET, TARGET_GAP, TRAIL
-from ffm_core.records import Certificate, ExitPolicy, ParamValue
+from ffm_core.records import Certificate, ExitPolicy, ParamValue, answers
 from ffm_core.testing.building import build, hourly, typical
 from ffm_core.testing.checks import Check, bad_default, require_no_failure
 from ffm_core.testing.market import Kind
 from ffm_core.testing.report import CheckFailed, CheckSkipped
+from ffm_core.testing.require import require_sound
 from ffm_core.testing.subject import MAX_CUTS, UnderTest, standard_bars
 from ffm_core.types import Float64
 
@@ -51,7 +52,7 @@ class ExitUnderTest(UnderTest):
         if batch is None:
             return None
         answer = self.call(batch, part(bars, 0, len(bars)), dict(self.params))
-        found: Float64 = self.call(checked_columns, self.policy, answer, bars)
+        found: Float64 = self.call(answers.orders, self.policy, answer, bars)
         return found
 
     def entries(self, bars: Bars) -> Entries:
@@ -98,11 +99,7 @@ def _require_step(subject: ExitUnderTest) -> None:
 def record_is_sound(subject: ExitUnderTest) -> None:
     """Declare units, a sensible warm-up and history, and defaults in their own ranges."""
     policy = subject.policy
-    bare = [column.name for column in policy.columns if not column.unit]
-    if bare:
-        raise CheckFailed(f"columns without a unit: {', '.join(bare)}", fix="say 'points'")
-    if policy.warmup_bars < 0 or (policy.history_bars is not None and policy.history_bars < 1):
-        raise CheckFailed("warmup_bars must be 0 or more, history_bars 1 or more or None")
+    require_sound(policy)
     for param in policy.params:
         problem = bad_default(param)
         if problem:

@@ -9,47 +9,28 @@ import numpy as np
 from ffm_core.bars.table import Bars
 from ffm_core.causal.cutting.series import edited, fingerprint, part
 from ffm_core.features.windowed import open_stream
-from ffm_core.records import Column, FeatureSet, FeatureStream
+from ffm_core.records import FeatureStream, answers
+from ffm_core.records.forms import first_infinite
 from ffm_core.testing.checks import Check, require_no_failure
 from ffm_core.testing.fresh import fresh_process
 from ffm_core.testing.market import Kind
 from ffm_core.testing.report import CheckFailed, CheckSkipped
+from ffm_core.testing.require import require_sound
 from ffm_core.testing.subject import FeatureSetUnderTest
 from ffm_core.types import Float32
 
 _STREAMED_ROWS = 600  # bars after the warm-up that are fed one by one
 _RECOMPUTED_ROWS = 150  # the same, where every bar computes a whole history anew
 _SNAPSHOTS = 5
-_MEMORIES = ("finite", "recursive", "event")
 
 # --- form -----------------------------------------------------------------------------------
 
 
 def record_is_sound(subject: FeatureSetUnderTest) -> None:
     """Declare unique names, units, and a sensible warm-up, memory and history."""
-    feature_set = subject.feature_set
-    names = [column.name for column in feature_set.columns]
-    if not names or len(set(names)) != len(names) or not all(names):
-        raise CheckFailed(f"a column has no name or shares it with another: {names}")
-    bare = [column.name for column in feature_set.columns if not column.unit]
-    if bare:
-        raise CheckFailed(f"columns without a unit: {', '.join(bare)}", fix="say 'ATR' or 'ratio'")
-    declarations: list[FeatureSet | Column] = [feature_set, *feature_set.columns]
-    for declared in declarations:
-        problem = _bad_declaration(declared)
-        if problem:
-            raise CheckFailed(f"{declared.name}: {problem}")
-
-
-def _bad_declaration(declared: FeatureSet | Column) -> str:
-    if declared.warmup_bars is not None and declared.warmup_bars < 0:
-        return "warmup_bars must be 0 or more"
-    if declared.memory is not None and declared.memory not in _MEMORIES:
-        return f"memory {declared.memory!r} is not finite, recursive or event"
-    spans = (declared.history_bars, declared.history_days)
-    if any(span is not None and span < 1 for span in spans):
-        return "history_bars and history_days must be 1 or more, or None for the whole past"
-    return ""
+    if not subject.feature_set.columns:
+        raise CheckFailed("it declares no columns")
+    require_sound(subject.feature_set)
 
 
 def returns_a_row_per_bar(subject: FeatureSetUnderTest) -> None:
@@ -172,14 +153,12 @@ def stream_equals_batch(subject: FeatureSetUnderTest) -> None:
     bars = _streamed_bars(subject)
     stream = _stream(subject)
     kept = [(_fed(subject, stream, bars, t)) for t in range(len(bars))]
-    copies = [row.copy() for row in kept[:1]]
     found = np.array(kept, dtype=np.float32).reshape(len(bars), -1)
     if len(kept) > 1 and np.shares_memory(kept[0], kept[-1]):
         raise CheckFailed(
             "update() hands out the same array for every bar, so earlier rows change",
             fix="return a new array from update()",
         )
-    _require_shape(copies, len(subject.feature_set.columns))
     _require_equal(
         subject,
         subject.matrix(bars),
@@ -206,8 +185,7 @@ def snapshots_continue(subject: FeatureSetUnderTest) -> None:
                 )
         if t in places:
             state = subject.call(first.snapshot)
-            if not isinstance(state, bytes):
-                raise CheckFailed(f"snapshot() returned {type(state).__name__}, expected bytes")
+            subject.call(answers.snapshot, subject.name, state)
             twins = [*twins[-1:], _stream(subject)]
             subject.call(twins[-1].restore, state)
 
@@ -246,7 +224,7 @@ def _stream(subject: FeatureSetUnderTest) -> FeatureStream:
 
 
 def _fed(subject: FeatureSetUnderTest, stream: FeatureStream, bars: Bars, t: int) -> Float32:
-    row: Float32 = subject.call(
+    answer = subject.call(
         stream.update,
         int(bars.ts_us[t]),
         float(bars.open[t]),
@@ -255,13 +233,9 @@ def _fed(subject: FeatureSetUnderTest, stream: FeatureStream, bars: Bars, t: int
         float(bars.close[t]),
         float(bars.volume[t]),
     )
+    width = len(subject.feature_set.columns)
+    row: Float32 = subject.call(answers.feature_row, subject.name, answer, width)
     return row
-
-
-def _require_shape(rows: list[Float32], width: int) -> None:
-    for row in rows:
-        if not isinstance(row, np.ndarray) or row.dtype != np.float32 or row.shape != (width,):
-            raise CheckFailed(f"update() returned {row!r:.80}, expected float32 ({width},)")
 
 
 # --- market ---------------------------------------------------------------------------------
@@ -306,11 +280,10 @@ def _require_declared_gaps(subject: FeatureSetUnderTest, answer: Float32, where:
 
 
 def _require_no_infinity(subject: FeatureSetUnderTest, answer: Float32) -> None:
-    bad = np.isinf(answer)
-    if bad.any():
-        row, column = np.unravel_index(int(np.argmax(bad)), bad.shape)
+    found = first_infinite([column.name for column in subject.feature_set.columns], answer)
+    if found is not None:
         raise CheckFailed(
-            f"{subject.feature_set.columns[int(column)].name} is infinite at bar {row}",
+            f"{found[0]} is infinite at bar {found[1]}",
             fix="guard the division that fails; give NaN where a value is undefined",
         )
 

@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 
-from ffm_core.bars.table import Bars
-from ffm_core.records import Decisions
+from ffm_core.errors import StrategyError
+from ffm_core.records import Decisions, ExitPolicy, FeatureSet, Labeler, Memory
+from ffm_core.records.forms import require_unique
 from ffm_core.testing.report import CheckFailed
 
 _FIELDS = ("risk", "stop_price", "target_r", "horizon_bars", "group")
 
 
-def require_in_range(answer: Decisions, rows: int) -> None:
-    """Require every decision to lie on one of ``rows`` bars."""
-    outside = (answer.bar < 0) | (answer.bar >= rows)
-    if outside.any():
-        raise CheckFailed(
-            f"a decision at bar {answer.bar[outside][0]} of {rows} bars",
-            fix="'bar' is the index of the last bar known, from 0 to len(bars) - 1",
-        )
+def require_sound(record: Labeler | FeatureSet | ExitPolicy) -> None:
+    """Require names of their own, units, and a sensible warm-up, memory and history."""
+    columns = record.columns
+    try:
+        require_unique("it", "column", [column.name for column in columns])
+        require_unique("it", "parameter", [one.name for one in getattr(record, "params", ())])
+    except StrategyError as error:
+        raise CheckFailed(error.problem, fix=error.fix) from error
+    bare = [column.name for column in columns if not column.unit]
+    if bare:
+        raise CheckFailed(f"columns without a unit: {', '.join(bare)}", fix="say 'ATR' or 'ratio'")
+    for one in (record, *columns):
+        memory = getattr(one, "memory", None)
+        spans = (one.history_bars, getattr(one, "history_days", None))
+        if one.warmup_bars is not None and one.warmup_bars < 0:
+            raise CheckFailed(f"{one.name}: warmup_bars must be 0 or more")
+        if memory not in (None, *get_args(Memory)):
+            raise CheckFailed(f"{one.name}: memory {memory!r} is not finite, recursive or event")
+        if any(span is not None and span < 1 for span in spans):
+            raise CheckFailed(
+                f"{one.name}: its history must be 1 or more, or None for the whole past"
+            )
 
 
 def require_finite(answer: Decisions, warmup: int) -> None:
@@ -32,26 +49,6 @@ def require_finite(answer: Decisions, warmup: int) -> None:
                 f"column {name!r} is {values[row]} at bar {answer.bar[row]}, after the warm-up",
                 fix="declare a longer warm-up, or guard the division that fails",
             )
-
-
-def require_risk(answer: Decisions, bars: Bars) -> None:
-    """Require a positive risk, or a stop price on the losing side of the close."""
-    if len(answer) == 0:
-        return
-    if answer.risk is not None:
-        bad = ~(np.isfinite(answer.risk) & (answer.risk > 0))
-        what = "risk"
-        values = answer.risk
-    else:
-        values = np.asarray(answer.stop_price)
-        distance = answer.side * (bars.close[answer.bar] - values)
-        bad, what = ~(np.isfinite(values) & (distance > 0)), "stop_price"
-    if bad.any():
-        row = int(np.argmax(bad))
-        raise CheckFailed(
-            f"{what} is {values[row]} at bar {answer.bar[row]}, side {answer.side[row]}",
-            fix="make no decision where the stop would not lie on the losing side",
-        )
 
 
 def require_equal(a: Decisions, b: Decisions, problem: str, *, fix: str = "") -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from ffm_core.bars.table import Bars
 from ffm_core.causal import falsify_feature_set, falsify_labeler
 from ffm_core.causal.cutting.series import part
 from ffm_core.errors import StrategyError
-from ffm_core.records import Certificate, Decisions, Failure, FeatureSet, Labeler
+from ffm_core.records import Certificate, Decisions, Failure, FeatureSet, Labeler, answers
 from ffm_core.testing.market import Kind, make_bars
 from ffm_core.testing.report import CheckFailed
 from ffm_core.types import Float32
@@ -86,6 +86,7 @@ class StrategyUnderTest(UnderTest):
     def __init__(self, labeler: Labeler, bars: Bars | None = None) -> None:
         self.labeler = labeler
         self.name = labeler.name
+        self._who = f"labeler {labeler.name!r}"
         self.warmup_bars = labeler.warmup_bars
         self.bars = (
             standard_bars(labeler.warmup_bars, labeler.history_bars) if bars is None else bars
@@ -98,10 +99,16 @@ class StrategyUnderTest(UnderTest):
 
     def decisions(self, bars: Bars) -> Decisions:
         """Return the decisions for ``bars``."""
-        answer = self.raw(bars)
-        if not isinstance(answer, Decisions):
-            raise CheckFailed(f"decide() returned {type(answer).__name__}, expected Decisions")
-        return answer
+        found: Decisions = self.call(answers.as_decisions, self.labeler, self.raw(bars), bars)
+        return found
+
+    def require_known_bars(self, found: Decisions, bars: Bars) -> None:
+        """Require decisions that lie on bars that were given."""
+        self.call(partial(answers.require_known_bars, who=self._who), found, bars)
+
+    def require_tradable(self, found: Decisions, bars: Bars, *only: str) -> None:
+        """Require some fields of decisions to hold numbers that a run can trade."""
+        self.call(partial(answers.require_tradable, who=self._who, only=only), found, bars)
 
     @cached_property
     def full(self) -> Decisions:
@@ -148,21 +155,8 @@ class FeatureSetUnderTest(UnderTest):
 
     def matrix(self, bars: Bars) -> Float32:
         """Return the rows of ``bars``, float32 (T, F)."""
-        answer = self.raw(bars)
-        shape = (len(bars), len(self.feature_set.columns))
-        if not isinstance(answer, np.ndarray) or answer.dtype != np.float32:
-            kind = answer.dtype if isinstance(answer, np.ndarray) else type(answer).__name__
-            raise CheckFailed(
-                f"batch() returned {kind}, expected a float32 array",
-                fix="end batch() with .astype(np.float32)",
-            )
-        if answer.shape != shape:
-            raise CheckFailed(
-                f"batch() returned shape {answer.shape} for {len(bars)} bars, expected {shape}: "
-                "one row per bar, one column per declared name",
-                fix="return NaN rows during warm-up instead of dropping them",
-            )
-        return answer
+        found: Float32 = self.call(answers.features, self.feature_set, self.raw(bars), bars)
+        return found
 
     @cached_property
     def full(self) -> Float32:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ffm_core.bars.table import Bars
 from ffm_core.causal.subjects.targets import falsify_target
-from ffm_core.records import Certificate, Target, TargetValues
+from ffm_core.records import Certificate, Target, TargetValues, answers
 from ffm_core.testing.checks import Check, require_no_failure
 from ffm_core.testing.market import make_bars
 from ffm_core.testing.report import CheckFailed
@@ -69,14 +69,9 @@ def record_is_sound(subject: TargetSubject) -> None:
 def answers_in_form(subject: TargetSubject) -> None:
     """Return float32 values and int64 end bars, one of each per bar, on any number of bars."""
     for rows in (*_FEW, len(subject.bars)):
-        answer = subject.call(subject.target.compute, subject.bars[:rows])
-        for name, kind in (("value", np.float32), ("end_bar", np.int64)):
-            given = np.asarray(getattr(answer, name, None))
-            if given.dtype != kind or given.shape != (rows,):
-                raise CheckFailed(
-                    f"{name} of {rows} bars is {given.dtype} of shape {given.shape}",
-                    fix=f"return {np.dtype(kind).name}, one per bar",
-                )
+        bars = subject.bars[:rows]
+        answer = subject.call(subject.target.compute, bars)
+        subject.call(answers.target_values, subject.target, answer, bars)
 
 
 def values_match_the_record(subject: TargetSubject) -> None:

@@ -197,7 +197,7 @@ def test_a_parametrised_check_fails_and_skips_as_the_report_does():
     }
     assert len(cases) == len(CHECKS)
     strategy, risk = cases["negative-risk-risk_is_positive"]
-    with pytest.raises(CheckFailed, match="risk is -"):
+    with pytest.raises(CheckFailed, match=r"risk of decision \d+ is -"):
         risk(strategy)
     _, flat = cases["negative-risk-flat_prices"]
     with pytest.raises(pytest.skip.Exception, match="needs risk_is_positive"):

@@ -88,7 +88,7 @@ FAULTS = {
     "fails-in-hook": "hook 'ffm_labelers': KeyError: 'lost'",
     "newer": "needs hook API 99",
     "raises": "labeler 'raises': KeyError: 'lost' (ffm_strategy_raises.py:8)",
-    "answers-junk": "decide returned list on SIMT5/30m, expected Decisions",
+    "answers-junk": "decide on SIMT5/30m returned list, expected Decisions",
     "is-not-sure": "risk of decision 9 is nan",
     "seeds-numpy": "decide changes numpy's global random state",
     "edits-bars": "assignment destination is read-only",

@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -30,7 +30,7 @@ from ffm_core.causal.process.budget import Budget, OverBudget, limited
 from ffm_core.causal.process.clock import shift_clock, shift_dates
 from ffm_core.causal.process.pickling import LooseFinder
 from ffm_core.causal.process.received import Chunk, Held
-from ffm_core.causal.subjects.base import Subject
+from ffm_core.causal.subjects.base import FeatureSubject, Subject
 from ffm_core.causal.trial.rows import Rows
 from ffm_core.causal.trial.streaming import Proof, Stretch
 from ffm_core.errors import FFMError
@@ -146,7 +146,9 @@ class Desk:
             setup = self._setup
             with self._guarded(index):
                 made = subject.stream(setup.instrument, setup.timeframe)
-            proof = self._proofs[index] = Proof(made, setup.seed, subject.name, setup.total)
+            record = cast("FeatureSubject", subject).record
+            proof = Proof(record, made, setup.seed, subject.name, setup.total)
+            self._proofs[index] = proof
         bars = self._held.window(proof.fed, self._held.known)
         with self._guarded(index):
             return proof.feed(

@@ -12,8 +12,8 @@ from ffm_core.bars.instrument import Instrument
 from ffm_core.bars.table import Bars
 from ffm_core.bars.timeframe import Timeframe
 from ffm_core.causal.process.access import roots_of
+from ffm_core.causal.trial.findings import caller
 from ffm_core.causal.trial.rows import Rows
-from ffm_core.errors import FFMError, StrategyError
 from ffm_core.records import (
     Column,
     Decisions,
@@ -23,7 +23,9 @@ from ffm_core.records import (
     Memory,
     Params,
     SubjectKind,
+    answers,
 )
+from ffm_core.records.forms import first_infinite
 from ffm_core.types import Float32, Int64
 
 Call: TypeAlias = Callable[..., Any]
@@ -96,19 +98,53 @@ class Subject(Protocol):
 
 def direct(what: str) -> Call:
     """Return a caller that wraps what a plug-in raises as :class:`StrategyError`."""
+    return caller(what, None, "it must accept any bars, including the few that precede its warm-up")
 
-    def call(function: Callable[..., Any], *args: Any) -> Any:
-        try:
-            return function(*args)
-        except FFMError:
-            raise
-        except Exception as error:
-            raise StrategyError(
-                f"{what} raised {type(error).__name__}: {error}",
-                fix="it must accept any bars, including the few that precede its warm-up",
-            ) from error
 
-    return call
+class Asked:
+    """A subject that is called by whoever words its errors in this process."""
+
+    name: str
+    private = False
+    streams = False
+    sees_bars = True
+
+    def called_by(self, call: Call | None) -> None:
+        """Set who calls the plug-in; by default errors name the subject."""
+        self.call = call
+        self._call: Call = call or direct(self.name)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Whoever words the errors stays behind: it may hold on to the whole series.
+        return vars(self) | {"_call": None, "call": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.called_by(None)
+
+    def stream(self, instrument: Instrument, timeframe: Timeframe) -> FeatureStream:
+        """Refuse: it has no stream; see :class:`Subject`."""
+        raise NotImplementedError
+
+
+class BarByBar(Asked):
+    """A subject that answers with one row of numbers a bar."""
+
+    _names: tuple[str, ...]
+    _shown: int  # columns that come from bars and may not be infinite
+
+    def rows(self, answer: Any, lo: int, hi: int, start: int = 0) -> Rows:
+        """Return the rows of bars ``lo`` to ``hi``; see :class:`Subject`."""
+        key: Int64 = 2 * np.arange(lo, hi, dtype=np.int64) + 1
+        return Rows(key=key, names=self._names, values=answer[lo - start : hi - start])
+
+    def reach(self, answer: Any, cut: int) -> int:
+        """Reach back a fixed number of bars; see :class:`Subject`."""
+        return max(cut - LOOKBACK, 0)
+
+    def infinite(self, answer: Any) -> tuple[str, int] | None:
+        """Return column and bar of the first infinity; see :class:`Subject`."""
+        return first_infinite(self._names, answer[:, : self._shown])
 
 
 _WHOLE = History(bars=None, days=None)
@@ -145,7 +181,7 @@ def _histories(feature_set: FeatureSet) -> tuple[History, ...]:
     )
 
 
-class LabelerSubject:
+class LabelerSubject(Asked):
     """A labeler with its parameters."""
 
     def __init__(self, labeler: Labeler, params: Params, call: Call | None) -> None:
@@ -159,31 +195,16 @@ class LabelerSubject:
         bars = None if history is None else max(history, labeler.warmup_bars) + 1
         self.histories: tuple[History, ...] = (History(bars=bars, days=None),)
         self.recursive = _recursive(labeler.memory, labeler.columns, _FIELDS)
-        self.streams = False
-        self.sees_bars = True
         self.function = labeler.decide
         self._labeler = labeler
         self._params = dict(params)
-        self._call: Call = call or direct(self.name)
-        self.call = call
+        self.called_by(call)
         self._columns = tuple(column.name for column in labeler.columns)
         self._names = (*_FIELDS, *self._columns)
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Whoever words the errors stays behind: it may hold on to the whole series.
-        return vars(self) | {"_call": None, "call": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        self._call = direct(self.name)
 
     def roots(self) -> tuple[str, ...]:
         """Return the labeler's own code; see :class:`Subject`."""
         return roots_of([self._labeler.decide])
-
-    def stream(self, instrument: Instrument, timeframe: Timeframe) -> FeatureStream:
-        """Refuse: decisions have no stream."""
-        raise NotImplementedError
 
     def run(self, bars: Bars) -> Decisions:
         """Return the decisions of ``bars``; see :class:`Subject`."""
@@ -191,24 +212,7 @@ class LabelerSubject:
 
     def checked(self, answer: Any, bars: Bars) -> Decisions:
         """Return an answer for ``bars`` if it has the form that is asked for."""
-        if not isinstance(answer, Decisions):
-            raise StrategyError(
-                f"{self.name} returned {type(answer).__name__}, expected Decisions",
-                fix="return ffm_core.records.Decisions, empty when there is no decision",
-            )
-        if set(answer.columns) != set(self._columns):
-            odd = sorted(set(answer.columns) ^ set(self._columns))
-            raise StrategyError(
-                f"{self.name} declares other columns than it returns: {', '.join(odd)}",
-                fix="list every column in Labeler.columns and return all of them every time",
-            )
-        if len(answer) and not 0 <= answer.bar[0] <= answer.bar[-1] < len(bars):
-            raise StrategyError(
-                f"{self.name} decides at bars {answer.bar[0]} to {answer.bar[-1]} of "
-                f"{len(bars)} bars",
-                fix="'bar' is the index of the last bar known, from 0 to len(bars) - 1",
-            )
-        return answer
+        return answers.decided(self._labeler, answer, bars)
 
     def rows(self, answer: Decisions, lo: int, hi: int, start: int = 0) -> Rows:
         """Return decisions at bars ``lo`` to ``hi``; see :class:`Subject`."""
@@ -241,32 +245,22 @@ class LabelerSubject:
         return None
 
 
-class FeatureSubject:
+class FeatureSubject(BarByBar):
     """A feature set; one row a bar."""
 
     def __init__(self, feature_set: FeatureSet, call: Call | None) -> None:
         self.name = f"features {feature_set.name}"
         self.kind: SubjectKind = "features"
         self.own_name = feature_set.name
-        self.private = False
         self.warmup_bars = feature_set.warmup_bars
         self.histories = _histories(feature_set)
         self.recursive = _recursive(feature_set.memory, feature_set.columns)
         self.streams = feature_set.stream is not None
-        self.sees_bars = True
         self.function = feature_set.batch
         self._set = feature_set
-        self._call: Call = call or direct(self.name)
-        self.call = call
+        self.called_by(call)
         self._names = tuple(column.name for column in feature_set.columns)
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Whoever words the errors stays behind: it may hold on to the whole series.
-        return vars(self) | {"_call": None, "call": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        self._call = direct(self.name)
+        self._shown = len(self._names)
 
     @property
     def record(self) -> FeatureSet:
@@ -290,34 +284,4 @@ class FeatureSubject:
 
     def checked(self, answer: Any, bars: Bars) -> Float32:
         """Return an answer for ``bars`` if it has the form that is asked for."""
-        expected = (len(bars), len(self._names))
-        if not isinstance(answer, np.ndarray) or answer.dtype != np.float32:
-            kind = answer.dtype if isinstance(answer, np.ndarray) else type(answer).__name__
-            raise StrategyError(
-                f"{self.name} returned {kind}, expected a float32 array",
-                fix="end batch() with .astype(np.float32)",
-            )
-        if answer.shape != expected:
-            raise StrategyError(
-                f"{self.name} returned shape {answer.shape}, expected {expected}: "
-                "one row per bar, one column per declared name",
-                fix="return NaN rows during warm-up instead of dropping them",
-            )
-        return answer
-
-    def rows(self, answer: Float32, lo: int, hi: int, start: int = 0) -> Rows:
-        """Return the rows of bars ``lo`` to ``hi``; see :class:`Subject`."""
-        key: Int64 = 2 * np.arange(lo, hi, dtype=np.int64) + 1
-        return Rows(key=key, names=self._names, values=answer[lo - start : hi - start])
-
-    def reach(self, answer: Float32, cut: int) -> int:
-        """Reach back a fixed number of bars; see :class:`Subject`."""
-        return max(cut - LOOKBACK, 0)
-
-    def infinite(self, answer: Float32) -> tuple[str, int] | None:
-        """Return column and bar of the first infinity; see :class:`Subject`."""
-        bad = np.isinf(answer)
-        if not bad.any():
-            return None
-        row, column = np.unravel_index(int(np.argmax(bad)), bad.shape)
-        return self._names[int(column)], int(row)
+        return answers.features(self._set, answer, bars)

@@ -27,9 +27,8 @@ from ffm_core.causal.trial.findings import Call, Notes, caller
 from ffm_core.causal.trial.rows import Rows
 from ffm_core.causal.trial.streaming import same_bits
 from ffm_core.embed.blocks import WindowRows
-from ffm_core.embed.embedding import checked
 from ffm_core.keyed import keyed
-from ffm_core.records import Certificate, Embedder, Examined, FeatureSet
+from ffm_core.records import Certificate, Embedder, Examined, FeatureSet, answers
 from ffm_core.types import Bool, Float32, Int64
 
 MAX_WINDOWS = 300
@@ -93,8 +92,7 @@ class WindowSubject(FeatureSubject):
 
     def rows(self, answer: Any, lo: int, hi: int, start: int = 0) -> Rows:
         """Return the rows of bars ``lo`` to ``hi``; see :class:`.subjects.Subject`."""
-        key: Int64 = 2 * np.arange(lo, hi, dtype=np.int64) + 1
-        return Rows(key=key, names=self._names, values=answer.rows(lo - start, hi - start))
+        return super().rows(answer.rows(lo - start, hi - start), lo, hi, lo)
 
     def infinite(self, answer: Any) -> tuple[str, int] | None:
         """Return column and bar of the first infinity; see :class:`.subjects.Subject`."""
@@ -117,7 +115,7 @@ class EmbedderSubject:
 
     def embed(self, windows: Float32) -> Float32:
         """Return the vectors of some windows, their form checked."""
-        return checked(self.embedder, self.embedder.embed(windows), len(windows))
+        return answers.vectors(self.embedder, self.embedder.embed(windows), len(windows))
 
 
 def _alone(embedder: Embedder) -> tuple[EmbedderSubject]:
@@ -196,7 +194,8 @@ class _EmbedderTrial:
     def embed(self, windows: Float32) -> Float32:
         """Return the vectors of some windows, shown as a copy."""
         given = windows.copy()
-        answer = checked(self.embedder, self._call(self.embedder.embed, given), len(windows))
+        answer = self._call(self.embedder.embed, given)
+        answer = answers.vectors(self.embedder, answer, len(windows))
         self.notes.cuts += 1
         self.notes.rows += len(windows)
         if not same_bits(given, windows).all():

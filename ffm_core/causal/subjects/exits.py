@@ -13,44 +13,38 @@ from typing import Any
 
 import numpy as np
 
-from ffm_core.bars.instrument import Instrument
 from ffm_core.bars.table import Bars
-from ffm_core.bars.timeframe import Timeframe
 from ffm_core.causal.falsify import MAX_CUTS, falsify, merge
 from ffm_core.causal.process.access import roots_of
 from ffm_core.causal.process.budget import Budget
-from ffm_core.causal.subjects.base import LOOKBACK, Call, History, direct
+from ffm_core.causal.subjects.base import BarByBar, Call, History, direct
 from ffm_core.causal.trial.findings import Notes, stamp_at, unlike
-from ffm_core.causal.trial.rows import Rows
-from ffm_core.errors import StrategyError
 from ffm_core.keyed import keyed
 from ffm_core.labels.compiling import start_of
 from ffm_core.labels.entries import Entries
-from ffm_core.labels.exits import checked_columns, fill
+from ffm_core.labels.exits import fill
 from ffm_core.labels.following import follow
 from ffm_core.records import (
     Certificate,
     Examined,
     ExitPolicy,
-    FeatureStream,
     Params,
     SubjectKind,
+    answers,
 )
-from ffm_core.types import Float64, Int64
+from ffm_core.records.forms import refused
+from ffm_core.types import Float64
 
 FOLLOWED = 64  # trades that are asked bar by bar, besides all of them in two orders
 _PREDICTED_R = np.array([0.25, 1.0, 2.0, 3.5, 8.0])  # peaks a target is asked for
 
 
-class ExitSubject:
+class ExitSubject(BarByBar):
     """What an exit policy computes in Python: its columns, first state and targets.
 
     State and targets do not depend on bars; they stand beside the columns on every bar,
     so that what changes them is found by the same cuts.
     """
-
-    streams = False
-    private = False
 
     def __init__(self, policy: ExitPolicy, params: Params, call: Call | None = None) -> None:
         self.name = f"exit {policy.name}"
@@ -61,38 +55,26 @@ class ExitSubject:
         bars = 1 if policy.batch is None else policy.history_bars
         self.histories: tuple[History, ...] = (History(bars=bars, days=None),)
         self.recursive: frozenset[str] | None = frozenset()  # orders are exact
-        self.call = call
-        self._call: Call = call or direct(self.name)
+        self.called_by(call)
         self._policy = policy
         self._params = dict(params)
         given = policy.batch or policy.target_of or policy.start
         assert given is not None
         self.function: Callable[..., Any] = given
+        self._shown = len(policy.columns)
         self._names = (*(column.name for column in policy.columns), *self._constants()[0])
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Whoever words the errors stays behind: it may hold on to the whole series.
-        return vars(self) | {"_call": None, "call": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        self._call = direct(self.name)
 
     def roots(self) -> tuple[str, ...]:
         """Return the policy's own code; see :class:`.base.Subject`."""
         given = (self._policy.batch, self._policy.target_of, self._policy.start)
         return roots_of(function for function in given if function is not None)
 
-    def stream(self, instrument: Instrument, timeframe: Timeframe) -> FeatureStream:
-        """Refuse: columns of orders have no stream."""
-        raise NotImplementedError
-
     def run(self, bars: Bars) -> Float64:
         """Return columns and constants of every bar; see :class:`.base.Subject`."""
         policy, params = self._policy, dict(self._params)
         columns = np.zeros((len(bars), 0))
         if policy.batch is not None:
-            columns = checked_columns(policy, self._call(policy.batch, bars, params), bars)
+            columns = answers.orders(policy, self._call(policy.batch, bars, params), bars)
         constants = self._constants()[1]
         return np.hstack((columns, np.broadcast_to(constants, (len(bars), len(constants)))))
 
@@ -114,39 +96,16 @@ class ExitSubject:
         assert target_of is not None
         found = []
         for peaks in (_PREDICTED_R, *_PREDICTED_R[:, None]):
-            answer = np.asarray(self._call(target_of, peaks.copy(), dict(self._params)))
-            if answer.shape != peaks.shape or not (answer >= 1.0).all():
-                raise StrategyError(
-                    f"{self.name}: target_of answers {answer.tolist()} to peaks of "
-                    f"{peaks.tolist()} R",
-                    fix="return one finite target per row, at least 1 R",
-                )
-            found.append(answer)
+            answer = self._call(target_of, peaks.copy(), dict(self._params))
+            found.append(answers.targets(self._policy, answer, peaks))
         apart = np.concatenate(found[1:])
         if (found[0] != apart).any():
-            raise StrategyError(
-                f"{self.name}: target_of answers {found[0].tolist()} together and "
-                f"{apart.tolist()} one by one",
-                fix="compute each row's target from that row's prediction alone",
+            raise refused(
+                f"exit policy {self.own_name!r}",
+                f"target_of answers {found[0].tolist()} together and {apart.tolist()} one by one",
+                "compute each row's target from that row's prediction alone",
             )
         return [float(value) for value in found[0]]
-
-    def rows(self, answer: Float64, lo: int, hi: int, start: int = 0) -> Rows:
-        """Return the rows of bars ``lo`` to ``hi``; see :class:`.base.Subject`."""
-        key: Int64 = 2 * np.arange(lo, hi, dtype=np.int64) + 1
-        return Rows(key=key, names=self._names, values=answer[lo - start : hi - start])
-
-    def reach(self, answer: Float64, cut: int) -> int:
-        """Reach back a fixed number of bars; see :class:`.base.Subject`."""
-        return max(cut - LOOKBACK, 0)
-
-    def infinite(self, answer: Float64) -> tuple[str, int] | None:
-        """Return column and bar of the first infinite order; see :class:`.base.Subject`."""
-        bad = np.isinf(answer[:, : len(self._policy.columns)])
-        if not bad.any():
-            return None
-        row, column = np.unravel_index(int(np.argmax(bad)), bad.shape)
-        return self._names[int(column)], int(row)
 
 
 def computes(policy: ExitPolicy) -> bool:
@@ -274,7 +233,9 @@ def falsify_exit_policy(
         )  # fmt: skip
     if all(proof.status == "clean" for proof in proofs):
         ask = direct(f"exit {policy.name}") if call is None else call
-        columns = None if policy.batch is None else ask(policy.batch, bars, dict(params))
+        columns = None
+        if policy.batch is not None:
+            columns = answers.orders(policy, ask(policy.batch, bars, dict(params)), bars)
         proofs.append(prove_step(policy, bars, entries, params, columns, seed=seed))
     return merge(proofs)
 

@@ -12,17 +12,16 @@ from __future__ import annotations
 
 import pickletools
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from ffm_core.bars.table import Bars
 from ffm_core.causal.blame.line import Blame, accuse, blame
 from ffm_core.causal.cutting.cuts import detection_bound
-from ffm_core.causal.trial.findings import Call, Notes, caller, stamp_of, unlike
-from ffm_core.errors import StrategyError
+from ffm_core.causal.trial.findings import Call, Notes, caller, unlike
 from ffm_core.keyed import keyed
 from ffm_core.records import (
     ANSWERS,
@@ -36,7 +35,9 @@ from ffm_core.records import (
     Plan,
     View,
 )
+from ffm_core.records.answers import as_model, as_plan, model_bytes
 from ffm_core.types import Float64, Int64
+from ffm_core.wording import stamp_of
 
 MAX_ROWS = 300
 _ALONE = 24  # rows shown on their own
@@ -119,15 +120,6 @@ def falsify_learner(
     return trial.notes.certificate(detection_bound(drawn))
 
 
-@dataclass(slots=True)
-class _Answers:
-    """What a plan says of ``n`` rows; NaN where it says nothing."""
-
-    score: Float64
-    probability: Float64
-    predicted_r: Float64
-
-
 class _Trial:
     """One learner on one fold."""
 
@@ -165,54 +157,31 @@ class _Trial:
         )
         self._unchanged(train, given, "train")
         self._unchanged(validation, self.validation, "validation")
-        return self._checked(model, "fitted")
+        return as_model(self._learner, "fit", model)
 
-    def load(self, data: object) -> Model:
+    def load(self, data: bytes) -> Model:
         """Read a model back from its bytes."""
-        if not isinstance(data, bytes):
-            raise StrategyError(
-                f"{self.name}: to_bytes() returned {type(data).__name__}, expected bytes",
-                fix="return ffm_core.container.pack(schema, value, blocks)",
-            )
-        return self._checked(self._call(self._learner.load, data), "loaded")
+        return as_model(self._learner, "load", self._call(self._learner.load, data))
 
-    def stored(self, model: Model) -> object:
-        """Return what a model says its bytes are."""
-        return self._call(model.to_bytes)
+    def stored(self, model: Model) -> bytes:
+        """Return the bytes of a model."""
+        return model_bytes(self._learner, self._call(model.to_bytes))
 
-    def _checked(self, model: object, how: str) -> Model:
-        if not isinstance(model, Model):
-            raise StrategyError(
-                f"{self.name} {how} {type(model).__name__}, expected a model with plan() and "
-                "to_bytes()",
-                fix="return an object whose plan(view) returns ffm_core.records.Plan",
-            )
-        return model
-
-    def plan(self, model: Model, view: View) -> _Answers:
+    def plan(self, model: Model, view: View) -> Plan:
         """Return what a model says of a view, each row once."""
         given = _copy(view)
         plan = self._call(model.plan, given)
         self._unchanged(given, view, "the view of a plan")
-        if not isinstance(plan, Plan):
-            raise StrategyError(
-                f"{self.name} planned {type(plan).__name__}, expected a Plan",
-                fix="return ffm_core.records.Plan(score=...)",
-            )
+        plan = as_plan(self._learner.name, plan, len(view), finite=False)
         found = {}
         for name in ANSWERS:
             values = getattr(plan, name)
-            values = np.full(len(view), np.nan) if values is None else np.asarray(values, float)
-            if values.shape != (len(view),):
-                raise StrategyError(
-                    f"{self.name} planned {name} of shape {values.shape} for {len(view)} rows",
-                    fix="answer every row, in the order given",
-                )
-            found[name] = values
+            nothing = np.full(len(view), np.nan)
+            found[name] = nothing if values is None else np.asarray(values, float)
         if not np.isfinite(found["score"]).all():
             row = int(np.argmin(np.isfinite(found["score"])))
             self.note("values", "score", row, "the score is not finite", "score every row")
-        return _Answers(**found)
+        return Plan(**found)
 
     def note(
         self,
@@ -285,7 +254,7 @@ def _longest(*views: View) -> tuple[Bars, ...] | None:
 # --- the detectors ------------------------------------------------------------------------
 
 
-def _parts(trial: _Trial, model: Model, truth: _Answers) -> int:
+def _parts(trial: _Trial, model: Model, truth: Plan) -> int:
     """Show the rows in part, reversed and alone; return how many were shown in part."""
     n = len(trial.test)
     rng = keyed(trial.seed, "learner", trial.name)
@@ -305,7 +274,7 @@ def _parts(trial: _Trial, model: Model, truth: _Answers) -> int:
     return n  # each was shown without a random half of the others
 
 
-def _compare(trial: _Trial, model: Model, truth: _Answers, rows: Int64, how: str) -> None:
+def _compare(trial: _Trial, model: Model, truth: Plan, rows: Int64, how: str) -> None:
     view = trial.test.take(rows)
     part = trial.plan(model, view)
     trial.notes.cuts += 1
@@ -346,17 +315,17 @@ def _apart(a: Float64, b: Float64, size: float) -> Any:
         return unlike(a, b) & ~(np.abs(a - b) <= room)
 
 
-def _agrees(trial: _Trial, model: Model, truth: _Answers) -> bool:
+def _agrees(trial: _Trial, model: Model, truth: Plan) -> bool:
     """Ask for all rows once more; return whether the answers are the same."""
     problem = "two calls of plan() on the same rows disagree"
     return _same(trial, truth, trial.plan(model, trial.test), "purity", problem, _PURITY_FIX)
 
 
-def _stored(trial: _Trial, model: Model, truth: _Answers) -> None:
+def _stored(trial: _Trial, model: Model, truth: Plan) -> None:
     """Send the model to bytes and back; it answers the same bits and holds no code."""
     data = trial.stored(model)
     again = trial.plan(trial.load(data), trial.test)
-    if _is_pickle(cast("bytes", data)):
+    if _is_pickle(data):
         trial.note("bytes", "", -1, "its bytes are a pickle, which runs code", _CODE_FIX)
     problem = "the model that went to bytes and back disagrees with itself"
     _same(trial, truth, again, "bytes", problem, _BYTES_FIX)
@@ -371,7 +340,7 @@ def _is_pickle(data: bytes) -> bool:
     return last[0].name == "STOP"
 
 
-def _refit(trial: _Trial, truth: _Answers) -> None:
+def _refit(trial: _Trial, truth: Plan) -> None:
     """Fit once more with the same seed; and again after other rows, as the next fold is."""
     again = trial.plan(trial.fit(), trial.test)
     problem = "two fits with one seed disagree"
@@ -382,9 +351,7 @@ def _refit(trial: _Trial, truth: _Answers) -> None:
     _same(trial, truth, after, "purity", "a fit on other rows changes the next one", _KEEPS_FIX)
 
 
-def _same(
-    trial: _Trial, truth: _Answers, other: _Answers, check: str, problem: str, fix: str
-) -> bool:
+def _same(trial: _Trial, truth: Plan, other: Plan, check: str, problem: str, fix: str) -> bool:
     agree = True
     for name in ANSWERS:
         a, b = getattr(truth, name), getattr(other, name)

@@ -27,9 +27,8 @@ from ffm_core.causal.cutting.series import (
     with_future,
 )
 from ffm_core.causal.trial.findings import Call, Notes, caller, first_later, stamp_at, unlike
-from ffm_core.errors import StrategyError
 from ffm_core.keyed import keyed
-from ffm_core.records import Certificate, Examined, Target, TargetValues
+from ffm_core.records import Certificate, Examined, Target, TargetValues, answers
 from ffm_core.types import Bool, Int64
 
 MAX_CUTS = 400
@@ -120,20 +119,7 @@ class _TargetTrial:
 
     def ask(self, bars: Bars) -> TargetValues:
         """Return the values of ``bars``, in the declared form."""
-        answer = self._call(self.target.compute, bars)
-        if not isinstance(answer, TargetValues):
-            raise StrategyError(
-                f"{self.name} returned {type(answer).__name__}, expected TargetValues",
-                fix="return ffm_core.records.TargetValues(value=..., end_bar=...)",
-            )
-        for name, kind in (("value", np.float32), ("end_bar", np.int64)):
-            given = np.asarray(getattr(answer, name))
-            if given.shape != (len(bars),) or given.dtype != kind:
-                raise StrategyError(
-                    f"{self.name} returned {name} as {given.dtype} of shape {given.shape}",
-                    fix=f"return {np.dtype(kind).name} of shape ({len(bars)},), one per bar",
-                )
-        return answer
+        return answers.target_values(self.target, self._call(self.target.compute, bars), bars)
 
     def note(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,6 +12,7 @@ from ffm_core.causal.blame.line import Blame
 from ffm_core.errors import FFMError, StrategyError
 from ffm_core.records import Certificate, Examined, Failure
 from ffm_core.types import Bool
+from ffm_core.wording import stamp_of
 
 Call: TypeAlias = Callable[..., Any]
 # What to read first: later findings may follow from earlier ones.
@@ -114,12 +114,6 @@ def caller(what: str, call: Call | None, fix: str) -> Call:
     return direct
 
 
-def stamp_of(t_us: int) -> str:
-    """Return microseconds since 1970 as a UTC stamp to the second."""
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(t_us))
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def stamp_at(bars: Bars, bar: int) -> str:
     """Return the open of a bar, or nothing when there is no such bar."""
     return stamp_of(int(bars.ts_us[bar])) if 0 <= bar < len(bars) else ""
@@ -154,4 +148,4 @@ def first_later(moved: Callable[[int], bool], cut: int, total: int) -> int | Non
     return high - 1
 
 
-__all__ = ["Call", "Notes", "caller", "first_later", "stamp_at", "stamp_of", "unlike"]
+__all__ = ["Call", "Notes", "caller", "first_later", "stamp_at", "unlike"]

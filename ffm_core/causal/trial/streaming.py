@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ffm_core.bars.table import Bars
-from ffm_core.errors import StrategyError
 from ffm_core.keyed import keyed
-from ffm_core.records import FeatureStream
+from ffm_core.records import FeatureSet, FeatureStream, answers
 from ffm_core.types import Bool, Float32
 
 N_SNAPSHOTS = 50
@@ -45,6 +44,8 @@ class Proof:
 
     Parameters
     ----------
+    record : FeatureSet
+        The set, which names the columns of a row.
     stream : FeatureStream
         Before its first bar.
     seed : int
@@ -55,13 +56,18 @@ class Proof:
         Bars there will be.
     """
 
-    def __init__(self, stream: FeatureStream, seed: int, name: str, total: int) -> None:
+    def __init__(
+        self, record: FeatureSet, stream: FeatureStream, seed: int, name: str, total: int
+    ) -> None:
         rng = keyed(seed, "snapshots", name)
         size = min(N_SNAPSHOTS, max(total - 1, 0))
-        self._stream = stream
+        self._record, self._stream = record, stream
         self._marks = set(rng.choice(max(total - 1, 1), size=size, replace=False).tolist())
         self._restored: dict[int, FeatureStream] = {}  # by the bar at which each ends
         self.fed = 0
+
+    def _row(self, answer: object) -> Float32:
+        return answers.feature_row(self._record.name, answer, len(self._record.columns))
 
     def feed(self, bars: Bars, fresh: Callable[[], FeatureStream]) -> Stretch:
         """Take the bars that follow; ``fresh`` makes streams that snapshots are put into."""
@@ -70,38 +76,19 @@ class Proof:
         update = self._stream.update
         columns = (bars.ts_us, bars.open, bars.high, bars.low, bars.close, bars.volume)
         for bar in zip(*(values.tolist() for values in columns), strict=True):
-            row = update(*bar)
+            row = self._row(update(*bar))
             rows.append(row)
             for other in self._restored.values():
-                again = np.asarray(other.update(*bar))
-                off = np.flatnonzero(~same_bits(np.asarray(row), again))
+                off = np.flatnonzero(~same_bits(row, self._row(other.update(*bar))))
                 broken += [(self.fed, int(column)) for column in off[:1]]
             self._restored.pop(self.fed, None)
             if self.fed in self._marks:
-                self._restored[self.fed + AFTER_RESTORE] = _restore(self._stream, fresh())
+                kept = fresh()
+                kept.restore(answers.snapshot(self._record.name, self._stream.snapshot()))
+                self._restored[self.fed + AFTER_RESTORE] = kept
             self.fed += 1
-        table = np.array(rows, dtype=np.float32) if rows else np.empty((0, 0), np.float32)
-        _check(rows)
+        table = np.array(rows, dtype=np.float32).reshape(len(rows), -1)
         return Stretch(start=start, rows=table, broken=tuple(broken[:8]))
-
-
-def _restore(stream: FeatureStream, other: FeatureStream) -> FeatureStream:
-    state = stream.snapshot()
-    if not isinstance(state, bytes):
-        raise StrategyError(
-            f"snapshot() returned {type(state).__name__}, expected bytes",
-            fix="return the whole state as bytes, so that it can be stored and sent",
-        )
-    other.restore(state)
-    return other
-
-
-def _check(rows: list[Float32]) -> None:
-    if rows and (not isinstance(rows[0], np.ndarray) or rows[0].dtype != np.float32):
-        raise StrategyError(
-            "update() of the stream returns no float32 array",
-            fix="return a new float32 array (F,) for every bar",
-        )
 
 
 def same_bits(a: Float32, b: Float32) -> Bool:

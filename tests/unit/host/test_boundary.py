@@ -86,6 +86,14 @@ def test_our_own_complaint_gets_the_plugins_name_and_keeps_its_fix():
     assert caught.value.fix == "use signs"
 
 
+def test_a_complaint_that_names_what_was_called_is_not_prefixed_twice():
+    def run():
+        raise StrategyError("labeler 'idea': no", fix="use signs", named="labeler 'idea'")
+
+    with pytest.raises(StrategyError, match=r"^ffm-strategy-idea 0\.3: labeler 'idea': no"):
+        call_plugin(ORIGIN, "labeler 'idea'", run)
+
+
 def test_a_plugin_cannot_hand_itself_another_exit_code():
     def run():
         raise CausalityError("not for you to say")

@@ -252,7 +252,7 @@ def test_a_step_that_raises_in_the_middle_of_a_walk_is_named(walk):
 
     policy = ExitPolicy(name="late", kind="managed", step=late)
     rows = decisions((20, LONG), risk=np.array([50.0]))
-    with pytest.raises(StrategyError, match=r"exit late: the step raises ValueError: too old"):
+    with pytest.raises(StrategyError, match="'late': the step raises ValueError: too old"):
         outcomes(walk(1), rows, policy, horizon_bars=30)
 
 

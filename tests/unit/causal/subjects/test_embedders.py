@@ -103,7 +103,7 @@ def test_a_private_embedder_shows_neither_file_nor_line():
 
 @pytest.mark.parametrize(
     ("embedder", "what"),
-    [(twins.SHARP, "not finite"), (twins.DOUBLES, "float64"), (twins.EDITING, "")],
+    [(twins.SHARP, "expected a finite number"), (twins.DOUBLES, "float64"), (twins.EDITING, "")],
 )
 def test_a_broken_contract_is_an_error_and_an_edit_a_finding(embedder, what):
     if not what:

@@ -305,7 +305,7 @@ def test_a_faulty_step_gets_one_clear_line_with_its_place(step):
     with pytest.raises(StrategyError, match=FAULTY[step]) as caught:
         falsify(stepping(step, start=one_constant))
     assert "\n" not in caught.value.problem
-    assert caught.value.problem.startswith("exit own: the step ")
+    assert caught.value.problem.startswith("exit policy 'own': the step ")
     assert "test_exits.py:" in caught.value.problem
     assert caught.value.fix
 
@@ -338,7 +338,7 @@ def test_parts_that_do_not_fit_are_named(given, says):
         (lambda bars, params: bars.close.astype(np.float32).reshape(-1, 1), "returned float32"),
         (lambda bars, params: bars.close, "returned shape"),
         (lambda bars, params: None, "returned NoneType"),
-        (lambda bars, params: np.full((len(bars), 1), 3.0), "3 in leave_long at bar 0"),
+        (lambda bars, params: np.full((len(bars), 1), 3.0), "leave_long is 3 at bar 0"),
     ],
 )
 def test_columns_of_another_form_are_named(batch, says):
