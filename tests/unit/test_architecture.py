@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-MOST_LINES = 43_600  # of ffm_core without its test kit, blank ones included; wanted: 43,500
-MOST_DATACLASSES = 154  # wanted: 150
+MOST_LINES = 43_500  # of ffm_core without its test kit, blank ones included
+MOST_DATACLASSES = 150
 LONGEST_FUNCTION = 80
 KERNELS = {"kernel", "inlined", "helper"}
 

@@ -23,7 +23,7 @@ from ffm_core.keyed import keyed
 from ffm_core.labels.compiling import start_of
 from ffm_core.labels.entries import Entries
 from ffm_core.labels.exits import fill
-from ffm_core.labels.following import follow
+from ffm_core.labels.lanes import follow
 from ffm_core.records import (
     Certificate,
     Examined,

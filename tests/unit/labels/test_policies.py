@@ -6,7 +6,7 @@ import pytest
 from ffm_core.errors import ConfigError, StrategyError
 from ffm_core.labels.entries import entries_of
 from ffm_core.labels.exits import exit_columns, fill
-from ffm_core.labels.following import follow
+from ffm_core.labels.lanes import follow
 from ffm_core.labels.outcomes import outcomes
 from ffm_core.labels.policies import (
     ATR_TRAIL,

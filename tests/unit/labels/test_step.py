@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ffm_core.bars.primitives import frozen
-from ffm_core.labels.following import advance, opened
+from ffm_core.labels.entries import Entries
 from ffm_core.labels.kernels import (
     fill_barriers,
     fill_columns,
@@ -21,6 +21,7 @@ from ffm_core.labels.kernels import (
     on_ticks,
     peak_excursion,
 )
+from ffm_core.labels.lanes import advance, advance_lanes, opened, start_lanes
 from ffm_core.labels.step import (
     DATA_END,
     HOLD,
@@ -83,6 +84,27 @@ def over_arrays(bars, trade, rules):
 def excursions(side, entry, top, bottom, risk):
     up, down = (top - entry) / risk, (entry - bottom) / risk
     return (up, down) if side > 0 else (down, up)
+
+
+def in_lanes(bars, trade, rules):
+    flat_at, bar, side, stop, target, risk, horizon = arrays(bars, trade)
+    entries = Entries(
+        bar=bar, price=bars.open[bar], side=side, risk=risk, stop=stop, target=target,
+        target_r=np.array([trade.target_r]), horizon_bars=horizon, atr=np.array([NAN]),
+        flat_at=flat_at,
+    )  # fmt: skip
+    lanes = start_lanes(bars, entries)
+    known = trade.entry_bar - 1
+    while lanes.open.any():
+        later = known >= trade.entry_bar
+        advance_lanes(
+            lanes, bars, rules, stop=trade.stop[[known]], target=trade.target[[known]],
+            leave=trade.leave[[known]] & later,
+        )  # fmt: skip
+        known += 1
+    f, i = lanes.f[0], lanes.i[0]
+    ends = excursions(trade.side, f[1], f[4], f[5], trade.risk)
+    return REASONS[i[4]], int(lanes.exit_bar[0]), float(f[6]), *map(float, ends)
 
 
 def bar_by_bar(bars, trade, rules):
@@ -160,7 +182,7 @@ def plainly(bars, trade, rules):
     return end("data_end", close[j])
 
 
-DRIVERS = [over_arrays, bar_by_bar]
+DRIVERS = [over_arrays, in_lanes, bar_by_bar]
 
 
 @pytest.mark.parametrize("driver", [*DRIVERS, plainly])

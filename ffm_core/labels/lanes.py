@@ -1,15 +1,17 @@
-"""The one step driven bar by bar, as paper trading does it.
+"""The one step driven other ways: many trades in lock-step, or one trade bar by bar.
 
-Walks over arrays live in :mod:`ffm_core.labels.kernels`. Both call the same compiled
-step and give the same bits.
+Walks over arrays live in :mod:`ffm_core.labels.kernels`. All drivers call the same
+compiled step and give the same bits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
+from ffm_core.bars.primitives import frozen
 from ffm_core.bars.table import Bars
 from ffm_core.jit import kernel
 from ffm_core.labels.compiling import compile_step, start_of
@@ -23,11 +25,16 @@ from ffm_core.labels.step import (
     Order,
     Position,
     Rules,
+    entered,
     obeyed,
     step,
 )
 from ffm_core.records import ExitPolicy, Params
-from ffm_core.types import Float64
+from ffm_core.types import Bool, Float64, Int8, Int32, Int64
+
+# Columns of the state of a lane; a snapshot is a copy of both arrays.
+SIDE, ENTRY, STOP_AT, TARGET_AT, TOP, BOTTOM, PRICE = range(7)  # of ``f``
+NEXT, LAST, WHY, MOVED, REASON = range(5)  # of ``i``: bar to come, last bar and its reason
 
 
 @kernel
@@ -54,6 +61,122 @@ def advance(position: Position, bar: Bar, order: Order, ends: int, rules: Rules)
 def opened(side: int, entry: float, stop: float, target: float) -> Position:
     """Return a trade before its entry bar, whose open is ``entry``."""
     return Position(float(side), entry, stop, target, False, entry, entry, 0, entry)
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """Trades in lock-step on one stream: each lane is one trade at a bar of its own.
+
+    Parameters
+    ----------
+    f : float64 (N, 7)
+        Side, entry, stop, target, highest and lowest price seen for certain, exit price.
+    i : int64 (N, 5)
+        Next bar, last bar it may see and the reason it ends there, whether the stop has
+        moved, and the reason it ended (0 while open).
+    """
+
+    f: Float64
+    i: Int64
+
+    @property
+    def open(self) -> Bool:
+        """Lanes whose trade is still open."""
+        return np.asarray(self.i[:, REASON] == 0)
+
+    @property
+    def exit_bar(self) -> Int64:
+        """Bar on which each trade ended; for open ones the next bar; (N,)."""
+        return np.where(self.open, self.i[:, NEXT], self.i[:, NEXT] - 1)
+
+
+def start_lanes(bars: Bars, entries: Entries) -> Lanes:
+    """Return one lane per entry, each before its entry bar."""
+    n = len(entries)
+    f, i = np.zeros((n, 7)), np.zeros((n, 5), dtype=np.int64)
+    _start(
+        frozen(bars.open), entries.flat_at, entries.bar, entries.side, entries.stop,
+        entries.target, entries.horizon_bars, f, i,
+    )  # fmt: skip
+    return Lanes(f, i)
+
+
+@kernel
+def _start(
+    open_: Float64,
+    flat_at: Int64,
+    entry_bar: Int64,
+    side: Int8,
+    stop: Float64,
+    target: Float64,
+    horizon: Int32,
+    f: Float64,
+    i: Int64,
+) -> None:
+    for n in range(len(entry_bar)):
+        e = entry_bar[n]
+        last, why = last_bar(e, horizon[n], len(open_), flat_at)
+        i[n, NEXT], i[n, LAST], i[n, WHY] = e, last, why
+        _store(entered(float(side[n]), open_[e], stop[n], target[n]), f, i, n)
+
+
+@kernel
+def _load(f: Float64, i: Int64, n: int) -> Position:
+    return Position(f[n, SIDE], f[n, ENTRY], f[n, STOP_AT], f[n, TARGET_AT], i[n, MOVED] != 0,
+                    f[n, TOP], f[n, BOTTOM], i[n, REASON], f[n, PRICE])  # fmt: skip
+
+
+@kernel
+def _store(position: Position, f: Float64, i: Int64, n: int) -> None:
+    f[n, SIDE], f[n, ENTRY] = position.side, position.entry
+    f[n, STOP_AT], f[n, TARGET_AT] = position.stop, position.target
+    f[n, TOP], f[n, BOTTOM], f[n, PRICE] = position.top, position.bottom, position.price
+    i[n, MOVED], i[n, REASON] = position.moved, position.reason
+
+
+@kernel
+def _advance(
+    open_: Float64,
+    high: Float64,
+    low: Float64,
+    close: Float64,
+    f: Float64,
+    i: Int64,
+    stop: Float64,
+    target: Float64,
+    leave: Bool,
+    rules: Rules,
+) -> None:
+    for n in range(len(i)):
+        if i[n, REASON] == 0:
+            at = i[n, NEXT]
+            bar = Bar(open_[at], high[at], low[at], close[at], 0.0)
+            ends = i[n, WHY] if at == i[n, LAST] else 0
+            position = obeyed(_load(f, i, n), Order(stop[n], target[n], leave[n]), rules)
+            _store(step(position, bar, leave[n], ends, rules), f, i, n)
+            i[n, NEXT] = at + 1
+
+
+def advance_lanes(
+    lanes: Lanes, bars: Bars, rules: Rules, *, stop: Float64, target: Float64, leave: Bool
+) -> None:
+    """Move every open trade by its next bar, in place.
+
+    Parameters
+    ----------
+    lanes : Lanes
+        From :func:`start_lanes`.
+    bars : Bars
+        The stream.
+    rules : Rules
+        How bars are read that leave the order of events open.
+    stop, target : float64 (N,)
+        Levels ordered at the close before; NaN leaves a level as it is.
+    leave : bool (N,)
+        Whether to leave at the next bar's open.
+    """
+    prices = (frozen(bars.open), frozen(bars.high), frozen(bars.low), frozen(bars.close))
+    _advance(*prices, lanes.f, lanes.i, stop, target, leave, rules)
 
 
 def follow(
