@@ -85,7 +85,8 @@ class Proof:
                 self._restored = [other for other in self._restored if other.left]
             if self.fed in self._marks:
                 kept = fresh()
-                kept.restore(answers.snapshot(self._record.name, self._stream.snapshot()))
+                who = f"feature set {self._record.name!r}"
+                kept.restore(answers.as_bytes(who, "snapshot", self._stream.snapshot()))
                 self._restored.append(_Restored(kept))
             self.fed += 1
         table = np.array(rows, dtype=np.float32).reshape(len(rows), -1)
