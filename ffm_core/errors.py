@@ -63,12 +63,7 @@ class OutputError(UsageError):
 class PluginError(FFMError):
     """A plug-in cannot be used; carries its distribution and version.
 
-    Parameters
-    ----------
-    problem, fix : str
-        As in :class:`FFMError`.
-    named : str
-        Whom the problem names first: a distribution, or a record such as ``labeler 'x'``.
+    ``named`` is whom the problem names first: a distribution, or a record (``labeler 'x'``).
     """
 
     exit_code = 3

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import cast
 
 import numpy as np
 
@@ -87,6 +88,9 @@ def entries_of(
         a risk, stop, target or horizon.
     """
     n, count = len(decisions), len(bars)
+    if decisions.horizon_bars is None:
+        decisions = replace(decisions, horizon_bars=np.full(n, horizon_bars, dtype=np.int32))
+    horizons = cast("Int32", decisions.horizon_bars)
     answers.require_known_bars(decisions, bars)
     answers.require_tradable(decisions, bars)
     entry = decisions.bar + 1
@@ -118,17 +122,11 @@ def entries_of(
         stop=stop,
         target=on_ticks(price + side * reward * risk, side > 0, rules),
         target_r=target_r,
-        horizon_bars=_horizons(decisions, horizon_bars),
+        horizon_bars=horizons,
         atr=_signal_atr(bars, decisions, policy),
         flat_at=_flat_at(bars, flat=flat_at_session_end or policy.flat_at_session_end),
     )
     return entries, void
-
-
-def _horizons(decisions: Decisions, default_horizon: int) -> Int32:
-    if decisions.horizon_bars is None:
-        return np.full(len(decisions), default_horizon, dtype=np.int32)
-    return decisions.horizon_bars
 
 
 def _signal_atr(bars: Bars, decisions: Decisions, policy: ExitPolicy) -> Float64:

@@ -73,25 +73,20 @@ _START_FIX = "return (f, i, k): float64 (n,), int64 (n,) and finite float64 (n,)
 # --- labelers -----------------------------------------------------------------------------
 
 
-def decisions(labeler: Labeler, answer: object, bars: Bars) -> Decisions:
-    """Return what ``decide`` answered for ``bars``, if a run can rely on it."""
-    found = decided(labeler, answer, bars)
-    require_tradable(found, bars, who=_labeler(labeler))
-    return found
-
-
-def decided(labeler: Labeler, answer: object, bars: Bars) -> Decisions:
-    """Return what ``decide`` answered for ``bars``, if it has the form that is asked for."""
-    found = as_decisions(labeler, answer, bars)
-    require_known_bars(found, bars, who=_labeler(labeler))
+def decisions(labeler: Labeler, answer: object, bars: Bars, *, tradable: bool = True) -> Decisions:
+    """Return what ``decide`` answered for ``bars``: known bars, declared columns, fair numbers."""
+    found, who = as_decisions(labeler, answer, bars), f"labeler {labeler.name!r}"
+    require_known_bars(found, bars, who=who)
     require_declared(labeler, found)
+    if tradable:
+        require_tradable(found, bars, who=who)
     return found
 
 
 def as_decisions(labeler: Labeler, answer: object, bars: Bars) -> Decisions:
     """Return what ``decide`` answered, if it is decisions at all."""
     fix = "return ffm_core.Decisions(bar=..., side=..., risk=...), empty when there is none"
-    return of_kind(_labeler(labeler), f"decide on {bars.stream}", answer, Decisions, fix)
+    return of_kind(f"labeler {labeler.name!r}", f"decide on {bars.stream}", answer, Decisions, fix)
 
 
 def require_declared(labeler: Labeler, found: Decisions) -> None:
@@ -99,10 +94,9 @@ def require_declared(labeler: Labeler, found: Decisions) -> None:
     odd = sorted({column.name for column in labeler.columns} ^ set(found.columns))
     if odd:
         raise refused(
-            _labeler(labeler),
+            f"labeler {labeler.name!r}",
             f"declared and returned columns differ in {', '.join(odd)}",
-            "declare every column of Decisions.columns in Labeler.columns and return all of "
-            "them every time",
+            "declare every column in Labeler.columns and return all of them every time",
         )
 
 
@@ -114,8 +108,7 @@ def require_known_bars(found: Decisions, bars: Bars, *, who: str = "") -> None:
         raise refused(
             who,
             f"decision {row} is {at_bar(int(found.bar[row]), bars)}, which has {len(bars)} bars",
-            "'bar' is the index of a bar given to decide, the last one known, from 0 to "
-            "len(bars) - 1",
+            "'bar' is the index of a bar given to decide, from 0 to len(bars) - 1",
         )
 
 
@@ -129,29 +122,25 @@ def require_tradable(
             require_rows(name, values, fine(values), found.bar, rule, fix, who=who, bars=bars)
 
 
-def _labeler(labeler: Labeler) -> str:
-    return f"labeler {labeler.name!r}"
-
-
 # --- features and embedders ---------------------------------------------------------------
 
 
 def features(feature_set: FeatureSet, answer: object, bars: Bars) -> Float32:
     """Return what ``batch`` of a feature set answered for ``bars``: float32 (T, F)."""
-    shape = (len(bars), len(feature_set.columns))
-    return array_of(_set(feature_set.name), f"batch on {bars.stream}", answer, np.float32, shape)
+    who, shape = f"feature set {feature_set.name!r}", (len(bars), len(feature_set.columns))
+    return array_of(who, f"batch on {bars.stream}", answer, np.float32, shape)
 
 
 def feature_row(name: str, answer: object, width: int) -> Float32:
     """Return what ``update`` of a stream answered for a bar: float32 (F,)."""
     fix = "return a new float32 array (F,) for every bar, one number per declared column"
-    return array_of(_set(name), "update", answer, np.float32, (width,), fix)
+    return array_of(f"feature set {name!r}", "update", answer, np.float32, (width,), fix)
 
 
-def snapshot(name: str, answer: object) -> bytes:
-    """Return what ``snapshot`` of a stream answered: bytes."""
+def as_bytes(who: str, function: str, answer: object) -> bytes:
+    """Return what ``snapshot`` of a stream, or ``to_bytes`` of a model, answered: bytes."""
     fix = "return the whole state as bytes, so that it can be stored and sent"
-    return of_kind(_set(name), "snapshot", answer, bytes, fix)
+    return of_kind(who, function, answer, bytes, fix)
 
 
 def vectors(embedder: Embedder, answer: object, rows: int, *, finite: bool = True) -> Float32:
@@ -168,10 +157,6 @@ def vectors(embedder: Embedder, answer: object, rows: int, *, finite: bool = Tru
             "every window is finite and normalised; guard divisions and logarithms",
         )
     return found
-
-
-def _set(name: str) -> str:
-    return f"feature set {name!r}"
 
 
 # --- exit policies ------------------------------------------------------------------------
@@ -236,12 +221,6 @@ def as_model(learner: Learner, function: str, answer: object) -> Model:
     kind: Any = Model  # a protocol
     found: Model = of_kind(f"learner {learner.name!r}", function, answer, kind, fix)
     return found
-
-
-def model_bytes(learner: Learner, answer: object) -> bytes:
-    """Return what ``to_bytes`` of a model answered: bytes."""
-    fix = "return ffm_core.container.pack(schema, value, blocks)"
-    return of_kind(f"learner {learner.name!r}", "to_bytes", answer, bytes, fix)
 
 
 def as_plan(learner: str, answer: object, rows: int, *, finite: bool = True) -> Plan:

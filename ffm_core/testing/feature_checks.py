@@ -185,7 +185,7 @@ def snapshots_continue(subject: FeatureSetUnderTest) -> None:
                 )
         if t in places:
             state = subject.call(first.snapshot)
-            subject.call(answers.snapshot, subject.name, state)
+            subject.call(answers.as_bytes, f"feature set {subject.name!r}", "snapshot", state)
             twins = [*twins[-1:], _stream(subject)]
             subject.call(twins[-1].restore, state)
 

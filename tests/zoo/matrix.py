@@ -11,7 +11,7 @@ from ffm_core.bars.table import Bars
 from ffm_core.causal.falsify import falsify
 from ffm_core.causal.process.budget import Budget
 from ffm_core.causal.subjects.base import FeatureSubject, LabelerSubject, Subject
-from ffm_core.causal.subjects.exits import ExitSubject, computes, falsify_exit_policy
+from ffm_core.causal.subjects.exits import ExitSubject, computes
 from ffm_core.causal.subjects.learners import falsify_learner
 from ffm_core.causal.subjects.targets import falsify_target
 from ffm_core.causal.trial.session import DETECTORS as SERIES_DETECTORS
@@ -32,6 +32,7 @@ from ffm_core.records import (
 from ffm_core.testing.building import build, hourly, typical
 from ffm_core.testing.market import make_bars
 from ffm_core.testing.views import make_view
+from helpers.exit_proofs import falsify_exit_policy
 from zoo.fault import Honest
 
 DETECTORS = (

@@ -18,7 +18,7 @@ from typing import Any
 import ffm_core
 from ffm_core.causal.blame.line import Blame, line_at
 from ffm_core.causal.blame.sources import SourceFile
-from ffm_core.causal.blame.suspects import KINDS, SHARED, suspects
+from ffm_core.causal.blame.suspects import KINDS, suspects
 from ffm_core.causal.process.pickling import installed_roots
 from ffm_core.paths import one_spelling
 
@@ -198,7 +198,7 @@ def shared(stream: object, files: list[Path]) -> Blame | None:
         for node in ast.walk(source.tree):
             if isinstance(node, ast.ClassDef) and node.name == kind.__name__:
                 for one in suspects(node):
-                    if one.why.startswith(SHARED):
+                    if one.shared:
                         return line_at(source, one.line, one.why)
     return None
 

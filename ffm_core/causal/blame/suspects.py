@@ -18,15 +18,18 @@ Kind: TypeAlias = Literal[
 
 
 class Suspect(NamedTuple):
-    """A line and why it was noticed; ``sure`` when it hardly ever is innocent."""
+    """A line and why it was noticed; ``sure`` when it hardly ever is innocent.
+
+    ``shared`` marks a value that all instances of a class hold in common.
+    """
 
     line: int
     why: str
     kind: Kind
     sure: bool = True
+    shared: bool = False
 
 
-SHARED = "all instances share"
 # What a check that failed points at, likeliest first.
 KINDS: dict[str, tuple[Kind, ...]] = {
     "prefix": ("ahead", "whole", "coarse", "state"),
@@ -343,7 +346,8 @@ def _of_class(node: ast.ClassDef) -> Iterator[Suspect]:
             continue
         taken = part.value
         if taken.attr in held and _name(taken.value) in ("self", "cls", node.name):
-            yield Suspect(part.lineno, f"{SHARED} one {taken.attr}", "state", False)
+            why = f"all instances share one {taken.attr}"
+            yield Suspect(part.lineno, why, "state", sure=False, shared=True)
 
 
 def _of_function(function: ast.FunctionDef, shared: set[str]) -> Iterator[Suspect]:
@@ -386,4 +390,4 @@ def _keeps(node: ast.AST, shared: set[str], function: ast.FunctionDef) -> Iterat
             yield Suspect(node.lineno, why, "state")
 
 
-__all__ = ["KINDS", "SHARED", "Kind", "Suspect", "suspects"]
+__all__ = ["KINDS", "Kind", "Suspect", "suspects"]

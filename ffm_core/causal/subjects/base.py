@@ -208,11 +208,8 @@ class LabelerSubject(Asked):
 
     def run(self, bars: Bars) -> Decisions:
         """Return the decisions of ``bars``; see :class:`Subject`."""
-        return self.checked(self._call(self._labeler.decide, bars, dict(self._params)), bars)
-
-    def checked(self, answer: Any, bars: Bars) -> Decisions:
-        """Return an answer for ``bars`` if it has the form that is asked for."""
-        return answers.decided(self._labeler, answer, bars)
+        answer = self._call(self._labeler.decide, bars, dict(self._params))
+        return answers.decisions(self._labeler, answer, bars, tradable=False)
 
     def rows(self, answer: Decisions, lo: int, hi: int, start: int = 0) -> Rows:
         """Return decisions at bars ``lo`` to ``hi``; see :class:`Subject`."""
@@ -280,8 +277,4 @@ class FeatureSubject(BarByBar):
 
     def run(self, bars: Bars) -> Float32:
         """Return the float32 matrix (T, F) of ``bars``; see :class:`Subject`."""
-        return self.checked(self._call(self._set.batch, bars), bars)
-
-    def checked(self, answer: Any, bars: Bars) -> Float32:
-        """Return an answer for ``bars`` if it has the form that is asked for."""
-        return answers.features(self._set, answer, bars)
+        return answers.features(self._set, self._call(self._set.batch, bars), bars)

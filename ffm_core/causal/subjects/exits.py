@@ -8,16 +8,14 @@ compiled step answers every bar from that bar and its trade alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ffm_core.bars.table import Bars
-from ffm_core.causal.falsify import MAX_CUTS, falsify, merge
 from ffm_core.causal.process.access import roots_of
-from ffm_core.causal.process.budget import Budget
-from ffm_core.causal.subjects.base import BarByBar, Call, History, direct
+from ffm_core.causal.subjects.base import BarByBar, Call, History
 from ffm_core.causal.trial.findings import Notes, stamp_at, unlike
 from ffm_core.keyed import keyed
 from ffm_core.labels.compiling import start_of
@@ -187,57 +185,4 @@ def _moved(notes: Notes, bars: Bars, entries: Entries, row: int, how: str) -> No
     )
 
 
-def falsify_exit_policy(
-    policy: ExitPolicy,
-    bars: Bars,
-    entries: Entries,
-    params: Params,
-    *,
-    seed: int,
-    max_cuts: int = MAX_CUTS,
-    call: Call | None = None,
-    others: Sequence[Bars] = (),
-    budget: Budget | None = None,
-) -> Certificate:
-    """Look for knowledge a trader could not have in the orders of one exit policy.
-
-    Parameters
-    ----------
-    policy : ExitPolicy
-        Any kind.
-    bars : Bars
-        The stream, ``T`` bars.
-    entries : Entries
-        Trades of the run, for its step.
-    params : mapping
-        Settings of the policy.
-    seed, max_cuts, call, others, budget
-        As in :func:`~ffm_core.causal.falsify.falsify_labeler`.
-
-    Returns
-    -------
-    Certificate
-        That of its columns, state and targets, and of its step.
-
-    Raises
-    ------
-    StrategyError
-        When the policy raises, cannot be compiled, or breaks the form of its answers.
-    """
-    proofs: list[Certificate] = []
-    if computes(policy):
-        proofs += falsify(
-            [ExitSubject(policy, params, call)], bars, seed=seed,
-            decision_bars=np.unique(entries.bar - 1), max_cuts=max_cuts, others=others,
-            budget=budget,
-        )  # fmt: skip
-    if all(proof.status == "clean" for proof in proofs):
-        ask = direct(f"exit {policy.name}") if call is None else call
-        columns = None
-        if policy.batch is not None:
-            columns = answers.orders(policy, ask(policy.batch, bars, dict(params)), bars)
-        proofs.append(prove_step(policy, bars, entries, params, columns, seed=seed))
-    return merge(proofs)
-
-
-__all__ = ["ExitSubject", "computes", "falsify_exit_policy", "prove_step"]
+__all__ = ["ExitSubject", "computes", "prove_step"]

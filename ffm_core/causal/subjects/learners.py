@@ -35,7 +35,7 @@ from ffm_core.records import (
     Plan,
     View,
 )
-from ffm_core.records.answers import as_model, as_plan, model_bytes
+from ffm_core.records.answers import as_bytes, as_model, as_plan
 from ffm_core.types import Float64, Int64
 from ffm_core.wording import stamp_of
 
@@ -165,7 +165,7 @@ class _Trial:
 
     def stored(self, model: Model) -> bytes:
         """Return the bytes of a model."""
-        return model_bytes(self._learner, self._call(model.to_bytes))
+        return as_bytes(f"learner {self._learner.name!r}", "to_bytes", self._call(model.to_bytes))
 
     def plan(self, model: Model, view: View) -> Plan:
         """Return what a model says of a view, each row once."""

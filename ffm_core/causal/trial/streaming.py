@@ -84,7 +84,8 @@ class Proof:
             self._restored.pop(self.fed, None)
             if self.fed in self._marks:
                 kept = fresh()
-                kept.restore(answers.snapshot(self._record.name, self._stream.snapshot()))
+                who = f"feature set {self._record.name!r}"
+                kept.restore(answers.as_bytes(who, "snapshot", self._stream.snapshot()))
                 self._restored[self.fed + AFTER_RESTORE] = kept
             self.fed += 1
         table = np.array(rows, dtype=np.float32).reshape(len(rows), -1)

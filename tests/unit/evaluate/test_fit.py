@@ -95,10 +95,10 @@ def test_only_the_best_of_a_group_is_taken() -> None:
 def test_a_fitted_fold_comes_back_from_its_bytes_with_its_operating_point() -> None:
     data = fold(signal=0.4)
     first = fitted(data)
-    data_bytes = first.to_bytes(LEARNER)
+    data_bytes = first.to_bytes()
     again = Selector.of(data_bytes, LEARNER)
     assert again.point == first.point
-    assert again.to_bytes(LEARNER) == data_bytes
+    assert again.to_bytes() == data_bytes
     before, after = picked(data, first), picked(data, again)
     for name, values in before.arrays().items():
         np.testing.assert_array_equal(values, getattr(after, name))
@@ -107,7 +107,7 @@ def test_a_fitted_fold_comes_back_from_its_bytes_with_its_operating_point() -> N
 def test_a_stream_without_validation_keeps_its_unknown_threshold() -> None:
     point = OperatingPoint(share=0.5, thresholds={1: -np.inf, 7: 0.1 + 0.2}, pooled=float("nan"))
     first = replace(fitted(fold()), point=point)
-    again = Selector.of(first.to_bytes(LEARNER), LEARNER).point
+    again = Selector.of(first.to_bytes(), LEARNER).point
     assert (again.thresholds, again.share) == (point.thresholds, 0.5)
     assert np.isnan(again.pooled)
 
@@ -117,7 +117,7 @@ def test_bytes_of_another_learner_and_other_columns_are_refused() -> None:
     selector = fitted(data)
     other = next(item for item in LEARNERS if item.name == "xgb:xgb")
     with pytest.raises(ModelError, match="was fitted by 'xgb:linear', not by 'xgb:xgb'"):
-        Selector.of(selector.to_bytes(LEARNER), other)
+        Selector.of(selector.to_bytes(), other)
     design = replace(data.test.design, names=("made/0", "made/1", "made/2", "made/9"))
     with pytest.raises(ModelError, match="made/3, made/9"):
         selector.plans(replace(data.test, design=design))

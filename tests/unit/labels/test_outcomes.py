@@ -333,3 +333,8 @@ def test_a_policy_without_rr_has_no_target_at_entry(walk):
     for policy in (ATR_TRAIL, SESSION_END):
         entries, _ = entries_of(bars, rows, policy, {}, horizon_bars=7)
         assert entries.target.tolist() == [np.inf, -np.inf]
+
+
+def test_the_horizon_of_rows_that_bring_none_is_held_to_the_same_rule(quiet):
+    with pytest.raises(StrategyError, match="horizon_bars of decision 0 is 0"):
+        outcomes(quiet, decisions((3, 1)), FIXED_RR, horizon_bars=0)

@@ -146,7 +146,7 @@ RED = {
     "a wide row": (lambda: answers.feature_row("it", np.zeros(2, F32), 1),
                    r"feature set 'it': update returned shape \(2,\), expected \(1,\)"),
     "a wide number": (lambda: answers.feature_row("it", np.zeros(1), 1), "float64"),
-    "a list as state": (lambda: answers.snapshot("it", []), "snapshot returned list"),
+    "a list as state": (lambda: answers.as_bytes("it", "snapshot", []), "snapshot returned list"),
     "a short vector": (lambda: embedded(np.zeros((1, 1), F32)), r"embed returned shape \(1, 1\)"),
     "an endless vector": (lambda: embedded(np.array([[0], [np.inf]], F32)),
                           "embedder 'it': width of window 1 is inf, expected a finite number"),
@@ -167,7 +167,8 @@ RED = {
     # learners, targets, controls, checks
     "no model": (lambda: answers.as_model(Named, "fit", 3),
                  "learner 'it': fit returned int, expected Model"),
-    "no bytes": (lambda: answers.model_bytes(Named, "x"), "to_bytes returned str, expected bytes"),
+    "no bytes": (lambda: answers.as_bytes("it", "to_bytes", "x"),
+                 "to_bytes returned str, expected bytes"),
     "no plan": (lambda: answers.as_plan("it", ONES, 10), "plan returned ndarray, expected Plan"),
     "a score too few": (lambda: answers.as_plan("it", Plan(score=ONES), 9),
                         r"plan returned score of shape \(10,\) for 9 rows"),

@@ -12,7 +12,7 @@ import pytest
 
 from ffm_core.bars.primitives import swing_lows
 from ffm_core.causal.subjects import exits
-from ffm_core.causal.subjects.exits import falsify_exit_policy, prove_step
+from ffm_core.causal.subjects.exits import prove_step
 from ffm_core.errors import StrategyError
 from ffm_core.labels.entries import entries_of
 from ffm_core.labels.exits import exit_columns
@@ -21,6 +21,7 @@ from ffm_core.records import Column, Examined, ExitPolicy
 from ffm_core.testing import make_bars
 from ffm_core.testing.building import windows
 from ffm_core.testing.specimens import CLEAN_LABELER
+from helpers.exit_proofs import falsify_exit_policy
 
 BARS = make_bars("random", rows=1_500, seed=3)
 FEW = 120  # cuts
