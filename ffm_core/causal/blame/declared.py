@@ -19,7 +19,7 @@ import ffm_core
 from ffm_core.causal.blame.line import Blame, line_at
 from ffm_core.causal.blame.sources import SourceFile
 from ffm_core.causal.blame.suspects import KINDS, suspects
-from ffm_core.causal.process.pickling import installed_roots
+from ffm_core.causal.process.pickling import library_test
 from ffm_core.paths import one_spelling
 
 _CORE = one_spelling(Path(ffm_core.__file__).parent) + "/"
@@ -59,8 +59,8 @@ def _homes(record: object) -> Iterator[str]:
     files = {m.__name__: f for m in modules if (f := getattr(m, "__file__", None))}
     plain = {name: f for name, f in files.items() if f.endswith(".py") and _foreign(f)}
     holds = [m.__name__ for m in modules if m.__name__ in plain and _holds(m, record)]
-    installed = tuple(root + "/" for root in installed_roots())
-    loose = [name for name, f in plain.items() if not one_spelling(f).startswith(installed)]
+    is_library = library_test()
+    loose = [name for name, f in plain.items() if not is_library(f)]
     yield from dict.fromkeys(plain[name] for name in (*holds, *loose))
 
 

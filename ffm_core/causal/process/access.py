@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TypeAlias
 
-from ffm_core.causal.process.pickling import installed_roots
+from ffm_core.causal.process.pickling import library_test
 from ffm_core.paths import one_spelling
 
 _NETWORK = {
@@ -119,7 +119,7 @@ class Watch:
     """
 
     def __init__(self, allowed: Iterable[str] = ()) -> None:
-        self._installed = tuple(root + "/" for root in installed_roots())
+        self._is_library = library_test()
         self._allowed = (*_HARMLESS, *(one_spelling(path) for path in allowed if path))
         self._roots: tuple[str, ...] = ()
         self._found: dict[Access, None] = {}
@@ -194,7 +194,7 @@ class Watch:
         whole = one_spelling(name)
         if whole.startswith(self._allowed) or "/zoneinfo/" in whole or "/tzdata/" in whole:
             return
-        if not writes and whole.startswith(self._installed) and not is_own(whole, self._roots):
+        if not writes and self._is_library(name) and not is_own(whole, self._roots):
             return
         self._note(f"{'writes' if writes else 'opens'} the file {name}", whole)
 
@@ -221,7 +221,7 @@ class Watch:
                 return frame
             if "/numba/" in whole or "/llvmlite/" in whole:
                 return None
-            if not file.startswith("<") and not whole.startswith(self._installed):
+            if not file.startswith("<") and not self._is_library(file):
                 return frame  # a helper that lies beside the plug-in
             frame = frame.f_back
         return None

@@ -8,6 +8,7 @@ functions typed at a prompt, travel by value.
 from __future__ import annotations
 
 import io
+import os
 import sys
 import sysconfig
 from collections.abc import Callable, Mapping, Sequence
@@ -96,27 +97,33 @@ def cloudpickle_module() -> Any:
     return cloudpickle
 
 
-def installed_roots() -> tuple[str, ...]:
-    """Return the folders of interpreter, libraries and this package; see :func:`.one_spelling`."""
+def library_test() -> Callable[[str], bool]:
+    """Return a test of whether a file belongs to the interpreter, a library or this package.
+
+    A file counts by where it lies and by where a link to it stands, since some installers
+    link files into an environment.
+    """
     paths = sysconfig.get_paths()
     folders = {paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")}
     folders |= {sys.prefix, sys.base_prefix, str(Path(ffm_core.__file__).parent)}
     # Libraries of the system, of the user, and those another environment lends.
     folders |= {place for place in sys.path if Path(place).name in _LIBRARIES}
-    return tuple(sorted({one_spelling(folder) for folder in folders}))
+    roots = tuple({f"{spelt}/" for folder in folders for spelt in _spellings(folder)})
+    return lambda file: any(spelt.startswith(roots) for spelt in _spellings(file))
+
+
+def _spellings(path: str) -> tuple[str, str]:
+    named = os.path.normcase(Path(path).absolute()).replace(os.sep, "/")
+    return one_spelling(path), named
 
 
 def loose_modules() -> dict[str, str]:
     """Return name and file of the modules that came from outside the installed folders."""
-    roots = tuple(root + "/" for root in installed_roots())
+    is_library = library_test()
     found = {}
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if (
-            name != "__main__"
-            and isinstance(file, str)
-            and not one_spelling(file).startswith(roots)
-        ):
+        if name != "__main__" and isinstance(file, str) and not is_library(file):
             found[name] = file
     return found
 
@@ -151,6 +158,6 @@ class LooseFinder:
 
 
 __all__ = [
-    "LooseFinder", "Opener", "cloudpickle_module", "installed_roots", "loose_modules",
+    "LooseFinder", "Opener", "cloudpickle_module", "library_test", "loose_modules",
     "ship",
 ]  # fmt: skip

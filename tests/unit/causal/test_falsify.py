@@ -333,7 +333,7 @@ def test_what_a_labeler_raises_becomes_an_error_that_names_it():
     [
         (lambda plain: None, "NoneType"),
         (lambda plain: replace(plain, columns={}), "value"),
-        (lambda plain: replace(plain, bar=plain.bar + 10_000), "index of the last bar"),
+        (lambda plain: replace(plain, bar=plain.bar + 10_000), "which has 1000 bars"),
     ],
 )
 def test_an_answer_outside_the_contract_is_an_error(answer, message):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from ffm_core.causal.process.pickling import _place_of, installed_roots
+from ffm_core.causal.process.pickling import _place_of, library_test
 from ffm_core.features.trivial8 import TRIVIAL8
 
 
@@ -22,5 +22,18 @@ def test_libraries_that_another_environment_lends_count_as_installed(tmp_path, m
     lent = tmp_path / "other" / "site-packages"
     lent.mkdir(parents=True)
     monkeypatch.setattr(sys, "path", [*sys.path, str(lent), str(tmp_path)])
-    assert str(lent) in installed_roots()
-    assert str(tmp_path) not in installed_roots()
+    is_library = library_test()
+    assert is_library(str(lent / "kept.py"))
+    assert not is_library(str(tmp_path / "idea.py"))
+
+
+def test_a_library_linked_into_an_environment_is_a_library(tmp_path, monkeypatch):
+    lent, store = tmp_path / "site-packages", tmp_path / "store"
+    lent.mkdir()
+    store.mkdir()
+    (store / "kept.py").write_text("")
+    (lent / "kept.py").symlink_to(store / "kept.py")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(lent)])
+    is_library = library_test()
+    assert is_library(str(lent / "kept.py"))
+    assert not is_library(str(store / "kept.py"))
