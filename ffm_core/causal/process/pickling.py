@@ -113,7 +113,7 @@ def library_test() -> Callable[[str], bool]:
 
 
 def _spellings(path: str) -> tuple[str, str]:
-    named = os.path.normcase(Path(path).absolute()).replace(os.sep, "/")
+    named = os.path.normcase(os.path.normpath(Path(path).absolute())).replace(os.sep, "/")
     return one_spelling(path), named
 
 
