@@ -69,7 +69,7 @@ def test_an_honest_file_is_clean_and_says_what_was_excluded(ffm, idea):
     assert code == 0, err
     assert "SIMA1/1h" in out
     assert ": clean" in out
-    assert "labeler idea, features ffm68, features reach" in out
+    assert "labeler idea, feature set ffm68, feature set reach" in out
     assert "a leak on" in out
 
 
@@ -84,7 +84,7 @@ def test_a_peek_is_refused_and_its_line_is_named(ffm, idea):
 def test_the_features_a_file_brings_are_checked_too(ffm, idea):
     code, out, _ = ffm(*idea(expression='pl.col("high").shift(-1) - pl.col("low")'))
     assert code == 6
-    assert "features reach" in out
+    assert "feature set reach" in out
     assert "range" in out
 
 
@@ -104,7 +104,7 @@ def test_lines_of_a_private_strategy_are_hidden(ffm, idea):
     code, out, err = ffm(*(word for word in idea(more=PEEK, private=True) if word != "--quiet"))
     assert code == 6
     assert "np.append" not in out + err
-    assert "private=False shows them" in err
+    assert "set private=False to show them" in err
 
 
 def test_nothing_is_judged_and_no_trial_is_opened(ffm, idea, tmp_path):

@@ -76,13 +76,13 @@ def test_unfitted_heads_name_the_command(ffm, words):
     ("words", "code", "said"),
     [
         (("probe",), 2, "no data given"),
-        (("probe", "--demo", "--data", "x"), 2, "exclude each other"),
+        (("probe", "--demo", "--data", "x"), 2, "cannot be combined"),
         (("probe", "--demo", "--embedder", "stat"), 2, "stats"),
         (("probe", "--demo", "--embedder", "chronos-bolt-tiny"), 7, "ffm backbone add"),
         (("probe", "--demo", "--embedder", "stats", "--targets", "volatilty"), 2, "volatility"),
-        (("probe", "--demo", "--from-test", "soon"), 2, "is no date"),
-        (("train", "--demo", "--name", "../x"), 2, "no name for context heads"),
-        (("train", "--demo", "--embedder", "stats", "--until", "1999-01-01"), 4, "no bar closes"),
+        (("probe", "--demo", "--from-test", "soon"), 2, "is not a date"),
+        (("train", "--demo", "--name", "../x"), 2, "cannot be a name for context heads"),
+        (("train", "--demo", "--embedder", "stats", "--until", "1999-01-01"), 4, "no bar has closed"),
     ],
 )
 def test_bad_input_is_one_clear_line(ffm, words, code, said):

@@ -145,9 +145,9 @@ def test_wrong_data_exit_4(ffm, tmp_path, monkeypatch, command, kind):
 
 def test_help_lists_the_layouts_without_loading_the_readers():
     from ffm_core.bars.readers import LAYOUTS
-    from ffm_core.cli import _files
+    from ffm_core.cli import files
 
-    assert _files.LAYOUTS == LAYOUTS
+    assert files.LAYOUTS == LAYOUTS
     script = "import sys; from ffm_core.cli import data; print('polars' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "False"

@@ -65,9 +65,9 @@ ERRORS = {
     "ES_bidask_1m": (SchemaError, "volume is -1 in every row"),
     "NQ_30m_dayfirst_swapped": (SchemaError, "no time zone"),
     "ES_wrong_instrument_1m": (DataQualityError, "off the 0.25 tick grid of ES"),
-    "NQ_30m_deferred_segment": (DataQualityError, "under 1 % of the volume"),
-    "6E_botched_backadj_5m": (DataQualityError, "no market makes"),
-    "NG_5m": (DataQualityError, "no market makes"),
+    "NQ_30m_deferred_segment": (DataQualityError, "less than 1 % of the volume"),
+    "6E_botched_backadj_5m": (DataQualityError, "implausible jumps"),
+    "NG_5m": (DataQualityError, "implausible jumps"),
     "PL_1m": (DataQualityError, "had no trade"),
 }
 ACCEPTABLE = [name for name, (kind, _) in ERRORS.items() if kind is DataQualityError]
