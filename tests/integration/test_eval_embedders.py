@@ -48,7 +48,7 @@ def ffm_embedders():
 SECRETS = ("hidden_place", "hidden_move", "/lab/", "secret", "tide.py:")
 FAULTS = {
     "found = found + len(Path(__file__).read_text()) % 7": ("access", 6),
-    "found[windows[:, -1] > 1.0] = np.nan": ("not finite", 3),
+    "found[windows[:, -1] > 1.0] = np.nan": ("expected a finite number", 3),
 }
 # So few windows between two writes that a kill finds some written and some not.
 FEW = """
