@@ -13,8 +13,12 @@ _INTRO = """# Reasons
 Verdicts, checks and failures say why as data: a *kind*, *numbers* and *names*. Terminal and
 page make their words from them by the table below, so that nothing has to read a sentence.
 A number that does not exist is left out or null. In the words, `‹…›` stands for what is
-filled in; what stands in square brackets is left out when it is not known. Names called
-`1`, `2`, … are checks, in order.
+filled in; what stands in square brackets is left out when it is not known, and of choices
+parted by `|` the first that is known is said. A value of a plug-in that is not finite stands
+among the names, as `nan` or `inf`. Names called `1`, `2`, … are checks, in order.
+
+A failure of a certificate has a `reason` and a `repair`; `ffm check`, the page and the errors
+of the contract kit say the same of it.
 
 A check of a plug-in gives its own sentence: `reason=stated("lost 3 R on one day")`.
 

@@ -63,7 +63,7 @@ def command(strategy: str, as_json: bool, quiet: bool, **flags: Any) -> None:
             found = check(job, progress)
     found = redacted(job, found)
     if as_json:
-        emit_json("ffm-check/1", {"strategy": job.strategy["name"], "streams": _rows(found)})
+        emit_json("ffm-check/2", {"strategy": job.strategy["name"], "streams": _rows(found)})
     else:
         say("\n".join(_page(found)))
         if job.redact is not None:
@@ -81,12 +81,15 @@ def _own_sets(strategy: str, extensions: Sequence[str]) -> list[str]:
 
 
 def _rows(found: Sequence[Checked]) -> list[dict[str, Any]]:
+    from ffm_core.report.failures import words_of
+
     return [
         {
             "stream": item.stream,
             "bars": item.bars,
             "decisions": item.decisions,
             "certificate": asdict(item.certificate),
+            "words": [words_of(asdict(failure)) for failure in item.certificate.failures],
         }
         for item in found
     ]
@@ -112,14 +115,13 @@ def _page(found: Sequence[Checked]) -> list[str]:
 
 
 def _failure(failure: Failure) -> list[str]:
-    from ffm_core.report.reasons import subject
+    from ffm_core.report.reasons import sentence, subject
 
     where = f"bar {failure.bar} ({failure.stamp})" if failure.stamp else f"bar {failure.bar}"
     head = f"  {failure.check}: {subject(failure.subject)}, {failure.column}, {where}"
-    lines = [head, f"    {failure.message}"]
-    line = getattr(failure, "line", "")
-    if line:
-        lines.append(f"    line: {line}")
-    if failure.fix:
-        lines.append(f"    fix: {failure.fix}")
+    lines = [head, f"    {sentence(failure.reason)}"]
+    if failure.line:
+        lines.append(f"    line: {failure.line}")
+    if failure.repair is not None:
+        lines.append(f"    fix: {sentence(failure.repair)}")
     return lines

@@ -231,7 +231,7 @@ def job_of(config: EvalConfig, home: Path) -> Job:
     with redact.hiding() if redact is not None else nullcontext():
         terms = terms_of(source.parts, config)
     learner = learner_of(config, host)
-    checks, custom = checks_of(config, host)
+    checks = checks_of(config, host)
     # In one order however they were named: rows are pooled and drawn by stream.
     loaded = sorted(_load(config), key=lambda item: item.bars.stream)
     origin = offered.origin
@@ -262,7 +262,7 @@ def job_of(config: EvalConfig, home: Path) -> Job:
         executor=Executor(config.jobs or os.cpu_count() or 1),
         cache=Cache(home),
         ledger=Ledger(home),
-        qualifier=qualifier_of(config, custom),
+        qualifier=qualifier_of(config),
         redact=redact,
     )
 
@@ -295,8 +295,8 @@ def learner_of(config: EvalConfig, host: Host) -> Learner | None:
     return learner
 
 
-def checks_of(config: EvalConfig, host: Host) -> tuple[tuple[VerdictCheck, ...], bool]:
-    """Return the checks that judge, and whether they are others than ``strict``.
+def checks_of(config: EvalConfig, host: Host) -> tuple[VerdictCheck, ...]:
+    """Return the checks that judge.
 
     ``--checks FILE`` is a TOML file with one table per check that changes
     constants of ``strict``, for example ``[profit]`` with ``delta = 0.1``.
@@ -305,8 +305,7 @@ def checks_of(config: EvalConfig, host: Host) -> tuple[tuple[VerdictCheck, ...],
     if path.suffix != ".toml":
         chosen = host.check_set(config.checks)
         checks = (Offered(check, chosen.origin) for check in chosen.record.checks)
-        judging = tuple(_guarded(check, "verdict check", "judge") for check in checks)
-        return judging, config.checks != "strict"
+        return tuple(_guarded(check, "verdict check", "judge") for check in checks)
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -324,14 +323,12 @@ def checks_of(config: EvalConfig, host: Host) -> tuple[tuple[VerdictCheck, ...],
             raise ConfigError(
                 f"{path.name}: {name!r} is no table", fix="write [profit] and below it delta = 0.1"
             )
-    return with_constants(STRICT, tables), True
+    return with_constants(STRICT, tables)
 
 
-def qualifier_of(config: EvalConfig, custom: bool) -> str:
+def qualifier_of(config: EvalConfig) -> str:
     """Return why a PASS of this run would be a qualified one, or nothing."""
-    parts = list(config.overrides())
-    if custom and not any(part.startswith("checks=") for part in parts):
-        parts.append(f"checks={Path(config.checks).name}")
+    parts = config.overrides()
     return "judged with " + ", ".join(parts) if parts else ""
 
 
@@ -391,7 +388,7 @@ def direct_job(
 ) -> Job:
     """Return a job for bars and a labeler held in memory."""
     ordered = sorted(bars, key=lambda item: item.stream)
-    checks, custom = checks_of(config, open_host(naming=named_in(config)))
+    checks = checks_of(config, open_host(naming=named_in(config)))
     source = DirectSource(labeler, config.features, config.exit)
     return Job(
         config=config,
@@ -416,7 +413,7 @@ def direct_job(
         executor=Executor(config.jobs or 1),
         cache=Cache(home),
         ledger=Ledger(home),
-        qualifier=qualifier_of(config, custom),
+        qualifier=qualifier_of(config),
     )
 
 

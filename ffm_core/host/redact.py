@@ -38,7 +38,7 @@ PUBLIC_WORDS = frozenset(
     month months n n_days n_months n_test n_train n_trades naive name none null nulls odds open
     outcome outcomes overlap p_value param params pass peak_r platform plots power prereg price
     price_points probability profit profit_factor purged r_gross r_net random reason reasons
-    records refused repeat result risk risk_points row rows rr run run_id sample schema score
+    records refused repair repeat result risk risk_points row rows rr run run_id sample schema score
     seal seconds seed settings sha256 sharpe short shuffle side signal size span started status
     stop strategy stream streams stop_gap subject subjects summary target target_gap target_r
     test test_months threshold tick ticks time timeframe timeout total_r trades train trial

@@ -55,6 +55,19 @@ def stated(text: str) -> Reason:
     return Reason(kind="stated", names={"text": text})
 
 
+def reason_of(stored: object) -> Reason | None:
+    """Return a reason of a record; a sentence of an older one is taken as it stands."""
+    if isinstance(stored, Reason):
+        return stored
+    if isinstance(stored, Mapping):
+        return Reason(
+            kind=str(stored.get("kind", "")),
+            numbers=dict(stored.get("numbers") or {}),
+            names=dict(stored.get("names") or {}),
+        )
+    return stated(str(stored)) if stored else None
+
+
 @dataclass(frozen=True, slots=True)
 class Examined:
     """What the falsifier examined.
@@ -76,17 +89,39 @@ class Examined:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """One proof of look-ahead or impurity."""
+    """One proof of look-ahead or impurity.
+
+    Parameters
+    ----------
+    check : str
+        The detector: ``purity``, ``prefix``, ``mutation``, ``history``, ``stream``, …
+    reason : Reason
+        What was seen; the first later bar and its stamp are ``later`` and ``later_stamp``.
+    repair : Reason, optional
+        The likely cause and what to do about it.
+    line : str
+        ``file.py:42: source``, where it could be found out.
+    """
 
     subject: Examined
-    check: str  # the detector: purity, prefix, mutation, history, stream, horizon, …
+    check: str
     column: str
     bar: int
     stamp: str
     first_future_bar: int | None
-    message: str
-    fix: str = ""
-    line: str = ""  # "file.py:42: source", where it could be found out
+    reason: Reason
+    repair: Reason | None = None
+    line: str = ""
+
+    @classmethod
+    def read(cls, stored: Mapping[str, Any]) -> Failure:
+        """Return a failure as it was stored; older ones said ``message`` and ``fix`` in words."""
+        known = dict(stored)
+        reason = reason_of(known.pop("message", "")) or reason_of(known["reason"])
+        repair = reason_of(known.pop("fix", "")) or reason_of(known.get("repair"))
+        assert reason is not None
+        examined = Examined(**known["subject"])
+        return cls(**{**known, "subject": examined, "reason": reason, "repair": repair})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,10 +154,7 @@ class Certificate:
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> Certificate:
         """Return the certificate that ``dataclasses.asdict`` and JSON made ``stored`` of."""
-        failures = (
-            Failure(**{**failure, "subject": Examined(**failure["subject"])})
-            for failure in stored["failures"]
-        )
+        failures = (Failure.read(failure) for failure in stored["failures"])
         subjects = (Examined(**subject) for subject in stored["subjects"])
         return cls(**{**stored, "failures": tuple(failures), "subjects": tuple(subjects)})
 
@@ -266,5 +298,6 @@ __all__ = [
     "Verdict",
     "VerdictCheck",
     "because",
+    "reason_of",
     "stated",
 ]

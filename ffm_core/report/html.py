@@ -11,7 +11,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from ffm_core.report import numbers, plots, questions, reasons, sections, words
+from ffm_core.report import failures, numbers, plots, questions, reasons, sections, words
 
 if TYPE_CHECKING:
     import jinja2
@@ -190,6 +190,7 @@ def _filters() -> dict[str, Any]:
         "signed": lambda v, digits=2: numbers.decimal(v, digits, signed=True),
         "interval": lambda v: numbers.interval(a_list(v)), "dates": ends, "pairs": pairs,
         "shown": shown, "subject": reasons.subject, "embed": embed,
+        "seen": failures.seen, "repair": failures.repair_of,
     }  # fmt: skip
 
 

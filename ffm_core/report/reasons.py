@@ -1,5 +1,7 @@
 """The words of every reason: one table, from which terminal and page are written alike.
 
+Those of failures lie in :mod:`ffm_core.records.proofs`, where the falsifier can use them.
+
 A template is plain text with fields. ``{trades:n trade}`` is a number and a noun in the
 right form, ``{mean:est}`` an estimate with its interval, ``{limit:u2}`` a result in R with
 two digits. What stands in square brackets is left out when a field in it is missing.
@@ -7,16 +9,14 @@ two digits. What stands in square brackets is left out when a field in it is mis
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import TypeAlias
 
-from ffm_core.records import Examined, Reason, stated
+from ffm_core.records import Examined, Reason, proofs
+from ffm_core.records.proofs import FIELD, PHRASES, filled, value_of
+from ffm_core.records.verdict import reason_of as read
 from ffm_core.report import numbers
 from ffm_core.report.questions import check_words
-
-Value: TypeAlias = float | str | None
 
 _VERDICT = {
     "pass_selection": "over {months:n test month} the model's picks beat taking every decision, "
@@ -116,8 +116,10 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
     "Refusals": _REFUSED,
     "Models that may have seen the test months": _SEEN,
     "Checks": _CHECKS,
+    **proofs.GROUPS,
 }
 WORDS: Mapping[str, str] = {kind: text for group in GROUPS.values() for kind, text in group.items()}
+_OWN: Mapping[str, str] = {**_VERDICT, **_REFUSED, **_SEEN, **_CHECKS}
 
 _KINDS = {"features": "feature set", "exit": "exit policy"}
 _SUBJECTS = {"selection": "the model's picks", "trigger": "these decisions"}
@@ -129,22 +131,6 @@ _MEASURED = {
 }
 _PERMUTED = {"full": "labels permuted freely", "block": "labels permuted within weeks"}
 _LABELS = {"full": "of all labels", "block": "within weeks"}
-
-_FIELD = re.compile(r"\{(\w*)(?::([^{}]*))?\}")
-_OPTIONAL = re.compile(r"\[([^\[\]]*)\]")
-
-
-def read(value: object) -> Reason | None:
-    """Return a reason of a run record; a sentence of an older one is taken as it stands."""
-    if isinstance(value, Reason):
-        return value
-    if isinstance(value, Mapping):
-        return Reason(
-            kind=str(value.get("kind", "")),
-            numbers=dict(value.get("numbers") or {}),
-            names=dict(value.get("names") or {}),
-        )
-    return stated(str(value)) if value else None
 
 
 def sentence(value: object) -> str:
@@ -159,10 +145,8 @@ def sentence(value: object) -> str:
     reason = read(value)
     if reason is None:
         return ""
-    template = WORDS.get(reason.kind)
-    if template is None:
-        return reason.kind.replace("_", " ")
-    return _filled(template, reason)
+    template = _OWN.get(reason.kind)
+    return proofs.told(reason) if template is None else filled(template, reason, _shown)
 
 
 def subject(value: object) -> str:
@@ -183,28 +167,10 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _filled(template: str, reason: Reason) -> str:
-    def optional(part: re.Match[str]) -> str:
-        fields = [name for name, _ in _FIELD.findall(part[1])]
-        known = all(_value(reason, name) is not None for name in fields)
-        return part[1] if known else ""
-
-    def field(part: re.Match[str]) -> str:
-        return _shown(reason, part[1], part[2] or "")
-
-    return _FIELD.sub(field, _OPTIONAL.sub(optional, template))
-
-
-def _value(reason: Reason, name: str) -> Value:
-    if name in reason.names:
-        return reason.names[name]
-    return numbers.finite(reason.numbers.get(name))
-
-
 def _shown(reason: Reason, name: str, spec: str) -> str:
     if spec in _WHOLE:
         return _WHOLE[spec](reason, name)
-    value = _value(reason, name)
+    value = value_of(reason, name)
     if isinstance(value, str):
         return _NAMED[spec][value] if spec in _NAMED and value in _NAMED[spec] else value
     how, _, noun = spec.partition(" ")
@@ -223,21 +189,21 @@ def _shown(reason: Reason, name: str, spec: str) -> str:
 
 
 def _estimate(reason: Reason, name: str) -> str:
-    if _value(reason, name) is None:
+    if value_of(reason, name) is None:
         return "nothing that can be measured"
-    text = numbers.r_multiple(_value(reason, name), 3)
-    ends = numbers.interval([_value(reason, f"{name}_low"), _value(reason, f"{name}_high")], 3)
+    text = numbers.r_multiple(value_of(reason, name), 3)
+    ends = numbers.interval([value_of(reason, f"{name}_low"), value_of(reason, f"{name}_high")], 3)
     return text if ends == numbers.BLANK else f"{text} (95 % interval {ends})"
 
 
 def _measured(reason: Reason, name: str) -> str:
-    return _filled(_MEASURED.get(str(_value(reason, name)), "{value:est}"), reason)
+    return filled(_MEASURED.get(str(value_of(reason, name)), "{value:est}"), reason, _shown)
 
 
 def _permuted(reason: Reason, name: str) -> str:
-    sign = "≥" if _value(reason, f"{name}_stopped") else "="
-    drawn, planned = (_value(reason, f"{name}_{part}") for part in ("draws", "planned"))
-    p = numbers.decimal(_value(reason, f"{name}_p"), 3)
+    sign = "≥" if value_of(reason, f"{name}_stopped") else "="
+    drawn, planned = (value_of(reason, f"{name}_{part}") for part in ("draws", "planned"))
+    p = numbers.decimal(value_of(reason, f"{name}_p"), 3)
     share = f"{numbers.count(drawn)} of {numbers.counted(planned, 'permutation')}"
     return f"{_PERMUTED[name]}: p {sign} {p} ({share})"
 
@@ -259,7 +225,7 @@ _NAMED: Mapping[str, Mapping[str, str]] = {"subject": _SUBJECTS, "labels": _LABE
 def parts_of(kind: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the numbers and the names that a kind of reason may have."""
     found: dict[str, bool] = {}  # whether it is a number
-    for name, spec in _FIELD.findall(WORDS[kind]):
+    for name, spec in FIELD.findall(WORDS[kind]):
         if spec == "est":
             found |= dict.fromkeys((name, f"{name}_low", f"{name}_high"), True)
         elif spec == "permuted":
@@ -268,6 +234,9 @@ def parts_of(kind: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
             found |= {name: False, "value": True, "value_low": True, "value_high": True}
         elif spec == "checks":
             found["1"] = False
+        elif spec in PHRASES:
+            inner = (FIELD.findall(phrase) for phrase in PHRASES[spec].values())
+            found |= {name: False, **{one: True for fields in inner for one, _ in fields}}
         else:
             found[name] = spec not in _NAMED and spec != ""
     return (

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ffm_core.report import numbers, questions, words
+from ffm_core.report.failures import finding, place
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -150,8 +151,8 @@ def _certificate(certificate: Mapping[str, Any], console: Console) -> None:
     if failures:
         _print(console)
     for found in failures[:_MOST_FINDINGS]:
-        _paragraph(console, words.place(found), "! ", "  ")
-        for part in words.finding(found):
+        _paragraph(console, place(found), "! ", "  ")
+        for part in finding(found):
             _paragraph(console, part, "  ", "    ")
     if len(failures) > _MOST_FINDINGS:
         _print(console, f"  and {len(failures) - _MOST_FINDINGS} more; the report lists all")

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from ffm_core.records import Reason
 from ffm_core.report import numbers
+from ffm_core.report.failures import column_of, repair_of, seen, words_of
 from ffm_core.report.questions import check_words
 from ffm_core.report.reasons import capital, read, sentence, subject
 
@@ -79,8 +80,6 @@ def _rule_alone(result: Result) -> bool:
 
 
 _GROUNDWORK = {"certificate", "sample"}
-# What a decision consists of; every other column of a labeler is one that it declares.
-_FIELDS = {"bar", "side", "risk", "stop_price", "target_r", "horizon_bars", "group", "decision"}
 _SELECTING = {"naive", "random", "shuffle"}
 
 
@@ -167,10 +166,15 @@ def reasons(result: Result, *, findings: bool = True) -> list[tuple[str, str]]:
 
 
 def told(result: Result) -> dict[str, Any]:
-    """Return headline, reasons and conclusion as text, for whoever shows them elsewhere."""
+    """Return headline, reasons and conclusion as text, for whoever shows them elsewhere.
+
+    Of a broken certificate ``failures`` says what was seen and how it is mended, in its order.
+    """
     lines = [f"{title}: {text}" if title else text for title, text in reasons(result)]
+    failures = (result.get("certificate") or {}).get("failures") or []
     return {"headline": headline(result), "reasons": [_plain(line) for line in lines],
-            "conclusion": [_plain(line) for line in conclusion(result)]}  # fmt: skip
+            "conclusion": [_plain(line) for line in conclusion(result)],
+            "failures": [words_of(failure) for failure in failures]}  # fmt: skip
 
 
 def _plain(text: str) -> str:
@@ -184,42 +188,13 @@ def _failed(result: Result, reason: Reason, *, first: bool) -> list[tuple[str, s
     if place >= len(failures):
         return []
     failure = failures[place]
-    column = column_of(failure)
-    told = [
-        f"{subject(failure.get('subject'))}{column and f', {column}'}: {failure.get('message')}"
-    ]
-    if first and failure.get("fix"):
-        told.append(f"suggested fix: {failure['fix']}")
+    column, repair = column_of(failure), repair_of(failure)
+    told = [f"{subject(failure.get('subject'))}{column and f', {column}'}: {seen(failure)}"]
+    if first and repair:
+        told.append(f"suggested fix: {repair}")
     if first and failure.get("line"):
         told.append(f"look at {failure['line']}")
     return [("", capital(text)) for text in told]
-
-
-def column_of(failure: Mapping[str, Any]) -> str:
-    """Return the column of a failure; one that a labeler declares as ``labeler/<column>``."""
-    column, tested = str(failure.get("column") or ""), failure.get("subject")
-    declared = isinstance(tested, Mapping) and tested.get("kind") == "labeler"
-    return f"labeler/{column}" if declared and column and column not in _FIELDS else column
-
-
-def place(failure: Mapping[str, Any]) -> str:
-    """Return what failed, by which detector, and in which column, at which bar and time."""
-    parts = [f"{subject(failure.get('subject'))} ({failure.get('check')})"]
-    if failure.get("column"):
-        parts.append(f"column {failure['column']}")
-    bar, stamp = failure.get("bar"), failure.get("stamp")
-    if failure.get("column") and bar is not None and bar >= 0 and stamp:
-        parts.append(f"bar {bar} ({stamp})")
-    return ", ".join(parts)
-
-
-def finding(failure: Mapping[str, Any]) -> list[str]:
-    """Return what was found, the line that is at fault, and a suggested fix, where known."""
-    message, later = str(failure.get("message")), failure.get("first_future_bar")
-    if later is not None and f"first later bar that matters is {later}" not in message:
-        message += f"; the first later bar that matters is {later}"
-    line, fix = failure.get("line"), failure.get("fix")
-    return [message, *([f"line: {line}"] if line else []), *([f"fix: {fix}"] if fix else [])]
 
 
 _AHEAD = {"prefix", "repaint", "mutation", "horizon", "rows", "rowwise"}
@@ -316,7 +291,8 @@ def _on_inconclusive(result: Result) -> list[str]:
 
 
 def _on_refused(result: Result) -> list[str]:
-    fixes = [f for f in (result.get("certificate") or {}).get("failures") or [] if f.get("fix")]
+    failures = (result.get("certificate") or {}).get("failures") or []
+    fixes = [failure for failure in failures if repair_of(failure)]
     ahead = (
         "Any profit it shows would be fiction: in live trading the bars it looks at do not exist "
         "yet."

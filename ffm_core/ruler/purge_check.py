@@ -11,15 +11,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ffm_core.records import Certificate, Examined, Failure
+from ffm_core.records import Certificate, Examined, Failure, Reason, because
 from ffm_core.ruler.folds import DecisionTable, Fold, FoldPlan
 from ffm_core.types import Int64
 from ffm_core.wording import stamp_of
-
-_FIX = (
-    "let the labels end where they say: the horizon a trade is given bounds its label, and folds "
-    "are purged by it; if they do, the splitter is at fault: please report this plan"
-)
 
 
 def check_purged(table: DecisionTable, plan: FoldPlan, t_end: Int64) -> Certificate:
@@ -61,8 +56,8 @@ def _of_fold(table: DecisionTable, fold: Fold, t_end: Int64) -> Iterator[Failure
         for later in names[i + 1 :]:
             both = np.intersect1d(parts[name], parts[later])
             if len(both):
-                text = f"stands in {name} and in {later}"
-                yield _failure(table, fold, int(both[0]), "rows", name, text, "")
+                reason = _said(table, int(both[0]), "row_in_two_parts", part=name, next_part=later)
+                yield _failure(table, fold, int(both[0]), "rows", name, reason)
             if len(parts[name]) and len(parts[later]):
                 yield from _reaching(table, fold, t_end, name, parts[name], later, parts[later])
 
@@ -78,16 +73,16 @@ def _reaching(
 ) -> Iterator[Failure]:
     begins = int(table.t_decision[later_rows].min())
     # A label is judged by both its ends: the one it had, and the latest it could have had.
-    for ends, what in ((t_end, "is known"), (table.t_end_max, "could still be open")):
+    for ends, kind in ((t_end, "label_known_late"), (table.t_end_max, "label_open_late")):
         over = rows[ends[rows] >= begins]
         if len(over):
             row = int(over[np.argmin(table.t_decision[over])])
             stamp = stamp_of(int(ends[row]))
-            text = (
-                f"{what} at {stamp}, but {later} begins with the decision of {stamp_of(begins)} "
-                f"({len(over)} of {len(rows)} {name} rows reach into {later})"
-            )
-            yield _failure(table, fold, row, "horizon", name, text, stamp)
+            reason = _said(
+                table, row, kind, end=stamp, begins=stamp_of(begins), part=name, next_part=later,
+                over=len(over), rows=len(rows),
+            )  # fmt: skip
+            yield _failure(table, fold, row, "horizon", name, reason, stamp)
             return
 
 
@@ -96,27 +91,35 @@ def _tested_twice(table: DecisionTable, plan: FoldPlan) -> list[Failure]:
     for fold in plan.folds:
         again = next((int(row) for row in fold.test if int(row) in seen), None)
         if again is not None:
-            text = f"is tested in fold {seen[again]} and again in fold {fold.index}"
-            return [_failure(table, fold, again, "rows", "test", text, "")]
+            reason = _said(table, again, "row_tested_twice", fold=seen[again], again=fold.index)
+            return [_failure(table, fold, again, "rows", "test", reason)]
         seen.update(dict.fromkeys((int(row) for row in fold.test), fold.index))
     return []
 
 
+def _said(table: DecisionTable, row: int, kind: str, **values: float | str) -> Reason:
+    decided, stream = stamp_of(int(table.t_decision[row])), table.streams[int(table.stream[row])]
+    return because(kind, decision=decided, stream=stream, **values)
+
+
 def _failure(
-    table: DecisionTable, fold: Fold, row: int, check: str, column: str, text: str, stamp: str
+    table: DecisionTable,
+    fold: Fold,
+    row: int,
+    check: str,
+    column: str,
+    reason: Reason,
+    stamp: str = "",
 ) -> Failure:
-    stream = table.streams[int(table.stream[row])]
-    decided = stamp_of(int(table.t_decision[row]))
-    what = "label of the decision" if check == "horizon" else "decision"
     return Failure(
         subject=Examined("fold", str(fold.index)),
         check=check,
         column=column,
         bar=int(table.bar[row]),
-        stamp=stamp or decided,
+        stamp=stamp or stamp_of(int(table.t_decision[row])),
         first_future_bar=None,
-        message=f"the {what} of {decided} on {stream} {text}",
-        fix=_FIX,
+        reason=reason,
+        repair=because("fix_folds"),
     )
 
 

@@ -21,6 +21,7 @@ from ffm_core.causal.cutting.series import edited, fingerprint, part
 from ffm_core.errors import ConfigError
 from ffm_core.records import Decisions, Labeler, Param, ParamValue, answers
 from ffm_core.records.forms import at_bar
+from ffm_core.records.proofs import told
 from ffm_core.testing.fresh import fresh_process
 from ffm_core.testing.market import Kind
 from ffm_core.testing.report import CheckFailed, CheckSkipped
@@ -263,7 +264,7 @@ def require_no_failure(subject: UnderTest, check: str) -> None:
     if found:
         first = found[0]
         where = f"{first.column} at bar {first.bar} ({first.stamp})"
-        raise CheckFailed(f"{where}: {first.message}", fix=first.fix)
+        raise CheckFailed(f"{where}: {told(first.reason)}", fix=told(first.repair))
 
 
 # --- market -------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from ffm_core.labels.exits import fill
 from ffm_core.labels.kernels import Walked
 from ffm_core.labels.step import DATA_END, ORDERED, TARGET, TARGET_GAP, TRAIL
 from ffm_core.records import Certificate, ExitPolicy, ParamValue, answers
+from ffm_core.records.proofs import told
 from ffm_core.testing.building import build, hourly, typical
 from ffm_core.testing.checks import Check, bad_default, require_no_failure
 from ffm_core.testing.market import Kind
@@ -197,7 +198,8 @@ def step_follows_its_trade(subject: ExitUnderTest) -> None:
     given = (subject.policy, bars, subject.entries(bars), subject.params, subject.columns(bars))
     found: Certificate = subject.call(lambda: prove_step(*given, seed=0))
     if found.failures:
-        raise CheckFailed(found.failures[0].message, fix=found.failures[0].fix)
+        first = found.failures[0]
+        raise CheckFailed(told(first.reason), fix=told(first.repair))
 
 
 # --- causal ---------------------------------------------------------------------------------

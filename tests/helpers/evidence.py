@@ -16,6 +16,7 @@ from ffm_core.records import (
     ShuffleResult,
     Trades,
     TrialContext,
+    because,
 )
 
 SUBJECT = Examined("labeler", "x", "ES/5m")
@@ -30,7 +31,8 @@ BROKEN = Certificate(
     status="broken", subjects=(SUBJECT,), cuts=2000, rows_compared=4000, detection_bound=0.0023,
     failures=(
         Failure(subject=SUBJECT, check="prefix", column="x", bar=7, stamp="2024-01-02T00:00Z",
-                first_future_bar=8, message="column x at bar 7 changes when bar 8 is withheld"),
+                first_future_bar=8, reason=because("late", last=7, later=8,
+                                                   later_stamp="2024-01-02T00:05Z")),
     ),
 )  # fmt: skip
 

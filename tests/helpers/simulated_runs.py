@@ -279,8 +279,9 @@ def refused() -> dict[str, Any]:
         "subject": asdict(Examined("labeler", "simulated-demo", "SIMA7/5m")),
         "check": "prefix", "column": "swing_high", "bar": 4117,
         "stamp": "2023-02-01T15:35:00Z", "first_future_bar": 4119,
-        "message": "the value at bar 4117 changes when bars after it are hidden",
-        "fix": "confirm the swing two bars later"}])  # fmt: skip
+        "reason": _why("value", part=4012.25, full=4015.0, last=4118, later=4119,
+                       later_stamp="2023-02-01T15:45:00Z"),
+        "repair": _why("stated", text="confirm the swing two bars later")}])  # fmt: skip
     result["verdict"] = {
         "decision": "REFUSED",
         "qualifier": "",

@@ -92,12 +92,14 @@ def test_json_is_one_document(ffm, idea):
     code, out, _ = ffm(*idea(more=PEEK), "--json")
     found = json.loads(out)
     assert code == 6
-    assert found["schema"] == "ffm-check/1"
+    assert found["schema"] == "ffm-check/2"
     (stream,) = found["streams"]
     assert stream["certificate"]["status"] == "broken"
-    assert {"check", "column", "bar", "stamp", "line", "fix"} <= set(
-        stream["certificate"]["failures"][0]
-    )
+    failure, words = stream["certificate"]["failures"][0], stream["words"][0]
+    assert {"check", "column", "bar", "stamp", "line", "reason", "repair"} <= set(failure)
+    assert failure["reason"]["numbers"]["later"] == failure["first_future_bar"]
+    assert f"first later bar that matters is {failure['first_future_bar']}" in words["reason"]
+    assert words["repair"]
 
 
 def test_lines_of_a_private_strategy_are_hidden(ffm, idea):

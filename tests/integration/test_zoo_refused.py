@@ -73,10 +73,13 @@ def test_ffm_eval_refuses_and_names_the_line(name, desk, market):
     words = ("--data", market, "--learner", "none", "--jobs", "1", *chosen)
     done = desk.run("eval", idea, *words, "--json", PYTHONPATH=TESTS)
     assert done.returncode == 6, done.stderr
-    failures = json.loads(done.stdout)["result"]["certificate"]["failures"]
+    document = json.loads(done.stdout)
+    failures = document["result"]["certificate"]["failures"]
     mine = [failure for failure in failures if failure["subject"]["name"] == name]
     assert mine
-    assert all(failure["message"] and failure["fix"] for failure in mine)
+    assert all(failure["reason"]["kind"] and failure["repair"]["kind"] for failure in mine)
+    assert len(document["words"]["failures"]) == len(failures)
+    assert all(said["reason"] and said["repair"] for said in document["words"]["failures"])
     places = [failure["line"] for failure in mine]
     assert any(place.startswith("idea.py:") for place in places), places
     named = {int(place.split(":")[1]) for place in places if place}

@@ -137,7 +137,7 @@ def test_a_call_that_takes_too_long_is_interrupted(environment):
                 while True:
                     pass
         except OverBudget as over:
-            print(over.what.replace(" ", "_"))
+            print(str(over).replace(" ", "_"))
     """
     assert run(code, environment) == ["it_ran_longer_than_0.2_s"]
 
@@ -167,6 +167,7 @@ def test_a_plug_in_that_takes_all_memory_is_stopped(environment):
         from ffm_core.causal import falsify_feature_set
         from ffm_core.causal.process.budget import Budget
         from ffm_core.records import Column, FeatureSet
+        from ffm_core.records.proofs import told
         from ffm_core.testing import make_bars
 
         def batch(bars):
@@ -179,7 +180,7 @@ def test_a_plug_in_that_takes_all_memory_is_stopped(environment):
         budget = Budget(memory_bytes=2**29)
         found = falsify_feature_set(greedy, make_bars("random", rows=300, seed=1), budget=budget,
                                     decisions_bars=[], seed=1, max_cuts=5)
-        print(found.failures[0].message.replace(" ", "_"))
+        print(told(found.failures[0].reason).replace(" ", "_"))
     """
     assert "it_needed_more_than_0.5_GiB_of_memory" in run(code, environment)[0]
 

@@ -143,7 +143,7 @@ def _question(session: Session, finding: Discrepancy, future: int | None) -> Que
     return Question(
         check=finding.check, bar=bar, cut=cut, start=start, stop=stop, change=finding.change,
         column=column, value=_value(session, column, bar),
-        restored=finding.check == "stream" and bool(finding.problem),
+        restored=finding.check == "stream" and finding.problem is not None,
     )  # fmt: skip
 
 

@@ -21,17 +21,19 @@ from typing import Any, TypeAlias
 
 from ffm_core.causal.process.pickling import library_test
 from ffm_core.paths import one_spelling
+from ffm_core.records import Reason, because
 
 _NETWORK = {
-    "socket.connect": "connects to",
-    "socket.bind": "listens at",
-    "socket.sendto": "sends to",
-    "socket.getaddrinfo": "looks up",
-    "socket.gethostbyname": "looks up",
+    "socket.connect": "connects_to",
+    "socket.bind": "listens_at",
+    "socket.sendto": "sends_to",
+    "socket.getaddrinfo": "looks_up",
+    "socket.gethostbyname": "looks_up",
     "urllib.Request": "requests",
 }
-_PROCESSES = {"subprocess.Popen": "starts", "os.system": "starts", "os.posix_spawn": "starts",
-              "os.exec": "becomes", "os.fork": "forks", "os.forkpty": "forks"}  # fmt: skip
+_PROCESSES = {"subprocess.Popen": "starts_process", "os.system": "starts_process",
+              "os.posix_spawn": "starts_process", "os.exec": "becomes_process",
+              "os.fork": "forks_process", "os.forkpty": "forks_process"}  # fmt: skip
 _HARMLESS = ("/usr/share/zoneinfo", "/proc/", "/sys/", "/dev/null", "/dev/urandom", "/dev/random",
              "/etc/localtime", "/etc/timezone", "/etc/ld.so", "/usr/lib/locale")  # fmt: skip
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC
@@ -45,8 +47,8 @@ _UNSEEN = {
 }  # fmt: skip
 
 
-# What a plug-in does, in words that can follow "it", and its line: ``file.py:42: source``.
-Access: TypeAlias = tuple[str, str]
+# What a plug-in does, and its line: ``file.py:42: source``.
+Access: TypeAlias = tuple[Reason, str]
 
 
 def roots_of(functions: Iterable[Callable[..., Any]]) -> tuple[str, ...]:
@@ -165,7 +167,7 @@ class Watch:
         def reader(*args: Any, **kwargs: Any) -> Any:
             given = args[0] if args else next(iter(kwargs.values()), "")
             if self._on and isinstance(given, str | os.PathLike):
-                self._note(f"opens the file {os.fspath(given)} ({name})")
+                self._note(because("opens_file", file=str(os.fspath(given)), reader=name))
             return plain(*args, **kwargs)
 
         return reader
@@ -176,11 +178,11 @@ class Watch:
         if event == "open":
             self._opened(*args)
         elif event in _NETWORK:
-            self._note(f"{_NETWORK[event]} {_host(event, args)}")
+            self._note(because(_NETWORK[event], host=_host(event, args)))
         elif event in _PROCESSES:
-            self._note(f"{_PROCESSES[event]} another process")
+            self._note(because(_PROCESSES[event]))
         elif event == "sqlite3.connect":
-            self._note(f"opens the database {args[0]}")
+            self._note(because("opens_database", file=str(args[0])))
 
     def _opened(self, path: object, mode: object, flags: object) -> None:
         if not isinstance(path, str | bytes | os.PathLike):
@@ -196,9 +198,9 @@ class Watch:
             return
         if not writes and self._is_library(name) and not is_own(whole, self._roots):
             return
-        self._note(f"{'writes' if writes else 'opens'} the file {name}", whole)
+        self._note(because("writes_file" if writes else "opens_file", file=name), whole)
 
-    def _note(self, what: str, path: str = "") -> None:
+    def _note(self, what: Reason, path: str = "") -> None:
         frame = self._plug_in(sys._getframe(2))
         if frame is None or (path.endswith(".py") and _shows_source(sys._getframe(2), frame)):
             return

@@ -10,6 +10,8 @@ from types import FrameType
 
 from ffm_core.errors import StrategyError
 from ffm_core.processes import alarm, memory_limit
+from ffm_core.records import Reason, because
+from ffm_core.records.proofs import told
 
 Placed = Callable[[list[traceback.FrameSummary]], str]
 
@@ -53,16 +55,19 @@ class OverBudget(BaseException):
 
     Parameters
     ----------
-    what : str
-        What was exceeded, in words.
+    what : Reason
+        What was exceeded.
     line : str
         Where in the plug-in, when known.
     """
 
-    def __init__(self, what: str, line: str = "") -> None:
+    def __init__(self, what: Reason, line: str = "") -> None:
         super().__init__(what)
         self.what = what
         self.line = line
+
+    def __str__(self) -> str:
+        return told(self.what)
 
 
 @contextmanager
@@ -104,25 +109,22 @@ def limited(seconds: float, memory_bytes: int, placed: Placed | None = None) -> 
         raise OverBudget(needed_more_than(memory_bytes), where) from error
 
 
-def ran_longer_than(seconds: float) -> str:
+def ran_longer_than(seconds: float) -> Reason:
     """Return what is said of a call that took longer."""
-    return f"it ran longer than {seconds:g} s"
+    return because("ran_longer", seconds=seconds)
 
 
-def needed_more_than(memory_bytes: int) -> str:
+def needed_more_than(memory_bytes: int) -> Reason:
     """Return what is said of a call that took more memory."""
-    return f"it needed more than {memory_bytes / 2**30:.3g} GiB of memory"
+    return because("needed_memory", gib=memory_bytes / 2**30)
 
 
 def over_budget(name: str, over: OverBudget) -> StrategyError:
     """Return what is said where a call outside the falsifier exceeds its budget."""
     return StrategyError(
-        f"{name}: {over.what}" + (f" ({over.line})" if over.line else ""),
-        fix=BUDGET_FIX,
+        f"{name}: {told(over.what)}" + (f" ({over.line})" if over.line else ""),
+        fix=told(because("fix_budget")),
     )
-
-
-BUDGET_FIX = "do not wait; keep memory bounded, and time proportional to the number of bars"
 
 
 def _ran_out(error: BaseException | None) -> bool:

@@ -27,6 +27,7 @@ from ffm_core.causal.trial.rows import Rows
 from ffm_core.causal.trial.streaming import Stretch
 from ffm_core.errors import FFMError, StrategyError, UnavailableError
 from ffm_core.processes import Worker, limits_memory, memory_held
+from ffm_core.records import Reason, because
 from ffm_core.types import Float32
 
 _GRACE_SECONDS = 5.0  # given to a worker that should have noticed by itself
@@ -50,11 +51,13 @@ class Halted(Exception):
     ----------
     index : int
         Which subject.
-    what, line : str
-        What was exceeded, and where in the plug-in.
+    what : Reason
+        What was exceeded.
+    line : str
+        Where in the plug-in.
     """
 
-    def __init__(self, index: int, what: str, line: str) -> None:
+    def __init__(self, index: int, what: Reason, line: str) -> None:
         super().__init__(what)
         self.index = index
         self.what = what
@@ -211,7 +214,7 @@ class Link:
                 f"the process that checks the plug-ins ended unexpectedly ({_how(code)})",
                 fix="run it again; if that fails too, use less data",
             )
-        return Halted(index, f"its process died ({_how(code)}); memory may have run out", "")
+        return Halted(index, because("process_died", how=_how(code)), "")
 
 
 def _throw(error: Exception) -> None:

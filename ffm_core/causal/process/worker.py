@@ -35,6 +35,7 @@ from ffm_core.causal.trial.rows import Rows
 from ffm_core.causal.trial.streaming import Proof, Stretch
 from ffm_core.errors import FFMError
 from ffm_core.processes import end_with, messages, read_message, write_message
+from ffm_core.records import Reason, because
 from ffm_core.types import Float32
 
 _SWITCH_SECONDS = 1e-5  # threads take turns this often, so that races show
@@ -62,7 +63,7 @@ class Reply:
 
     value: Any
     accesses: tuple[Access, ...] = ()
-    over: tuple[str, str] | None = None
+    over: tuple[Reason, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +177,7 @@ class Desk:
     def _guarded(self, index: int) -> Iterator[None]:
         spent = self._spent.get(index, 0.0)
         if spent > self._in_all:
-            raise OverBudget(f"its calls took longer than {self._in_all:g} s in total")
+            raise OverBudget(because("calls_ran_longer", seconds=self._in_all))
         began = time.perf_counter()
         try:
             with _Guard(self._watch, self._roots[index], self._seconds, self._setup.budget):

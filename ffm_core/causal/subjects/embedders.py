@@ -20,7 +20,7 @@ from ffm_core.bars.table import Bars
 from ffm_core.causal.blame.line import Blame, accuse, blame
 from ffm_core.causal.cutting.cuts import detection_bound
 from ffm_core.causal.process.access import roots_of
-from ffm_core.causal.process.budget import BUDGET_FIX, Budget
+from ffm_core.causal.process.budget import Budget
 from ffm_core.causal.process.client import Halted, Link
 from ffm_core.causal.subjects.base import FeatureSubject
 from ffm_core.causal.trial.findings import Call, Notes, caller
@@ -28,22 +28,21 @@ from ffm_core.causal.trial.rows import Rows
 from ffm_core.causal.trial.streaming import same_bits
 from ffm_core.embed.blocks import WindowRows
 from ffm_core.keyed import keyed
-from ffm_core.records import Certificate, Embedder, Examined, FeatureSet, answers
+from ffm_core.records import (
+    Certificate,
+    Embedder,
+    Examined,
+    FeatureSet,
+    Reason,
+    answers,
+    because,
+)
+from ffm_core.records.proofs import number
 from ffm_core.types import Bool, Float32, Int64
 
 MAX_WINDOWS = 300
 _ALONE = 16  # windows shown on their own
 _RAISES_FIX = "it must accept any number of normalised windows, a single one too"
-_ROWS_FIX = (
-    "answer each window from that window alone: no mean, scale or rank over the windows of a "
-    "call, and the same arithmetic however many there are (pad every call to one size)"
-)
-_PURITY_FIX = "change nothing that is passed in and keep nothing between calls"
-_FRESH_FIX = (
-    "keep nothing between calls, draw from a fixed seed inside the call, and use one number of "
-    "threads"
-)
-_ACCESS_FIX = "load weights when the module is imported; embed() computes from the windows alone"
 
 
 class _Answer:
@@ -199,7 +198,7 @@ class _EmbedderTrial:
         self.notes.cuts += 1
         self.notes.rows += len(windows)
         if not same_bits(given, windows).all():
-            self.note("purity", 0, 0, "it edits the windows it is given", _PURITY_FIX)
+            self.note("purity", 0, 0, because("edits_windows"), "fix_embed")
         return answer.copy()
 
     def note(
@@ -207,15 +206,15 @@ class _EmbedderTrial:
         check: str,
         column: int,
         window: int,
-        text: str,
+        reason: Reason,
         fix: str,
         line: Callable[[], Blame | None] | None = None,
     ) -> None:
         """Note a failure at one of the windows."""
         kind = "rows" if check == "rowwise" else check
         self.notes.add(
-            check, text, column=self.embedder.columns[column].name, bar=window, fix=fix,
-            line=line or (lambda: accuse(self.embedder.embed, kind)),
+            check, reason, column=self.embedder.columns[column].name, bar=window,
+            repair=because(fix), line=line or (lambda: accuse(self.embedder.embed, kind)),
         )  # fmt: skip
 
 
@@ -224,7 +223,7 @@ def _agrees(trial: _EmbedderTrial, truth: Float32) -> bool:
     found = _first(truth, trial.embed(trial.windows))
     if found is not None:
         row, column = found
-        trial.note("purity", column, row, "two calls on the same windows disagree", _PURITY_FIX)
+        trial.note("purity", column, row, because("embeds_disagree"), "fix_embed")
     return found is None
 
 
@@ -236,12 +235,12 @@ def _parts(trial: _EmbedderTrial, truth: Float32) -> None:
     half[rng.choice(n, size=n // 2, replace=False)] = True
     alone = np.sort(rng.choice(n, size=min(n, _ALONE), replace=False))
     picks = [
-        (np.arange(n - n // 3), "the last third is left out"),
-        (np.arange(n)[::-1], "the order is reversed"),
-        (rng.permutation(n), "the windows are shuffled"),
-        (np.flatnonzero(half), "half of the windows are shown"),
-        (np.flatnonzero(~half), "half of the windows are shown"),
-        *((np.array([row]), "it is shown alone") for row in alone.tolist()),
+        (np.arange(n - n // 3), "without_last"),
+        (np.arange(n)[::-1], "reversed"),
+        (rng.permutation(n), "windows_shuffled"),
+        (np.flatnonzero(half), "half_windows"),
+        (np.flatnonzero(~half), "half_windows"),
+        *((np.array([row]), "alone") for row in alone.tolist()),
     ]
     for rows, how in picks:
         if len(rows):
@@ -250,7 +249,7 @@ def _parts(trial: _EmbedderTrial, truth: Float32) -> None:
     among = np.empty((2 * n, trial.windows.shape[1]), dtype=np.float32)
     among[::2], among[1::2] = -trial.windows, trial.windows
     shown = trial.embed(among)[1::2]
-    _compare(trial, truth, np.arange(n), shown, "others stand between the windows")
+    _compare(trial, truth, np.arange(n), shown, "among_others")
 
 
 def _compare(trial: _EmbedderTrial, truth: Float32, rows: Int64, shown: Float32, how: str) -> None:
@@ -259,12 +258,11 @@ def _compare(trial: _EmbedderTrial, truth: Float32, rows: Int64, shown: Float32,
         return
     at, column = found
     row = int(rows[at])
-    whole, part = truth[row, column], shown[at, column]
-    text = (
-        f"of window {row} it says {whole:.9g} when {len(truth)} windows are shown and "
-        f"{part:.9g} when {how}"
+    full, part = number(truth[row, column]), number(shown[at, column])
+    reason = because(
+        "window_depends", window=row, full=full, windows=len(truth), part=part, how=how
     )
-    trial.note("rowwise", column, row, text, _ROWS_FIX, partial(_line, trial, rows, row))
+    trial.note("rowwise", column, row, reason, "fix_windows", partial(_line, trial, rows, row))
 
 
 def _line(trial: _EmbedderTrial, rows: Int64, row: int) -> Blame | None:
@@ -284,24 +282,19 @@ def _fresh(
         try:
             shown = link.embed(index, trial.windows[::-1])[::-1]
         except Halted as halted:
-            trial.notes.add("budget", halted.what, fix=BUDGET_FIX)
+            trial.notes.add("budget", halted.what, repair=because("fix_budget"))
             return
         found = _first(truth, np.ascontiguousarray(shown))
         trial.notes.cuts += 1
         trial.notes.rows += len(truth)
         if found is not None:
             row, column = found
-            text = (
-                f"of window {row} it says {truth[row, column]:.9g} here and "
-                f"{shown[row, column]:.9g} in a fresh process that is asked in another order"
-            )
-            trial.note("determinism", column, row, text, _FRESH_FIX)
+            full, part = number(truth[row, column]), number(shown[row, column])
+            reason = because("fresh_disagrees", window=row, full=full, part=part)
+            trial.note("determinism", column, row, reason, "fix_fresh")
         for what, line in link.accesses.get(index, {}):
-            told = (_HIDDEN, "") if trial.embedder.private else (what, line)
-            trial.notes.add("access", told[0], fix=_ACCESS_FIX, seen=told[1])
-
-
-_HIDDEN = "it opens a file, a connection or a process while it is called"
+            told = (because("opens_something"), "") if trial.embedder.private else (what, line)
+            trial.notes.add("access", told[0], repair=because("fix_weights"), seen=told[1])
 
 
 def _first(a: Float32, b: Float32) -> tuple[int, int] | None:

@@ -29,6 +29,7 @@ from ffm_core.records import (
     Params,
     SubjectKind,
     answers,
+    because,
 )
 from ffm_core.records.forms import refused
 from ffm_core.types import Float64
@@ -158,14 +159,14 @@ def prove_step(
         one, other = getattr(walked, name), getattr(again, name)
         wrong = np.flatnonzero(unlike(one[turned], other))
         if len(wrong):
-            _moved(notes, bars, entries, int(turned[wrong[0]]), "asked twice")
+            _moved(notes, bars, entries, int(turned[wrong[0]]), "twice")
             return notes.certificate(0.0)
     chosen = turned[:FOLLOWED]
     for row in np.sort(chosen).tolist():
         ended = follow(bars, entries, row, policy, params, columns)
         told = tuple(getattr(walked, name)[row].item() for name in walked._fields)
         if repr(ended) != repr(told):
-            _moved(notes, bars, entries, row, "asked bar by bar")
+            _moved(notes, bars, entries, row, "bar_by_bar")
             break
     held = np.zeros(len(bars) + 1, dtype=np.int64)
     np.add.at(held, entries.bar, 1)
@@ -178,10 +179,10 @@ def _moved(notes: Notes, bars: Bars, entries: Entries, row: int, how: str) -> No
     bar = int(entries.bar[row])
     notes.add(
         "purity",
-        f"the trade entered at bar {bar} ends differently when its step is {how}",
+        because("step_disagrees", bar=bar, how=how),
         bar=bar,
         stamp=stamp_at(bars, bar),
-        fix="compute orders from trade, bar, row, f, i and k alone; draw nothing at random",
+        repair=because("fix_step"),
     )
 
 

@@ -33,9 +33,12 @@ from ffm_core.records import (
     Model,
     Outcomes,
     Plan,
+    Reason,
     View,
+    because,
 )
 from ffm_core.records.answers import as_bytes, as_model, as_plan
+from ffm_core.records.proofs import number
 from ffm_core.types import Float64, Int64
 from ffm_core.wording import stamp_of
 
@@ -44,18 +47,6 @@ _ALONE = 24  # rows shown on their own
 # Matrix products of another shape may add in another order; a float32 model
 # then differs in its last digits. A rank or a scaler moves far more than that.
 _RELATIVE = 1e-5
-
-_ROWS_FIX = (
-    "take ranks, scales and thresholds from training rows in fit(); plan() answers each row "
-    "from that row alone"
-)
-_SEED_FIX = "draw from the given seed only, with one thread or an order that does not matter"
-_KEEPS_FIX = "keep nothing between fits; prepare() and fit() begin anew on every fold"
-_BYTES_FIX = (
-    "to_bytes() stores all that plan() reads, numbers exactly; load() reads back nothing else"
-)
-_CODE_FIX = "store numbers and names (ffm_core.container.pack), never a pickle"
-_PURITY_FIX = "change nothing that is passed in and keep nothing between calls of plan()"
 
 
 def falsify_learner(
@@ -171,7 +162,7 @@ class _Trial:
         """Return what a model says of a view, each row once."""
         given = _copy(view)
         plan = self._call(model.plan, given)
-        self._unchanged(given, view, "the view of a plan")
+        self._unchanged(given, view, "plan")
         plan = as_plan(self._learner.name, plan, len(view), finite=False)
         found = {}
         for name in ANSWERS:
@@ -180,7 +171,7 @@ class _Trial:
             found[name] = nothing if values is None else np.asarray(values, float)
         if not np.isfinite(found["score"]).all():
             row = int(np.argmin(np.isfinite(found["score"])))
-            self.note("values", "score", row, "the score is not finite", "score every row")
+            self.note("values", "score", row, because("score_not_finite"), "fix_score")
         return Plan(**found)
 
     def note(
@@ -188,21 +179,25 @@ class _Trial:
         check: str,
         column: str,
         row: int,
-        text: str,
+        reason: Reason,
         fix: str,
         line: Callable[[], Blame | None] | None = None,
     ) -> None:
         """Note a failure at one of the rows asked for."""
         stamp = stamp_of(int(self.test.t_us[row])) if 0 <= row < len(self.test) else ""
-        told = f"the decision of {stamp}: {text}" if stamp else text
+        if stamp:
+            reason = replace(reason, names={**reason.names, "decision": stamp})
         line = line or (lambda: accuse((self._learner, self.model), check))
-        self.notes.add(check, told, column=column, bar=row, stamp=stamp, fix=fix, line=line)
+        self.notes.add(
+            check, reason, column=column, bar=row, stamp=stamp, repair=because(fix), line=line
+        )
 
-    def _unchanged(self, given: View, truth: View, what: str) -> None:
+    def _unchanged(self, given: View, truth: View, view: str) -> None:
         for name, values in _arrays(given).items():
             before = _arrays(truth)[name]
             if values.shape != before.shape or unlike(values, before).any():
-                self.note("purity", name, -1, f"it edits {name} of {what}", _PURITY_FIX)
+                edited = because("edits_view", array=name, view=view)
+                self.note("purity", name, -1, edited, "fix_plan")
 
 
 # --- views --------------------------------------------------------------------------------
@@ -260,13 +255,13 @@ def _parts(trial: _Trial, model: Model, truth: Plan) -> int:
     rng = keyed(trial.seed, "learner", trial.name)
     alone = np.sort(rng.choice(n, size=min(n, _ALONE), replace=False))
     half = np.isin(np.arange(n), rng.choice(n, size=n // 2, replace=False))
-    picks = [(np.arange(k), f"the first {k} are shown") for k in (n // 4, n // 2, n - n // 8)]
+    picks = [(np.arange(k), "first") for k in (n // 4, n // 2, n - n // 8)]
     picks += [
-        (np.arange(n)[::-1], "the order is reversed"),
-        (rng.permutation(n), "the rows are shuffled"),
-        (np.flatnonzero(half), "half of the rows are shown"),
-        (np.flatnonzero(~half), "half of the rows are shown"),
-        *((np.array([row]), "it is shown alone") for row in alone.tolist()),
+        (np.arange(n)[::-1], "reversed"),
+        (rng.permutation(n), "rows_shuffled"),
+        (np.flatnonzero(half), "half_rows"),
+        (np.flatnonzero(~half), "half_rows"),
+        *((np.array([row]), "alone") for row in alone.tolist()),
     ]
     for rows, how in picks:
         if len(rows):
@@ -285,15 +280,12 @@ def _compare(trial: _Trial, model: Model, truth: Plan, rows: Int64, how: str) ->
         if wrong.any():
             i = int(np.argmax(wrong))
             row = int(rows[i])
-            trial.note(
-                "rows",
-                name,
-                row,
-                f"its {name} is {whole[row]:.6g} when {len(whole)} rows are shown and "
-                f"{shown[i]:.6g} when {how}",
-                _ROWS_FIX,
-                partial(_line, trial, model, view, rows, row),
+            both = {"full": number(whole[row]), "part": number(shown[i])}
+            reason = because(
+                "row_depends", answer=name, rows=len(whole), count=len(rows), how=how, **both
             )
+            line = partial(_line, trial, model, view, rows, row)
+            trial.note("rows", name, row, reason, "fix_rows", line)
 
 
 def _line(trial: _Trial, model: Model, view: View, rows: Int64, row: int) -> Blame | None:
@@ -317,8 +309,8 @@ def _apart(a: Float64, b: Float64, size: float) -> Any:
 
 def _agrees(trial: _Trial, model: Model, truth: Plan) -> bool:
     """Ask for all rows once more; return whether the answers are the same."""
-    problem = "two calls of plan() on the same rows disagree"
-    return _same(trial, truth, trial.plan(model, trial.test), "purity", problem, _PURITY_FIX)
+    again = trial.plan(model, trial.test)
+    return _same(trial, truth, again, "purity", "plans_disagree", "fix_plan")
 
 
 def _stored(trial: _Trial, model: Model, truth: Plan) -> None:
@@ -326,9 +318,8 @@ def _stored(trial: _Trial, model: Model, truth: Plan) -> None:
     data = trial.stored(model)
     again = trial.plan(trial.load(data), trial.test)
     if _is_pickle(data):
-        trial.note("bytes", "", -1, "its bytes are a pickle, which runs code", _CODE_FIX)
-    problem = "the model that went to bytes and back disagrees with itself"
-    _same(trial, truth, again, "bytes", problem, _BYTES_FIX)
+        trial.note("bytes", "", -1, because("pickled"), "fix_pickle")
+    _same(trial, truth, again, "bytes", "stored_disagrees", "fix_bytes")
 
 
 def _is_pickle(data: bytes) -> bool:
@@ -343,22 +334,21 @@ def _is_pickle(data: bytes) -> bool:
 def _refit(trial: _Trial, truth: Plan) -> None:
     """Fit once more with the same seed; and again after other rows, as the next fold is."""
     again = trial.plan(trial.fit(), trial.test)
-    problem = "two fits with one seed disagree"
-    if not _same(trial, truth, again, "determinism", problem, _SEED_FIX):
+    if not _same(trial, truth, again, "determinism", "fits_disagree", "fix_seed"):
         return
     trial.fit(np.arange(0, len(trial.train), 2))
     after = trial.plan(trial.fit(), trial.test)
-    _same(trial, truth, after, "purity", "a fit on other rows changes the next one", _KEEPS_FIX)
+    _same(trial, truth, after, "purity", "fit_remembers", "fix_kept_fit")
 
 
-def _same(trial: _Trial, truth: Plan, other: Plan, check: str, problem: str, fix: str) -> bool:
+def _same(trial: _Trial, truth: Plan, other: Plan, check: str, kind: str, fix: str) -> bool:
     agree = True
     for name in ANSWERS:
         a, b = getattr(truth, name), getattr(other, name)
         if unlike(a, b).any():
             row = int(np.argmax(unlike(a, b)))
-            text = f"{problem}: the {name} is {a[row]:.9g} and {b[row]:.9g}"
-            trial.note(check, name, row, text, fix)
+            reason = because(kind, answer=name, full=number(a[row]), part=number(b[row]))
+            trial.note(check, name, row, reason, fix)
             agree = False
     return agree
 

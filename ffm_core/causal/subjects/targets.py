@@ -26,9 +26,26 @@ from ffm_core.causal.cutting.series import (
     part,
     with_future,
 )
-from ffm_core.causal.trial.findings import Call, Notes, caller, first_later, stamp_at, unlike
+from ffm_core.causal.trial.findings import (
+    Call,
+    Notes,
+    caller,
+    first_later,
+    later_bar,
+    stamp_at,
+    unlike,
+)
 from ffm_core.keyed import keyed
-from ffm_core.records import Certificate, Examined, Target, TargetValues, answers
+from ffm_core.records import (
+    Certificate,
+    Examined,
+    Reason,
+    Target,
+    TargetValues,
+    answers,
+    because,
+)
+from ffm_core.records.proofs import number
 from ffm_core.types import Bool, Int64
 
 MAX_CUTS = 400
@@ -37,10 +54,8 @@ _MIRRORED = 24
 _ENOUGH = 5
 _SHOWN = 2_000  # later bars shown when the line is looked for
 
-_HONEST_FIX = (
-    "give as end_bar the last bar the value reads, and NaN with end_bar -1 until that bar is known"
-)
-_PURITY_FIX = "return new arrays, keep nothing between calls and draw from no global generator"
+_HONEST = because("fix_end_bar")
+_PURE = because("fix_target_purity")
 
 
 def falsify_target(
@@ -126,23 +141,20 @@ class _TargetTrial:
         check: str,
         column: str,
         bar: int,
-        text: str,
-        fix: str,
+        reason: Reason,
+        repair: Reason,
         future: int | None = None,
         line: Callable[[], Blame | None] | None = None,
     ) -> None:
         """Note a failure at a bar."""
-        if future is not None:
-            stamp = stamp_at(self.bars, future)
-            text += f"; the first later bar that matters is {future} ({stamp})"
         self.notes.add(
             check,
-            text,
+            reason,
             column=column,
             bar=bar,
             stamp=stamp_at(self.bars, bar),
             first_future_bar=future,
-            fix=fix,
+            repair=repair,
             line=line or (lambda: accuse(self.target.compute, check)),
         )
 
@@ -162,22 +174,22 @@ def _pure(trial: _TargetTrial) -> bool:
     trial.full = trial.ask(given)
     column = edited(given, before) or edited(bars, before)
     if column is not None:
-        trial.note("purity", column, 0, "it edits the bars it is given", _PURITY_FIX)
-    _again(trial, "two calls on the same bars disagree")
+        trial.note("purity", column, 0, because("edits_bars"), _PURE)
+    _again(trial, because("calls_disagree"))
     return not trial.notes.found()
 
 
-def _again(trial: _TargetTrial, problem: str) -> bool:
+def _again(trial: _TargetTrial, problem: Reason) -> bool:
     answer = trial.ask(part(trial.bars, 0, len(trial.bars)))
     moved = _unlike(trial.full, answer)
     if moved.any():
-        trial.note("purity", "value", int(np.argmax(moved)), problem, _PURITY_FIX)
+        trial.note("purity", "value", int(np.argmax(moved)), problem, _PURE)
     return bool(moved.any())
 
 
 def _later(trial: _TargetTrial) -> None:
     """Ask once more after all other calls; what they found means nothing if it differs."""
-    if _again(trial, "a later call on the same bars disagrees"):
+    if _again(trial, because("later_call_disagrees")):
         trial.notes.keep(("purity", "values"))
 
 
@@ -194,28 +206,26 @@ def _sound(trial: _TargetTrial) -> None:
     classes = np.arange(len(target.classes)) if target.kind == "classes" else np.array([0, 1])
     stray = ~undefined & (full.value != TargetValues.MASKED) & ~np.isin(full.value, classes)
     faults = (
-        ("values", "value", np.isinf(full.value), "the value is infinite",
-         "return NaN where a value is undefined"),
-        ("values", "value", stray & (target.kind != "regression"),
-         f"the value is none of the {len(classes)} classes",
-         "give class numbers from 0, MASKED, or NaN"),
-        ("values", "end_bar", undefined != (full.end_bar == -1),
-         "value and end_bar do not agree on whether the row is defined",
-         "give end_bar -1 exactly where the value is NaN"),
-        ("horizon", "end_bar", ~undefined & (full.end_bar < bar),
-         "it ends before its own bar", "end_bar is the last bar the value reads"),
-        ("horizon", "end_bar", full.end_bar >= len(bar),
-         "it ends after the last bar", "end_bar is the last bar the value reads"),
-        ("horizon", "end_bar", ~undefined & (full.end_bar > bar + horizon),
-         f"it ends more than the declared {horizon} bars later",
-         "declare the horizon_bars it needs; purging relies on it"),
+        ("values", "value", np.isinf(full.value), "target_infinite", "fix_values"),
+        ("values", "value", stray & (target.kind != "regression"), "target_no_class",
+         "fix_classes"),
+        ("values", "end_bar", undefined != (full.end_bar == -1), "target_undefined",
+         "fix_undefined"),
+        ("horizon", "end_bar", ~undefined & (full.end_bar < bar), "target_ends_before",
+         "fix_last_read"),
+        ("horizon", "end_bar", full.end_bar >= len(bar), "target_ends_after", "fix_last_read"),
+        ("horizon", "end_bar", ~undefined & (full.end_bar > bar + horizon), "target_ends_late",
+         "fix_horizon"),
     )  # fmt: skip
-    for check, column, bad, text, fix in faults:
+    declared = {"target_no_class": {"classes": len(classes)},
+                "target_ends_late": {"horizon": horizon}}  # fmt: skip
+    for check, column, bad, kind, fix in faults:
         if bad.any():
             first = int(np.argmax(bad))
-            words = f"{text} ({full.value[first]:.6g}, end bar {full.end_bar[first]})"
-            value = float(getattr(full, column)[first])
-            trial.note(check, column, first, words, fix, line=partial(trial.made, first, value))
+            held = {"value": number(full.value[first]), "end": int(full.end_bar[first])}
+            reason = because(kind, **held, **declared.get(kind, {}))
+            made = partial(trial.made, first, float(getattr(full, column)[first]))
+            trial.note(check, column, first, reason, because(fix), line=made)
 
 
 # --- later bars ---------------------------------------------------------------------------
@@ -232,16 +242,10 @@ def _withhold(trial: _TargetTrial, cuts: Int64) -> None:
         if row < 0:
             continue
         future = _matters(trial, cut, row, answer) if failing == 0 else None
-        trial.note(
-            "horizon",
-            "value",
-            row,
-            f"it is {_said(answer, row)} when bar {cut - 1} is the last one known and "
-            f"{_said(trial.full, row)} in the full series",
-            _HONEST_FIX,
-            future,
-            partial(_line, trial, cut, row, answer),
-        )
+        said = _both(trial.full, answer, row) | later_bar(trial.bars, future)
+        reason = because("target_reads_on", last=cut - 1, **said)
+        line = partial(_line, trial, cut, row, answer)
+        trial.note("horizon", "value", row, reason, _HONEST, future, line)
         failing += 1
         if failing == _ENOUGH:
             return
@@ -264,18 +268,25 @@ def _moved(truth: TargetValues, answer: TargetValues, cut: int) -> int:
     return int(np.flatnonzero(wrong)[-1]) if wrong.any() else -1
 
 
-def _said(answer: TargetValues, row: int) -> str:
-    value, end = answer.value[row], answer.end_bar[row]
-    return "undefined" if np.isnan(value) else f"{value:.6g} with end bar {end}"
+def _both(full: TargetValues, part: TargetValues, row: int) -> dict[str, float | str]:
+    """Return what a reason holds of two answers for a row; nothing where one is undefined."""
+    found: dict[str, float | str] = {}
+    for name, answer in (("full", full), ("part", part)):
+        if not np.isnan(answer.value[row]):
+            found[name] = number(answer.value[row])
+            found[f"{name}_end"] = int(answer.end_bar[row])
+    return found
 
 
 def _matters(trial: _TargetTrial, cut: int, row: int, before: TargetValues) -> int | None:
     """Return the first later bar whose arrival moves a row that counted as complete."""
-    known = _said(before, row)
+
+    def digits(answer: TargetValues) -> tuple[str, int]:
+        return f"{answer.value[row]:.6g}", int(answer.end_bar[row])
+
+    known = digits(before)
     return first_later(
-        lambda stop: _said(trial.ask(part(trial.bars, 0, stop)), row) != known,
-        cut,
-        len(trial.bars),
+        lambda stop: digits(trial.ask(part(trial.bars, 0, stop))) != known, cut, len(trial.bars)
     )
 
 
@@ -294,14 +305,9 @@ def _change(trial: _TargetTrial, cuts: Int64) -> None:
         trial.notes.cuts += 1
         trial.notes.rows += cut
         if row >= 0:
-            trial.note(
-                "horizon",
-                "value",
-                row,
-                f"it moves from {_said(trial.full, row)} to {_said(answer, row)} when bars from "
-                f"{cut} on are changed ({kind})",
-                _HONEST_FIX,
-            )
+            said = _both(trial.full, answer, row)
+            reason = because("target_moves", **said, cut=cut, change=str(kind))
+            trial.note("horizon", "value", row, reason, _HONEST)
             return
 
 
@@ -318,14 +324,8 @@ def _remember(trial: _TargetTrial) -> None:
     for cut, answer in early:
         row = _moved(truth, answer, cut)
         if row >= 0:
-            trial.note(
-                "purity",
-                "value",
-                row,
-                f"on the mirrored series it is {_said(answer, row)} when bar {cut - 1} is the last "
-                f"one known and {_said(truth, row)} later: it remembers earlier calls",
-                _PURITY_FIX,
-            )
+            reason = because("target_remembers", **_both(truth, answer, row), last=cut - 1)
+            trial.note("purity", "value", row, reason, _PURE)
             return
 
 

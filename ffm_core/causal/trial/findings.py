@@ -10,7 +10,8 @@ import numpy as np
 from ffm_core.bars.table import Bars
 from ffm_core.causal.blame.line import Blame
 from ffm_core.errors import FFMError, StrategyError
-from ffm_core.records import Certificate, Examined, Failure
+from ffm_core.records import Certificate, Examined, Failure, Reason
+from ffm_core.records.proofs import of_line
 from ffm_core.types import Bool
 from ffm_core.wording import stamp_of
 
@@ -39,13 +40,13 @@ class Notes:
     def add(
         self,
         check: str,
-        message: str,
+        reason: Reason,
         *,
         column: str = "",
         bar: int = -1,
         stamp: str = "",
         first_future_bar: int | None = None,
-        fix: str = "",
+        repair: Reason | None = None,
         line: Callable[[], Blame | None] | None = None,
         seen: str = "",
     ) -> None:
@@ -67,8 +68,8 @@ class Notes:
             bar=bar,
             stamp=stamp,
             first_future_bar=first_future_bar,
-            message=message,
-            fix=f"this line: {guilty.why}; {fix}" if guilty is not None and guilty.why else fix,
+            reason=reason,
+            repair=of_line(repair, "" if guilty is None else guilty.why),
             line=seen if guilty is None else str(guilty),
         )
 
@@ -119,6 +120,11 @@ def stamp_at(bars: Bars, bar: int) -> str:
     return stamp_of(int(bars.ts_us[bar])) if 0 <= bar < len(bars) else ""
 
 
+def later_bar(bars: Bars, bar: int | None) -> dict[str, float | str]:
+    """Return what a reason says of the first later bar that matters, if there is one."""
+    return {} if bar is None else {"later": bar, "later_stamp": stamp_at(bars, bar)}
+
+
 def unlike(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> Bool:
     """Return where two arrays of one shape differ; NaN equals NaN."""
     same = a == b
@@ -148,4 +154,4 @@ def first_later(moved: Callable[[int], bool], cut: int, total: int) -> int | Non
     return high - 1
 
 
-__all__ = ["Call", "Notes", "caller", "first_later", "stamp_at", "unlike"]
+__all__ = ["Call", "Notes", "caller", "first_later", "later_bar", "stamp_at", "unlike"]

@@ -16,7 +16,7 @@ from ffm_core.causal.process.client import Link
 from ffm_core.causal.subjects.base import LOOKBACK, History, Subject
 from ffm_core.causal.trial.rows import Difference, Rows, Tolerance, differences, typical_size
 from ffm_core.keyed import keyed
-from ffm_core.records import Decisions, Examined
+from ffm_core.records import Decisions, Examined, Reason
 from ffm_core.types import Int64
 
 DETECTORS = frozenset(
@@ -70,7 +70,8 @@ class Discrepancy:
     check: str
     cut: int
     difference: Difference
-    problem: str = ""  # said instead of what the difference would say
+    problem: Reason | None = None  # said instead of what the difference would say
+    mirrored: bool = False  # it showed on the mirrored series
     change: Change | None = None
     line: str = ""
 
@@ -250,26 +251,33 @@ class Session:
         check: str,
         cut: int,
         found: list[Difference],
-        problem: str = "",
+        problem: Reason | None = None,
         change: Change | None = None,
         line: str = "",
+        mirrored: bool = False,
     ) -> None:
         """Record what disagreed at a cut, when it is being looked for."""
         if check in self.detectors:
             self.findings += [
                 Discrepancy(
-                    check=check, cut=cut, difference=one, problem=problem, change=change, line=line
+                    check=check,
+                    cut=cut,
+                    difference=one,
+                    problem=problem,
+                    change=change,
+                    line=line,
+                    mirrored=mirrored,
                 )
                 for one in found
             ]
 
-    def note_peek(self, cut: int, found: list[Difference], problem: str = "") -> None:
+    def note_peek(self, cut: int, found: list[Difference], *, mirrored: bool = False) -> None:
         """Record look-ahead, and decisions that were made and then taken back, by their names."""
         for one in found:
             withdrawn = one.kind in ("vanishes", "side") or (
                 self.subject.kind == "labeler" and one.column in TERMS
             )
-            self.note("repaint" if withdrawn else "prefix", cut, [one], problem)
+            self.note("repaint" if withdrawn else "prefix", cut, [one], mirrored=mirrored)
 
 
 # What a decision consists of besides its columns; changed later, it is another decision.

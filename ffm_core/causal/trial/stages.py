@@ -13,6 +13,7 @@ from ffm_core.causal.trial.rows import Difference, Matrix, Rows, Tolerance, diff
 from ffm_core.causal.trial.session import Change, Session
 from ffm_core.causal.trial.streaming import same_bits
 from ffm_core.keyed import keyed
+from ffm_core.records import because
 from ffm_core.types import Float32, Int64
 
 N_MUTATIONS = 300
@@ -27,8 +28,8 @@ N_REACH = 4  # cuts that measure how far back a leak changes rows
 AFTER_BROKEN = 200  # cuts still made once the declared history has failed
 
 _EXACT = Tolerance(exact=True, scale=np.zeros(1))
-_REMEMBERS = "it remembers bars from earlier calls and answers from them"
-_EDITS = "it edits the bars it is given"
+_REMEMBERS = because("remembers")
+_EDITS = because("edits_bars")
 
 
 def truth(session: Session, answer: object | None) -> None:
@@ -44,7 +45,7 @@ def truth(session: Session, answer: object | None) -> None:
             session.stopped = session.wants("purity")
     session.adopt(answer)
     if (bad := subject.infinite(answer)) is not None:
-        session.note("values", len(bars), [nowhere(*bad)], "the value is infinite")
+        session.note("values", len(bars), [nowhere(*bad)], because("infinite"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,7 @@ class Prefixes:
         if column is not None:
             session.note("purity", cut, [nowhere(column)], _EDITS)
         found = [] if column else differences(first, session.ask(cut), _EXACT)
-        session.note("purity", cut, found, "two calls on the same bars disagree")
+        session.note("purity", cut, found, because("calls_disagree"))
         session.stopped = session.wants("purity") and bool(column or found)
         return not session.stopped
 
@@ -272,8 +273,7 @@ class Streaming:
             self._differs(batch, found.rows, row, column)
         for bar, place in found.broken:
             name = batch.names[place]
-            problem = "a stream restored from a snapshot goes another way"
-            session.note("stream", bar, [nowhere(name, bar)], problem)
+            session.note("stream", bar, [nowhere(name, bar)], because("snapshot_disagrees"))
 
     def _differs(self, batch: Rows, rows: Float32, row: int, column: int) -> None:
         name = batch.names[column]
@@ -308,13 +308,10 @@ def determinism(session: Session, prefixes: Prefixes) -> None:
     again = differences(rows, session.link.rows(session.index, 0, total, 0, total), _EXACT)
     if session.wants("purity") and (again or moved):
         _only_impure(session)
-        session.note("purity", total, again, "two calls on the same bars disagree")
+        session.note("purity", total, again, because("calls_disagree"))
         session.stopped = True
         return
-    problem = (
-        "another process, with other threads, hash seed, clock and time zone, answers otherwise"
-    )
-    session.note("determinism", total, found, problem)
+    session.note("determinism", total, found, because("process_disagrees"))
     _judge_by(session, rows)
     session.stopped = True  # nothing there can be compared with what was said here
 
@@ -392,7 +389,7 @@ def kept_state(session: Session, cuts: Cuts) -> None:
         if kept:
             session.note("purity", cut, kept, _REMEMBERS)
         else:
-            session.note_peek(cut, found, "on the mirrored series it reads later bars")
+            session.note_peek(cut, found, mirrored=True)
         return
 
 
@@ -412,7 +409,7 @@ def purity_again(session: Session) -> None:
     found = differences(session.whole, rows, _EXACT)
     if found and not any(f.check == "determinism" for f in session.findings):
         _only_impure(session)
-        session.note("purity", total, found, "a later call on the same bars disagrees")
+        session.note("purity", total, found, because("later_call_disagrees"))
 
 
 def _only_impure(session: Session) -> None:

@@ -11,6 +11,7 @@ from ffm_core.causal.cutting.cuts import detection_bound
 from ffm_core.causal.subjects.base import FeatureSubject
 from ffm_core.errors import StrategyError
 from ffm_core.records import Column, Decisions, Examined, FeatureSet
+from ffm_core.records.proofs import told
 from ffm_core.testing import make_bars, peeks
 from ffm_core.testing.building import build, hourly, windows
 from ffm_core.testing.specimens import CLEAN_LABELER
@@ -102,7 +103,7 @@ def test_a_feature_that_reads_the_future_is_caught_by_cutting(shown, name):
     assert failure.column == "value"
     assert failure.first_future_bar > failure.bar
     assert failure.stamp.endswith("Z")
-    assert failure.fix
+    assert told(failure.repair)
 
 
 @pytest.mark.parametrize("name", HONEST)
@@ -134,7 +135,7 @@ def test_history_one_bar_short_is_under_declared():
     assert _features(_mean, history=20).status == "clean"
     failure = _features(_mean, history=19, warmup=19).failures[0]
     assert failure.check == "history"
-    assert failure.fix == "declare history_bars=38, which would do here, or None"
+    assert told(failure.repair) == "declare history_bars=38, which would do here, or None"
 
 
 def test_a_running_sum_called_finite_is_told_from_a_lack_of_history():
@@ -149,7 +150,7 @@ def test_a_running_sum_called_finite_is_told_from_a_lack_of_history():
     labeler = replace(CLEAN_LABELER, decide=batch_of_doubles, history_bars=60)
     failure = falsify_labeler(labeler, BARS, {}, seed=0, max_cuts=300).failures[0]
     assert failure.check == "history"
-    assert "recursive" in failure.fix
+    assert "recursive" in told(failure.repair)
     tolerant = replace(labeler, memory="recursive")
     assert falsify_labeler(tolerant, BARS, {}, seed=0, max_cuts=300).status == "clean"
 

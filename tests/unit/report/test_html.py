@@ -206,7 +206,7 @@ def test_a_refused_page_shows_the_line_as_it_is_written(runs):
 
 def test_a_refused_page_leads_with_what_was_found(read):
     text = read["refused"].text
-    found = text.index("changes when bars after it are hidden")
+    found = text.index("4015 in the full series; the first later bar that matters is 4119")
     assert found < text.index("fixed before the run")
     assert "Suggested fix: confirm the swing two bars later" in text
     assert "it sees bar 4119" in text

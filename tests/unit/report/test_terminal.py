@@ -88,7 +88,10 @@ def test_a_failure_names_column_bar_time_later_bar_line_and_repair(runs):
         "(2023-02-01T15:35:00Z)"
     )
     said = " ".join(" ".join(lines[at + 1 :]).split())
-    assert "are hidden; the first later bar that matters is 4119" in said
+    assert (
+        "the value is 4012.25 when bar 4118 is the last one known and 4015 in the full series; "
+        "the first later bar that matters is 4119 (2023-02-01T15:45:00Z)"
+    ) in said
     assert "line: idea.py:42: x = close.shift(-1) fix: confirm the swing two bars later" in said
     whole = " ".join(lines)  # not once more among the reasons
     assert whole.count("idea.py:42") == whole.count("confirm the swing") == 1
@@ -97,7 +100,8 @@ def test_a_failure_names_column_bar_time_later_bar_line_and_repair(runs):
 def test_a_promise_that_is_not_kept_is_not_called_look_ahead(runs):
     run = runs.refused()
     found = run["result"]["certificate"]["failures"][0]
-    found.update(check="access", column="", bar=0, first_future_bar=None, message="opens a file")
+    opens = {"kind": "opens_file", "numbers": {}, "names": {"file": "a.csv"}}
+    found.update(check="access", column="", bar=0, first_future_bar=None, reason=opens)
     text = printed(run)
     assert "violates its contract" in text
     assert "The strategy uses future bars" not in text

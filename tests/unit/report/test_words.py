@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ffm_core.report import questions, words
+from ffm_core.report import failures, questions, words
 from ffm_core.ruler.checks import STRICT
 from ffm_core.ruler.verdict import UNSEEN
 
@@ -172,13 +172,17 @@ def test_a_record_of_before_is_shown_as_it_was_written(runs):
     result["verdict"]["reasons"] = ["the strategy reads the future", "profit: the mean is low"]
     result["checks"][0]["reason"] = "no look-ahead in 12 cuts"
     result["trigger"] = {"sentence": "Taking every decision earns nothing."}
-    result["certificate"]["failures"][0]["subject"] = "labeler old on ES/5m"
+    failure = result["certificate"]["failures"][0]
+    del failure["reason"], failure["repair"]
+    failure.update(subject="labeler old on ES/5m", message="it peeks", fix="do not")
     assert words.reasons(result) == [
         ("", "The strategy reads the future"), ("", "Profit: the mean is low"),
     ]  # fmt: skip
     assert words.trigger(result) == "Taking every decision earns nothing."
-    failure = result["certificate"]["failures"][0]
-    assert words.place(failure).startswith("labeler old on ES/5m (prefix), column swing_high")
+    assert failures.place(failure).startswith("labeler old on ES/5m (prefix), column swing_high")
+    assert failures.finding(failure) == ["it peeks", "fix: do not"]
+    assert words.told(result)["failures"] == [{"reason": "it peeks", "repair": "do not"}]
+    assert "with a suggested fix" in words.conclusion(result)[1]
 
 
 def test_a_p_value_of_stopped_permutations_is_a_bound(runs):

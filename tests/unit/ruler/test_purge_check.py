@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ffm_core.records import Examined
+from ffm_core.records.proofs import told
 from ffm_core.ruler.folds import DecisionTable, FoldPlan, FoldSettings, plan_folds
 from ffm_core.ruler.months import month_of
 from ffm_core.ruler.purge_check import check_purged
@@ -67,10 +68,11 @@ def test_labels_that_reach_on_are_found_in_a_plan_that_was_not_purged():
     }  # fmt: skip
     first = found.failures[0]
     assert first.subject == Examined("fold", "0")
-    assert "but validation begins with the decision of 2024-04" in first.message
+    assert "but validation begins with the decision of 2024-04" in told(first.reason)
     rows = plan.folds[0].train
     begins = truth.t_decision[plan.folds[0].validation].min()
-    assert f"({(truth.t_end_max[rows] >= begins).sum()} of {len(rows)} train rows" in first.message
+    over = (truth.t_end_max[rows] >= begins).sum()
+    assert f"({over} of {len(rows)} train rows" in told(first.reason)
 
 
 def test_one_label_that_outlives_its_horizon_is_enough():
@@ -93,7 +95,7 @@ def test_a_label_that_reaches_over_validation_into_test_is_found_twice():
     plan = plan_of(table)
     t_end = table.t_end_max.copy()
     t_end[plan.folds[0].train[0]] = table.t_decision[plan.folds[0].test].min()
-    messages = [f.message for f in check_purged(table, plan, t_end).failures]
+    messages = [told(f.reason) for f in check_purged(table, plan, t_end).failures]
     assert sum("but validation begins" in m for m in messages) == 1
     assert sum("but test begins" in m for m in messages) == 1
 
@@ -107,4 +109,4 @@ def test_rows_in_two_parts_and_rows_tested_twice_are_found():
     assert ("rows", "train") in {(f.check, f.column) for f in found.failures}
     twice = replace(plan, folds=(fold, replace(plan.folds[1], test=fold.test)))
     found = check_purged(table, twice, table.t_end_max)
-    assert any("tested in fold 0 and again in fold 1" in f.message for f in found.failures)
+    assert any("tested in fold 0 and again in fold 1" in told(f.reason) for f in found.failures)

@@ -15,6 +15,7 @@ from ffm_core.causal.subjects.base import FeatureSubject, LabelerSubject
 from ffm_core.errors import ConfigError, StrategyError
 from ffm_core.features.trivial8 import TRIVIAL8
 from ffm_core.records import Column, Examined, FeatureSet
+from ffm_core.records.proofs import told
 from ffm_core.testing import make_bars, peeks
 from ffm_core.testing.specimens import CLEAN_LABELER, SPECIMENS
 from helpers.loading import load_module
@@ -81,7 +82,7 @@ def test_a_memo_in_a_module_is_empty_in_the_worker(shown):
 
 def test_a_memo_in_a_file_is_noticed_with_path_and_line(shown):
     failures = [f for f in shown["file"].failures if f.check == "access"]
-    assert any("memo.npy" in f.message for f in failures)
+    assert any("memo.npy" in told(f.reason) for f in failures)
     assert failures[0].line.startswith("twins.py:")
 
 
@@ -97,13 +98,13 @@ def test_what_depends_on_the_process_is_told_from_chance(shown, name):
 def test_a_connection_names_host_and_line(shown):
     (failure,) = shown["socket"].failures
     assert failure.check == "access"
-    assert "connects to localhost" in failure.message
+    assert "connects to localhost" in told(failure.reason)
     assert failure.line.startswith("twins.py:")
     assert "connect_ex" in failure.line
 
 
 def test_files_read_outside_python_are_noticed(shown):
-    messages = [f.message for f in shown["table"].failures]
+    messages = [told(f.reason) for f in shown["table"].failures]
     assert any("table.csv (read_csv)" in message for message in messages)
     assert _checks(shown["table"]) == {"access"}
 
@@ -124,7 +125,7 @@ def test_a_stream_that_slips_on_one_bar_is_caught_there(shown):
 
 def test_a_snapshot_that_forgets_is_caught(shown):
     assert _checks(shown["forgets"]) == {"stream"}
-    assert "snapshot" in shown["forgets"].failures[0].message
+    assert "snapshot" in told(shown["forgets"].failures[0].reason)
 
 
 def test_a_batch_that_peeks_on_one_bar_in_a_thousand_differs_from_its_stream(shown):
@@ -142,9 +143,9 @@ def test_sleep_and_hoards_end_in_a_failure_that_names_the_line():
         budget=budget, max_cuts=40, detectors=["budget", "prefix"],
     )  # fmt: skip
     assert _checks(found["sleep"]) == _checks(found["hoard"]) == {"budget"}
-    assert "longer than 4 s" in found["sleep"].failures[0].message
+    assert "longer than 4 s" in told(found["sleep"].failures[0].reason)
     assert "sleep" in found["sleep"].failures[0].line
-    assert "2 GiB" in found["hoard"].failures[0].message
+    assert "2 GiB" in told(found["hoard"].failures[0].reason)
 
 
 def test_the_call_in_this_process_has_the_same_budget():
@@ -170,7 +171,7 @@ def test_many_slow_calls_are_stopped_by_their_sum():
     found = _prove({"drowsy": drowsy}, budget=budget, max_cuts=40, detectors=["budget", "prefix"])
     (failure,) = found["drowsy"].failures
     assert failure.check == "budget"
-    assert "longer than 0.4 s in total" in failure.message
+    assert "longer than 0.4 s in total" in told(failure.reason)
 
 
 # --- one detector at a time ---------------------------------------------------------------

@@ -13,6 +13,7 @@ from ffm_core.embed.blocks import require_sound, windows_as_features
 from ffm_core.embed.windows import windows_at
 from ffm_core.errors import StrategyError
 from ffm_core.records import Examined
+from ffm_core.records.proofs import told
 from ffm_core.testing import embedder_specimens as twins
 from ffm_core.testing import make_bars
 
@@ -80,25 +81,25 @@ def failed(embedder):
 def test_a_normalisation_over_the_batch_is_no_function_of_a_window():
     failure = failed(twins.BATCH_NORMALISED)["rowwise"]
     assert failure.subject == Examined("embedder", "batch-normalised")
-    assert "when 80 windows are shown" in failure.message
+    assert "when 80 windows are shown" in told(failure.reason)
     assert "embedder_specimens.py" in failure.line
 
 
 def test_a_memory_of_earlier_calls_is_found_here_or_in_a_fresh_process():
     assert set(failed(twins.COUNTING)) == {"purity"}
     failure = failed(twins.ANCHORED)["determinism"]
-    assert "in a fresh process" in failure.message
+    assert "in a fresh process" in told(failure.reason)
 
 
 def test_a_file_read_while_embedding_is_told_with_its_line():
     failure = failed(twins.LOOKING)["access"]
-    assert failure.message.startswith("opens the file")
+    assert told(failure.reason).startswith("opens the file")
     assert "read_bytes" in failure.line
 
 
 def test_a_private_embedder_shows_neither_file_nor_line():
     failure = failed(replace(twins.LOOKING, private=True))["access"]
-    assert (failure.line, "embedder_specimens" in failure.message) == ("", False)
+    assert (failure.line, "embedder_specimens" in told(failure.reason)) == ("", False)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +108,7 @@ def test_a_private_embedder_shows_neither_file_nor_line():
 )
 def test_a_broken_contract_is_an_error_and_an_edit_a_finding(embedder, what):
     if not what:
-        assert "edits the windows" in failed(embedder)["purity"].message
+        assert "edits the windows" in told(failed(embedder)["purity"].reason)
         return
     with pytest.raises(StrategyError, match=what):
         falsify_embedder(embedder, windows(200), BARS, seed=0)

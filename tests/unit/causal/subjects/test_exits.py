@@ -18,6 +18,7 @@ from ffm_core.labels.entries import entries_of
 from ffm_core.labels.exits import exit_columns
 from ffm_core.labels.policies import ATR_TRAIL, EXIT_POLICIES, FIXED_RR, RS_TRAIL
 from ffm_core.records import Column, Examined, ExitPolicy
+from ffm_core.records.proofs import told
 from ffm_core.testing import make_bars
 from ffm_core.testing.building import windows
 from ffm_core.testing.specimens import CLEAN_LABELER
@@ -144,7 +145,7 @@ def test_an_exit_that_reads_a_file_is_refused_wherever_it_reads(tmp_path):
     ):
         found = falsify(policy)
         assert checks(found) == {"access"}
-        assert "later.txt" in found.failures[0].message
+        assert "later.txt" in told(found.failures[0].reason)
 
 
 def test_state_that_hangs_on_the_clock_or_on_earlier_calls_is_found():
@@ -192,7 +193,7 @@ def test_a_step_that_answers_otherwise_in_another_order_is_found(monkeypatch):
     monkeypatch.setattr(exits, "fill", bent)
     found = prove_step(ATR_TRAIL, BARS, entries, {}, None, seed=0)
     assert checks(found) == {"purity"}
-    assert "asked twice" in found.failures[0].message
+    assert "asked twice" in told(found.failures[0].reason)
 
 
 def test_a_walk_that_is_not_the_step_bar_by_bar_is_found(monkeypatch):
@@ -205,7 +206,7 @@ def test_a_walk_that_is_not_the_step_bar_by_bar_is_found(monkeypatch):
 
     monkeypatch.setattr(exits, "follow", bent)
     found = prove_step(ATR_TRAIL, BARS, entries, {}, None, seed=0)
-    assert "bar by bar" in found.failures[0].message
+    assert "bar by bar" in told(found.failures[0].reason)
 
 
 def test_without_trades_a_step_has_nothing_to_prove():

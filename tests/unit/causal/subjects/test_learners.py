@@ -13,6 +13,7 @@ from ffm_core.causal.subjects.learners import falsify_learner, thin
 from ffm_core.container import pack, unpack
 from ffm_core.errors import StrategyError
 from ffm_core.records import Examined, Plan, View
+from ffm_core.records.proofs import told
 from ffm_core.testing import make_bars, make_view
 from ffm_xgb.learner import LEARNERS
 
@@ -147,8 +148,8 @@ def by_count(view, weights):
 def test_a_score_that_depends_on_other_rows_is_a_failure_of_rows(scoring, line):
     (failure,) = falsify(scoring).failures
     assert (failure.check, failure.column) == ("rows", "score")
-    assert failure.stamp in failure.message
-    assert "fit()" in failure.fix
+    assert failure.stamp in told(failure.reason)
+    assert "fit()" in told(failure.repair)
     assert line in failure.line
 
 
@@ -221,7 +222,7 @@ def test_what_is_kept_from_another_fold_is_a_failure_of_purity():
 
     (failure,) = falsify(honest, fitting).failures
     assert failure.check == "purity"
-    assert "a fit on other rows" in failure.message
+    assert "a fit on other rows" in told(failure.reason)
 
 
 def test_rows_that_were_answered_before_may_not_change_the_answer():
@@ -298,7 +299,7 @@ def test_a_model_that_comes_back_with_other_digits_is_a_failure_of_bytes():
     twin = Stored(honest, store=rounded, read=lambda data: np.array(unpack(data, "simple/1")[0]))
     (failure,) = bytes_of(twin).failures
     assert (failure.check, failure.column) == ("bytes", "score")
-    assert "disagrees with itself" in failure.message
+    assert "disagrees with itself" in told(failure.reason)
     twin.store = lambda weights: pack("simple/1", weights.astype(float).tolist())
     assert bytes_of(twin).failures == ()
 
@@ -307,7 +308,7 @@ def test_a_pickle_is_a_failure_of_bytes():
     twin = Stored(honest, store=pickle.dumps, read=pickle.loads)
     (failure,) = bytes_of(twin).failures
     assert (failure.check, failure.column) == ("bytes", "")
-    assert "a pickle, which runs code" in failure.message
+    assert "a pickle, which runs code" in told(failure.reason)
 
 
 def test_bytes_are_bytes():

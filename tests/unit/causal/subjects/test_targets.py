@@ -10,6 +10,7 @@ import pytest
 from ffm_core.causal.subjects.targets import falsify_target
 from ffm_core.errors import StrategyError
 from ffm_core.records import Target, TargetValues
+from ffm_core.records.proofs import told
 from ffm_core.testing import make_bars
 
 SPAN = 12
@@ -147,7 +148,7 @@ def test_a_condition_met_only_in_changed_bars_is_found_by_changing_them():
 
     failure = falsify(cautious).failures[0]
     assert failure.check == "horizon"
-    assert "are changed (" in failure.message
+    assert "are changed (" in told(failure.reason)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +188,7 @@ def test_numbers_that_are_no_class_are_found():
 def test_a_horizon_declared_one_bar_short_is_found():
     failure = only(falsify(lambda bars: answer(*moves(bars)), horizon_bars=SPAN - 1))
     assert (failure.check, failure.column) == ("horizon", "end_bar")
-    assert "declared 11 bars" in failure.message
+    assert "declared 11 bars" in told(failure.reason)
 
 
 def test_chance_edits_and_state_are_failures_of_purity():
