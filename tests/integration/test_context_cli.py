@@ -82,7 +82,11 @@ def test_unfitted_heads_name_the_command(ffm, words):
         (("probe", "--demo", "--embedder", "stats", "--targets", "volatilty"), 2, "volatility"),
         (("probe", "--demo", "--from-test", "soon"), 2, "is not a date"),
         (("train", "--demo", "--name", "../x"), 2, "cannot be a name for context heads"),
-        (("train", "--demo", "--embedder", "stats", "--until", "1999-01-01"), 4, "no bar has closed"),
+        (
+            ("train", "--demo", "--embedder", "stats", "--until", "1999-01-01"),
+            4,
+            "no bar has closed",
+        ),
     ],
 )
 def test_bad_input_is_one_clear_line(ffm, words, code, said):
