@@ -51,7 +51,7 @@ def test_heads_are_trained_certified_used_and_refused(ffm, file, tmp_path):
     assert page.read_text().startswith("<!doctype html>")
     code, _, err = ffm(*certify, "--from-test", "2000-01-01")
     assert code == 2
-    assert "were fitted on bars up to" in err
+    assert "were fitted to bars up to" in err
     code, out, _ = ffm("features", "compute", file, "--features", "ctx7", "--out", tmp_path / "x",
                        "--json")  # fmt: skip
     assert code == 0

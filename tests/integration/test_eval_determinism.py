@@ -10,6 +10,8 @@ import pytest
 
 from ffm_core.runs.canonical import canonical_json
 
+pytestmark = pytest.mark.slow  # whole evaluations
+
 UNNAMED = {
     "ffm_strategy_noisy": "from ffm_core import hookimpl\n\n1 / 0\n",
     "noisy_extension": "import numpy\nnumpy.random.seed(7)\nraise SystemExit(1)\n",

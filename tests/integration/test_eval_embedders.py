@@ -12,6 +12,8 @@ import pytest
 
 from helpers.processes import was_killed
 
+pytestmark = pytest.mark.slow  # whole evaluations
+
 EMBEDDER = """
 import hashlib
 import os

@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+pytestmark = pytest.mark.slow  # whole evaluations
+
 KILLS = 10  # in each of two chains that run side by side
 ANSWERS = (0, 1, 5)
 CERTIFICATES = 7  # labeler, features and exit of two streams, and the learner

@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+pytestmark = pytest.mark.slow  # whole evaluations
+
 HOOK = (
     "\n\nfrom ffm_core import hookimpl\n\n\n@hookimpl\ndef ffm_labelers():\n    return [LABELER]\n"
 )

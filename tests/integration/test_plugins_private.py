@@ -19,6 +19,8 @@ import pytest
 from ffm_core.host.scaffold import new_strategy
 from helpers.environments import Environment, clean_environment, make_environment, wheel
 
+pytestmark = pytest.mark.slow  # whole evaluations
+
 # What must show up in no artefact: columns, parameters and a value of one, what
 # describes them, modules and files. The name of the strategy itself is public.
 SECRETS = (

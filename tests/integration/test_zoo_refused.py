@@ -19,6 +19,8 @@ from ffm_core.records import Examined, ExitPolicy, FeatureSet, Labeler
 from ffm_core.runs.config import EvalConfig
 from ffm_core.testing import make_bars
 
+pytestmark = pytest.mark.slow  # whole evaluations
+
 ROWS = 1_700
 SLOW = {"over-budget"}  # waits for the whole budget of a real run
 FEATURES = [fault for fault in FAULTS if fault.kind == "features" and fault.name not in SLOW]
