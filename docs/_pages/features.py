@@ -14,6 +14,7 @@ from ffm_core.host.discovery import listed
 from ffm_core.host.loading import open_host
 from ffm_core.host.registry import Offered
 from ffm_core.records import FeatureSet
+from ffm_core.wording import counted
 
 SYMBOL, TIMEFRAME, MONTHS = "SIMA7", "5m", 3
 SHOWN = 288  # bars in a plot: a day of trading and a little more
@@ -109,7 +110,7 @@ def _page(facts: Mapping[str, Any]) -> str:
         ("unit", facts["unit"]),
         ("sign", facts["sign"] or "does not depend on the side of the trade"),
         ("missing", facts["missing"]),
-        ("warm-up", f"{facts['warmup_bars']} bars"),
+        ("warm-up", counted(facts["warmup_bars"], "bar")),
         ("memory", facts["memory"]),
         ("history", facts["history"]),
         ("group", facts["group"]),

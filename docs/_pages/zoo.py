@@ -32,7 +32,7 @@ _MEANING = {
     "mutation": "rows change when later bars are changed",
     "history": "the declared history does not reproduce the rows",
     "stream": "bar by bar is not what batch gives, or a snapshot forgets something",
-    "determinism": "another process, hash seed, thread count or order answers otherwise",
+    "determinism": "another process, hash seed, thread count or order returns different values",
     "access": "a file, a connection or another program is opened in a call",
     "budget": "a call takes too long or too much memory",
     "horizon": "an outcome or target reads past the bar at which it says to be known",

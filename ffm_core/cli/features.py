@@ -10,6 +10,7 @@ import click
 
 from ffm_core.cli.files import extension_option, sources_argument, table_options, write_tables
 from ffm_core.cli.output import columns, emit_json, note, output_options, say
+from ffm_core.wording import counted
 
 
 @click.group()
@@ -34,7 +35,7 @@ def list_command(extensions: Sequence[str], as_json: bool, quiet: bool) -> None:
     else:
         rows = [("NAME", "COLUMNS", "WARM-UP", "MEMORY", "STREAMING", "PACKAGE", "SUMMARY")]
         for facts in map(set_facts, found):
-            warmup = f"{facts['warmup_bars']} bars"
+            warmup = counted(facts["warmup_bars"], "bar")
             row = (facts["name"], str(facts["n_columns"]), warmup, facts["memory"])
             rows.append((*row, facts["streaming"], facts["distribution"], facts["summary"]))
         say(columns(rows))

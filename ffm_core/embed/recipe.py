@@ -71,7 +71,7 @@ def parse_variant(text: str) -> EmbeddingRecipe:
     pool, dash, rest = asked.partition("-")
     if asked and (pool not in POOLS or (dash and rest != "bare")):
         raise ConfigError(
-            f"{text!r} is no variant of an embedder",
+            f"{text!r} is not a variant of an embedder",
             fix=f"write one of {', '.join(POOLS)}; after it -bare leaves the extra columns out, "
             f"and one of -{', -'.join(BACKENDS[1:])} computes it another way",
         )

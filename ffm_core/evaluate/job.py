@@ -321,7 +321,8 @@ def checks_of(config: EvalConfig, host: Host) -> tuple[VerdictCheck, ...]:
     for name, table in tables.items():
         if not isinstance(table, dict):
             raise ConfigError(
-                f"{path.name}: {name!r} is no table", fix="write [profit] and below it delta = 0.1"
+                f"{path.name}: {name!r} is not a table",
+                fix="write [profit] and below it delta = 0.1",
             )
     return with_constants(STRICT, tables)
 

@@ -307,7 +307,7 @@ def _read_manifest(out: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError):
         pass
     raise OutputError(
-        f"{out / MANIFEST} is no manifest of tables", fix="choose an empty folder with --out"
+        f"{out / MANIFEST} is not a manifest of tables", fix="choose an empty folder with --out"
     )
 
 

@@ -93,7 +93,7 @@ def check_name(name: str) -> None:
         f"letter and has at most {MAX_NAME_CHARS} characters"
     )
     if name.startswith(_PREFIX):
-        rule = f"{_PREFIX!r} is put in front of the name by itself"
+        rule = f"{_PREFIX!r} is put in front of the name automatically"
     fix = f"try {better!r}" if better else "choose a name such as 'open-drive'"
     raise ConfigError(f"{name!r} cannot be used: {rule}", fix=fix)
 

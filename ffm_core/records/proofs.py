@@ -44,7 +44,7 @@ _FOUND = {
     "later_call_disagrees": "a later call on the same bars disagrees",
     "remembers": "it remembers bars from earlier calls and answers from them",
     "process_disagrees": "another process, with other threads, hash seed, clock and time zone, "
-    "answers otherwise",
+    "returns different values",
     "infinite": "the value is infinite",
     "stream_disagrees": "the stream says {part:.9g} where the batch says {full:.9g}",
     "snapshot_disagrees": "a stream restored from a snapshot goes another way",

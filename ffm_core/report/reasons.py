@@ -31,8 +31,8 @@ _VERDICT = {
     "about {claim:subject}",
     "house_rule_failed": "every check of FFM passed, but a house rule did not: {:checks}",
     "house_rule_open": "every check of FFM passed, but a house rule is still open: {:checks}",
-    "model_adds_nothing": "the rule earns by itself; the model adds nothing",
-    "model_not_shown": "the rule earns by itself; these data do not show that the model adds "
+    "model_adds_nothing": "the rule earns on its own; the model adds nothing",
+    "model_not_shown": "the rule earns on its own; these data do not show that the model adds "
     "anything",
     "no_decision": "the strategy made no decision in the test months",
     "rule_earns": "taking every decision earns {mean:est} after costs[, {over:est} more than "

@@ -109,7 +109,7 @@ def headline(result: Result) -> str:
     if "house_rule_open" in _kinds(result):
         return "Every check of FFM passed; a house rule is still open."
     if _rule_alone(result):
-        return "The rule earns by itself; that the model adds anything is not shown."
+        return "The rule earns on its own; that the model adds anything is not shown."
     return "These data cannot tell whether the edge is real."
 
 
@@ -124,7 +124,7 @@ def _fail_headline(result: Result) -> str:
     if "house_rule_failed" in _kinds(result):
         return "Every check of FFM passed; a house rule did not."
     if failed & _SELECTING and _rule_alone(result):
-        return "The rule earns by itself; the model adds nothing."
+        return "The rule earns on its own; the model adds nothing."
     if "profit" in failed:
         return "There is no edge worth having here: the data exclude one."
     if failed and failed <= _SELECTING:

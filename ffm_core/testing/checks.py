@@ -209,7 +209,7 @@ def survives_pickling(subject: StrategyUnderTest) -> None:
             fix="define functions at module level; lambdas and closures cannot travel",
         ) from error
     answer = StrategyUnderTest(again, subject.bars).decisions(subject.bars)
-    require_equal(subject.full, answer, "a pickled copy decides otherwise")
+    require_equal(subject.full, answer, "a pickled copy makes different decisions")
 
 
 def fresh_process_agrees(subject: StrategyUnderTest) -> None:
@@ -219,7 +219,7 @@ def fresh_process_agrees(subject: StrategyUnderTest) -> None:
         require_equal(
             subject.full,
             found.answer,
-            "another process decides otherwise",
+            "another process makes different decisions",
             fix="use no hash(), no set order, no clock and no global random state",
         )
     elif found.error:

@@ -87,7 +87,7 @@ def fresh_process_agrees(subject: FeatureSetUnderTest) -> None:
         subject,
         subject.full,
         found.answer,
-        "another process answers otherwise",
+        "another process returns different values",
         fix="use no hash(), no set order, no clock, no thread count, no global random state",
     )
 
@@ -180,7 +180,7 @@ def snapshots_continue(subject: FeatureSetUnderTest) -> None:
         for twin in twins:
             if not _same(row, _fed(subject, twin, bars, t)).all():
                 raise CheckFailed(
-                    f"a stream restored from a snapshot answers otherwise at bar {t}",
+                    f"a stream restored from a snapshot returns different values at bar {t}",
                     fix="put every buffer, sum and counter into the snapshot",
                 )
         if t in places:

@@ -102,7 +102,7 @@ def _home(feature_set: FeatureSet) -> tuple[str, str]:
             if value is feature_set and _importable(module_name):
                 return module_name, name
     raise CheckSkipped(
-        f"feature set {feature_set.name!r} is no attribute of a module that another process "
+        f"feature set {feature_set.name!r} is not an attribute of a module that another process "
         "could import"
     )
 

@@ -57,7 +57,7 @@ class Excuse:
                 date.fromisoformat(self.until)
         except ValueError as error:
             raise ConfigError(
-                f"an excuse holds until {self.until!r}, which is no date",
+                f"an excuse holds until {self.until!r}, which is not a date",
                 fix="write until='2026-12-31'",
             ) from error
 

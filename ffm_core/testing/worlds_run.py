@@ -286,9 +286,9 @@ def parse_seeds(text: str) -> list[int]:
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdigit() or (dash and not last.isdigit()):
-            raise ConfigError(f"{text!r} is no list of seeds", fix="write 0-19, or 0-4,10-14")
+            raise ConfigError(f"{text!r} is not a list of seeds", fix="write 0-19, or 0-4,10-14")
         begin, end = int(first), int(last) if dash else int(first)
         if end < begin or end - begin >= 100_000:
-            raise ConfigError(f"{part.strip()!r} is no range of seeds", fix="write it like 0-19")
+            raise ConfigError(f"{part.strip()!r} is not a range of seeds", fix="write it like 0-19")
         seeds.extend(range(begin, end + 1))
     return sorted(set(seeds))

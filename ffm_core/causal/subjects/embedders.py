@@ -157,7 +157,7 @@ def falsify_embedder(
     Certificate
         Failures of ``rowwise`` (a vector depends on the other windows of a call),
         ``purity`` (on earlier calls, or the windows are edited), ``determinism`` (a
-        fresh process answers otherwise), ``access`` and ``budget``.
+        fresh process returns different values), ``access`` and ``budget``.
 
     Raises
     ------

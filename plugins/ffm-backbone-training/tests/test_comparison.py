@@ -105,7 +105,7 @@ def test_without_a_learner_there_is_nothing_to_compare() -> None:
 
 def test_a_feature_set_is_no_backbone(tmp_path: Path) -> None:
     config = EvalConfig(strategy="supertrend", demo=True)
-    with pytest.raises(ConfigError, match="'trivial8' is no backbone"):
+    with pytest.raises(ConfigError, match="'trivial8' is not a backbone"):
         jobs_of(config, "trivial8", "stats", tmp_path)
 
 

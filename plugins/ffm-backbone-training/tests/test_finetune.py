@@ -161,7 +161,7 @@ def test_an_adapter_of_another_base_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="belongs to one"):
         check_adapter(tmp_path, other)
     (tmp_path / "PROVENANCE.json").write_text("{}")
-    with pytest.raises(ModelError, match="is no adapter"):
+    with pytest.raises(ModelError, match="is not an adapter"):
         check_adapter(tmp_path, one)
 
 

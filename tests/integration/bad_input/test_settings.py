@@ -135,7 +135,7 @@ def test_a_file_of_settings_that_is_no_text(desk, refused):
 
 CHECKS = {
     "no TOML": ("x =", "c.toml is not valid TOML", r"\[profit\]"),
-    "no table": ("profit = 3", "'profit' is no table", r"\[profit\]"),
+    "no table": ("profit = 3", "'profit' is not a table", r"\[profit\]"),
     "unknown check": ("[proft]\ndelta = 1", "no check named 'proft'", "the checks are .*profit"),
     "unknown constant": ("[profit]\ndlta = 1", "no constant 'dlta'", "its constants are delta"),
     "text": ("[profit]\ndelta = 'a'", "profit.delta is 'a', expected a finite", "default, 0.15"),

@@ -264,7 +264,7 @@ def test_variants_name_pool_extras_and_backend(text, expected):
 
 @pytest.mark.parametrize("text", ["median", "mean-", "bare", "mean-fast", "mean--torch", "-torch"])
 def test_other_variants_are_refused(text):
-    with pytest.raises(ConfigError, match="is no variant of an embedder"):
+    with pytest.raises(ConfigError, match="is not a variant of an embedder"):
         parse_variant(text)
 
 

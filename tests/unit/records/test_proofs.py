@@ -59,7 +59,10 @@ SEEN = [
     (because("remembers"), "it remembers bars from earlier calls and answers from them"),
     (
         because("process_disagrees"),
-        "another process, with other threads, hash seed, clock and time zone, answers otherwise",
+        (
+            "another process, with other threads, hash seed, clock and time zone, returns different "
+            "values"
+        ),
     ),
     (because("infinite"), "the value is infinite"),
     (

@@ -63,10 +63,10 @@ SAID = [
         Reason(kind="house_rule_open", names={"1": "daily_loss"}),
         "every check of FFM passed, but a house rule is still open: “daily loss”",
     ),
-    (because("model_adds_nothing"), "the rule earns by itself; the model adds nothing"),
+    (because("model_adds_nothing"), "the rule earns on its own; the model adds nothing"),
     (
         because("model_not_shown"),
-        "the rule earns by itself; these data do not show that the model adds anything",
+        "the rule earns on its own; these data do not show that the model adds anything",
     ),
     (because("no_decision"), "the strategy made no decision in the test months"),
     (

@@ -69,7 +69,7 @@ def test_a_rule_that_earns_without_its_model_is_called_so(runs):
     assert words.headline(result) == "The model's picks are no better than chance."
     assert not any("--learner none" in s for s in words.conclusion(result))
     result["trigger"]["interval"] = [0.02, 0.11]
-    assert words.headline(result) == "The rule earns by itself; the model adds nothing."
+    assert words.headline(result) == "The rule earns on its own; the model adds nothing."
     assert any("--learner none" in s for s in words.conclusion(result))
     result = _with_outcomes(result, "INCONCLUSIVE", naive="inconclusive")
     assert "not shown" in words.headline(result)

@@ -122,7 +122,7 @@ def jobs_of(config: EvalConfig, a: str, b: str, home: Path) -> tuple[Job, Job]:
         job = job_of(config.model_copy(update={"features": (*kept, name)}), home)
         if name not in [embedder.name for embedder in job.parts.embedders]:
             raise ConfigError(
-                f"{name!r} is no backbone", fix="'ffm backbone list' shows which there are"
+                f"{name!r} is not a backbone", fix="'ffm backbone list' shows which there are"
             )
         jobs.append(job)
     return jobs[0], jobs[1]

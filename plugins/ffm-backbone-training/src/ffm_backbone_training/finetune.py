@@ -301,14 +301,14 @@ def check_adapter(folder: Path, card: Card) -> str:
     Raises
     ------
     ModelError
-        When it is no adapter, or one of another base.
+        When it is not an adapter, or one of another base.
     """
     try:
         told = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
         base, name, cutoff = str(told["base"]), str(told["name"]), str(told["fit_cutoff"])
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ModelError(
-            f"{folder} is no adapter: its {PROVENANCE} cannot be read",
+            f"{folder} is not an adapter: its {PROVENANCE} cannot be read",
             fix="give the folder 'adapter' of a backbone that was fine-tuned here",
         ) from error
     if base != card.weights_sha256:
@@ -336,7 +336,7 @@ def _check_name(name: str) -> None:
 def _check_base(folder: Path, card: Card, settings: Settings) -> None:
     if card.architecture != "chronos-bolt" or DECODER not in card.files:
         raise ModelError(
-            f"{card.name} is no Chronos-Bolt model that forecasts, and no other is fine-tuned",
+            f"{card.name} is not a Chronos-Bolt model that forecasts; only those are fine-tuned",
             fix="choose another backbone; 'ffm backbone list' shows them",
         )
     if settings.context % card.patch or not 0 < settings.context <= card.context_length:

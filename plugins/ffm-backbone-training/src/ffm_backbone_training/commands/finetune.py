@@ -86,8 +86,8 @@ def command(base: str, name: str, as_json: bool, quiet: bool, **flags: Any) -> N
             ("best step", str(card.facts["best_step"])),
         ]))  # fmt: skip
         note(
-            "a better forecast is no better selection: compare with 'ffm backbone ab STRATEGY "
-            f"--a {base} --b {name} --data …'"
+            "a better forecast does not mean better selection: compare with "
+            f"'ffm backbone ab STRATEGY --a {base} --b {name} --data …'"
         )
 
 
