@@ -60,8 +60,8 @@ SEEN = [
     (
         because("process_disagrees"),
         (
-            "another process, with other threads, hash seed, clock and time zone, returns different "
-            "values"
+            "another process, with other threads, hash seed, clock and time zone, returns "
+            "different values"
         ),
     ),
     (because("infinite"), "the value is infinite"),
