@@ -194,11 +194,11 @@ def test_the_check_set_shown_is_understood_and_qualifies(shown_file):
 
     path = shown_file("reference/config.md", "softer.toml")
     config = EvalConfig(strategy="x", checks=str(path))
-    checks, custom = checks_of(config, open_host())
+    checks = checks_of(config, open_host())
     constants = {check.name: check.constants for check in checks}
     assert constants["profit"]["delta"] == 0.10
     assert constants["sample"]["min_trades"] == 200
-    assert qualifier_of(config, custom) == "judged with checks=softer.toml"
+    assert qualifier_of(config) == "judged with checks=softer.toml"
 
 
 def test_the_instruments_shown_can_be_declared(shown_file):

@@ -123,10 +123,10 @@ SEEN = [
     ),
     (because("writes_file", file="a.csv"), "writes the file a.csv"),
     (because("opens_database", file="a.db"), "opens the database a.db"),
-    (because("connects_to", host="localhost:80"), "connects to localhost:80"),
-    (because("listens_at", host="localhost:80"), "listens at localhost:80"),
-    (because("sends_to", host="localhost:80"), "sends to localhost:80"),
-    (because("looks_up", host="localhost"), "looks up localhost"),
+    (because("connects_to", host="prices.example:80"), "connects to prices.example:80"),
+    (because("listens_at", host="prices.example:80"), "listens at prices.example:80"),
+    (because("sends_to", host="prices.example:80"), "sends to prices.example:80"),
+    (because("looks_up", host="prices.example"), "looks up prices.example"),
     (because("requests", host="http://x"), "requests http://x"),
     (because("starts_process"), "starts another process"),
     (because("becomes_process"), "becomes another process"),
@@ -410,10 +410,10 @@ def test_a_certificate_is_read_back_whole_and_one_of_before_in_its_own_words():
 
 
 def test_private_names_are_hidden_in_reasons_and_our_own_words_stay():
-    hidden = Redactor(["moon_phase", "late"], params=["lunar_days"], sources=["/home/me/idea.py"])
+    hidden = Redactor(["moon_phase", "late"], params=["lunar_days"], sources=["/srv/idea/idea.py"])
     failure = replace(
         BROKEN.failures[0], column="moon_phase",
-        reason=because("opens_file", file="/home/me/idea.py"),
+        reason=because("opens_file", file="/srv/idea/idea.py"),
         repair=of_line(because("fix_access"), "moon_phase is shared, lunar_days=28"),
     )  # fmt: skip
     found = Certificate.read(hidden.value(asdict(replace(BROKEN, failures=(failure,)))))
