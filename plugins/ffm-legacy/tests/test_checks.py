@@ -164,8 +164,8 @@ def test_the_name_switches_the_package_on_and_the_checks_on():
     config = EvalConfig(strategy="x", checks="classic")
     host = open_host(naming=named_in(config))
     assert [item.name for item in host.extensions] == ["legacy"]
-    checks, custom = checks_of(config, host)
-    assert custom
+    checks = checks_of(config, host)
+    assert config.overrides() == ("checks=classic",)
     assert [check.name for check in checks] == [check.name for check in CLASSIC.checks]
 
 
