@@ -112,6 +112,7 @@ def test_an_honest_feature_raises_no_alarm(shown, name):
     assert shown[name].status == "clean"
 
 
+@pytest.mark.slow
 def test_a_flag_on_one_bar_an_hour_is_found_on_a_long_series():
     bars = make_bars("random", rows=12_000, seed=3)
     sparse = _features(peeks.sparse_flag, bars=bars, max_cuts=2_000)
@@ -131,6 +132,7 @@ def test_the_earliest_cut_row_is_named_first():
     assert failure.bar == 19  # the first cut after a warm-up of 20 bars
 
 
+@pytest.mark.slow
 def test_history_one_bar_short_is_under_declared():
     assert _features(_mean, history=20).status == "clean"
     failure = _features(_mean, history=19, warmup=19).failures[0]
@@ -138,6 +140,7 @@ def test_history_one_bar_short_is_under_declared():
     assert told(failure.repair) == "declare history_bars=38, which would do here, or None"
 
 
+@pytest.mark.slow
 def test_a_running_sum_called_finite_is_told_from_a_lack_of_history():
     def running(bars):
         total = np.cumsum(bars.close * 1.1)
@@ -155,6 +158,7 @@ def test_a_running_sum_called_finite_is_told_from_a_lack_of_history():
     assert falsify_labeler(tolerant, BARS, {}, seed=0, max_cuts=300).status == "clean"
 
 
+@pytest.mark.slow
 def test_a_broken_history_does_not_hide_a_peek():
     def both(bars):
         return np.nan_to_num(_ahead(1)(bars)) + np.arange(len(bars))
@@ -193,6 +197,7 @@ def test_another_shape_or_type_breaks_the_contract(batch, message):
 # --- labelers -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_clean_labeler_is_certified_with_what_was_done():
     found = _labeler(_mean, max_cuts=500)
     assert found.status == "clean"
@@ -209,6 +214,7 @@ def two():
     return _labeler(_mean), _labeler(peeks.next_bar)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_certificate(two):
     assert (_labeler(_mean), _labeler(peeks.next_bar)) == two
 
@@ -233,6 +239,7 @@ def test_a_window_longer_than_the_declared_history_is_never_shown():
     ).failures == ()  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_labeler_that_peeks_only_when_something_extreme_follows_is_mutated():
     def decide(bars, params):
         plain = build(bars, hourly(bars), _mean(bars))
@@ -365,6 +372,7 @@ def test_no_decision_at_all_is_clean():
     assert found.status == "clean"
 
 
+@pytest.mark.slow
 def test_both_sides_of_a_bar_keep_their_own_values():
     def decide(bars, params, *, peek):
         rows = hourly(bars)

@@ -12,6 +12,8 @@ from ffm_core.runs.config import EvalConfig
 from ffm_core.testing import make_view
 from ffm_core.testing.worlds import make_world
 
+pytestmark = pytest.mark.slow  # whole evaluations
+
 
 @pytest.fixture(scope="module")
 def record(tmp_path_factory):

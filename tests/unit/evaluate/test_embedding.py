@@ -29,6 +29,8 @@ from ffm_core.runs.config import EvalConfig
 from ffm_core.runs.ledger import Ledger
 from ffm_core.testing.worlds_labeler import LABELER
 
+pytestmark = pytest.mark.slow  # whole evaluations
+
 CONFIG = EvalConfig(
     strategy="world", features=("stats", "trivial8"), ablate=("stats", "trivial8"), n_seeds=1,
     permutations=1, random_draws=20, resamples=200, jobs=1,

@@ -72,6 +72,7 @@ def test_more_slippage_never_earns_more(small_record: dict[str, Any]) -> None:
     assert means[1] == pytest.approx(small_record["result"]["arms"]["NAIVE"]["mean_r"])
 
 
+@pytest.mark.slow
 def test_again_and_with_two_jobs_gives_the_same_bytes_and_one_trial(
     small_record: dict[str, Any], small_bars: list[Bars], small_home: Path, tmp_path: Path
 ) -> None:
@@ -107,6 +108,7 @@ def test_interrupted_around_the_writing_of_a_trial_it_is_aborted(
     assert Ledger(proven_home).events()[-1].payload["reason"] == "interrupted"
 
 
+@pytest.mark.slow
 def test_another_seed_is_another_trial(small_bars: list[Bars], proven_home: Path) -> None:
     first = judge(small_bars, proven_home, learner="none")
     second = judge(small_bars, proven_home, learner="none", seed=1)
@@ -154,6 +156,7 @@ def peek(bars: Bars, params: Any) -> Decisions:
     return Decisions(bar=rises, side=np.ones(len(rises)), risk=np.full(len(rises), 20.0))
 
 
+@pytest.mark.slow
 def test_peeking_strategy_is_refused_before_any_trial(
     small_bars: list[Bars], tmp_path: Path
 ) -> None:
@@ -219,6 +222,7 @@ def test_labeler_without_declared_columns_is_an_error(
         evaluate_bars(small_bars, labeler=undeclared, config=EvalConfig(**SMALL), home=tmp_path)
 
 
+@pytest.mark.slow
 def test_work_that_comes_to_nothing_costs_no_seal(small_bars: list[Bars], tmp_path: Path) -> None:
     short = [small_bars[0][: len(small_bars[0]) // 3]]  # four months, of which two get sealed
     with pytest.raises(SampleError, match="before the sealed tail"):

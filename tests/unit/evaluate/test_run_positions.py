@@ -14,6 +14,8 @@ from ffm_core.host.loading import open_host
 from ffm_core.runs.config import EvalConfig
 from ffm_core.testing.worlds_labeler import LABELER
 
+pytestmark = pytest.mark.slow  # whole evaluations
+
 SMALL: dict[str, Any] = {
     "strategy": "world", "features": ("trivial8",), "permutations": 2, "random_draws": 10,
     "resamples": 200, "n_seeds": 1, "jobs": 1, "learner": "xgb:linear",

@@ -50,6 +50,7 @@ def proven(build):
     return found
 
 
+@pytest.mark.slow
 def test_windows_across_rolls_and_holes_need_their_own_bars_alone():
     found = proven(windows_at)
     assert (found.status, found.failures) == ("clean", ())
@@ -59,6 +60,7 @@ def test_windows_across_rolls_and_holes_need_their_own_bars_alone():
     assert flaws["roll"] >= 4 * 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("build", "check"), [(shifted, "prefix"), (adjusted, "prefix"), (longer, "history")]
 )

@@ -55,6 +55,7 @@ def checks(found) -> set[str]:
 # --- clean --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("built_in", EXIT_POLICIES, ids=lambda policy: policy.name)
 @pytest.mark.parametrize("kind", ["random", "gappy"])
 def test_the_built_in_policies_are_clean(built_in, kind):
@@ -76,6 +77,7 @@ def test_a_step_is_proven_at_every_bar_of_its_trades():
     assert found.rows_compared >= found.proven_bars
 
 
+@pytest.mark.slow
 def test_columns_are_proven_like_features():
     found = falsify(RS_TRAIL)
     assert found.cuts == FEW
@@ -85,6 +87,7 @@ def test_columns_are_proven_like_features():
 # --- what cannot be written, or is refused ------------------------------------------------
 
 
+@pytest.mark.slow
 def test_leaving_at_the_open_of_the_bar_whose_close_says_so_is_refused():
     def break_now(bars, params):
         flag = np.zeros((len(bars), 1))
@@ -120,6 +123,7 @@ def test_a_trail_from_a_pivot_that_is_confirmed_later_is_refused():
     assert "swing_lows" in found.failures[0].line
 
 
+@pytest.mark.slow
 def test_an_exit_that_reads_a_file_is_refused_wherever_it_reads(tmp_path):
     place = tmp_path / "later.txt"
     place.write_text("1.0")
@@ -148,6 +152,7 @@ def test_an_exit_that_reads_a_file_is_refused_wherever_it_reads(tmp_path):
         assert "later.txt" in told(found.failures[0].reason)
 
 
+@pytest.mark.slow
 def test_state_that_hangs_on_the_clock_or_on_earlier_calls_is_found():
     kept = []
 
