@@ -18,6 +18,7 @@ import numpy as np
 from benchmarks.tools import peak_mb
 from ffm_core.evaluate import evaluate_bars
 from ffm_core.evaluate.progress import live
+from ffm_core.report.reasons import sentence
 from ffm_core.runs.config import EvalConfig
 from ffm_core.testing import make_view
 from ffm_core.testing.worlds import make_world
@@ -30,7 +31,7 @@ BUDGET_S = 240.0
 def run() -> list[dict]:
     """Judge a planted world from an empty cache; every permutation is fitted."""
     world = make_world("planted", 900, 0.6, months=MONTHS)
-    with tempfile.TemporaryDirectory() as home, live() as progress:
+    with tempfile.TemporaryDirectory() as home, live(sentence) as progress:
         start = time.perf_counter()
         record = evaluate_bars(
             world.bars,
