@@ -20,6 +20,8 @@ from ffm_core.testing import make_bars, peeks
 from ffm_core.testing.specimens import CLEAN_LABELER, SPECIMENS
 from helpers.loading import load_module
 
+pytestmark = pytest.mark.slow  # processes that prove hundreds of cuts
+
 twins = load_module("causal_twins", Path(__file__).with_name("twins.py"))
 BARS = make_bars("trend", rows=900, seed=7)
 
@@ -136,7 +138,6 @@ def test_a_batch_that_peeks_on_one_bar_in_a_thousand_differs_from_its_stream(sho
 # --- budgets ------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_sleep_and_hoards_end_in_a_failure_that_names_the_line():
     budget = Budget(seconds=4.0, seconds_per_bar=0.0, memory_bytes=2**31)
     found = _prove(
@@ -250,7 +251,6 @@ def _two(name, *, second=None, **declared):
     return FeatureSet(name=name, columns=columns, batch=batch, warmup_bars=200, history_bars=None)
 
 
-@pytest.mark.slow
 def test_every_column_is_held_to_the_history_it_declares():
     drifting = {"memory": "recursive", "history_bars": 500}
 

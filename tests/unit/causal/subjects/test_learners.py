@@ -82,6 +82,7 @@ def honest(view, weights):
     return along(view.design.x, weights)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learner", LEARNERS, ids=lambda item: item.name)
 @pytest.mark.parametrize("whole", [False, True], ids=["any numbers", "whole numbers"])
 def test_the_built_in_learners_are_clean(learner, whole):
