@@ -15,7 +15,7 @@ ERRORS = {
     "NQ_30m_dayfirst_swapped": ("the timestamps have no time zone", "--tz"),
 }
 REFUSALS = {
-    "ES_wrong_instrument_1m": ("tick_grid", "off the 0.25 tick grid of ES.*another instrument"),
+    "ES_wrong_instrument_1m": ("tick_grid", "off the 0.25 tick grid of ES.*wrong instrument"),
     "NQ_30m_deferred_segment": ("dead_segment", "127 sessions in a row.*a back month"),
     "6E_botched_backadj_5m": ("steps", "3 implausible jumps between bars.*-21.4 %"),
     "NG_5m": ("steps", r"2 implausible jumps between bars.*\+60.1 %"),
@@ -39,7 +39,7 @@ def test_files_that_cannot_be_bars(refused, data_dir, name):
 def test_a_zone_does_not_save_days_and_months_that_were_swapped(refused, data_dir):
     path = broken(data_dir, "NQ_30m_dayfirst_swapped")
     words = ("eval", "supertrend", "--data", path, "--tz", "UTC")
-    says = "audit rejects these bars: .*the day-month order is wrong"
+    says = "audit rejects these bars: .*check the time zone, --stamps and the day-month order"
     refused(*words, code=4, says=says, fix="--accept-quality")
 
 
