@@ -31,7 +31,7 @@ WORDS = {
     "name for no package": (("new", "strategy", "My Idea!"), "cannot be used", "my-idea"),
     "unknown world": (("ruler", "validate", "--world", "plnted"), "'plnted' is not one", "--help"),
     "seeds backwards": (("ruler", "validate", "--world", "null", "--seeds", "5-1"),
-                        "'5-1' is no range", "0-19"),
+                        "'5-1' is not a range", "0-19"),
     "edge too large": (("ruler", "validate", "--world", "planted", "--edge", "99", "--seeds", "0"),
                        "99 R cannot be planted", "choose 0.01 to 1.5"),
     "layout without format": (("data", "check", "SIMA1_1h.csv", "--layout", "charting"),

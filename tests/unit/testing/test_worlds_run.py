@@ -180,7 +180,7 @@ def test_seeds_are_read(text, seeds):
 
 @pytest.mark.parametrize("text", ["", "x", "3-1", "-1", "1-", "1--2", "0-9999999", "1,,2"])
 def test_bad_seeds_are_named(text):
-    with pytest.raises(ConfigError, match=r"no (list|range) of seeds"):
+    with pytest.raises(ConfigError, match=r"is not a (list|range) of seeds"):
         parse_seeds(text)
 
 
