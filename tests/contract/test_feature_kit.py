@@ -100,7 +100,7 @@ def test_what_does_not_apply_is_skipped_and_says_why():
     report = _report(whole)
     skipped = {outcome.check: outcome.reason for outcome in report if outcome.status == "skipped"}
     assert "no stream" in skipped["stream_equals_batch"]
-    assert "no attribute of a module" in skipped["fresh_process_agrees"]
+    assert "not an attribute of a module" in skipped["fresh_process_agrees"]
 
 
 def test_an_unknown_set_is_named_as_such():

@@ -146,7 +146,7 @@ def test_an_excuse_with_a_date_runs_out(monkeypatch):
 def test_an_excuse_needs_a_reason_and_a_date_that_is_one():
     with pytest.raises(ConfigError, match="needs a reason"):
         Excuse("  ")
-    with pytest.raises(ConfigError, match="no date"):
+    with pytest.raises(ConfigError, match="is not a date"):
         Excuse("later", until="soon")
     with pytest.raises(ConfigError, match="needs a reason"):
         _report(CLEAN_LABELER, expected_failures={"one_bar": ""})

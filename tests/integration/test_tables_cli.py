@@ -164,5 +164,5 @@ def test_a_folder_that_holds_another_manifest_is_left_alone(ffm, folder, tmp_pat
     (out / "manifest.json").write_text('{"schema": "ffm-store/1", "streams": {}}')
     answer = ffm("features", "compute", folder, "--features", "trivial8", "--out", out)
     assert answer.code == 2
-    assert "no manifest of tables" in answer.err
+    assert "not a manifest of tables" in answer.err
     assert [path.name for path in out.iterdir()] == ["manifest.json"]
