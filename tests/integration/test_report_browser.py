@@ -166,7 +166,7 @@ def test_the_verdict_is_read_without_scrolling(show, pages):
     for width, height in ((DESK, 800), (PHONE, 844)):
         page, _ = show(pages / "inconclusive.html", width=width)
         page.set_viewport_size({"width": width, "height": height})
-        for words in ("INCONCLUSIVE", "cannot tell", "61 trades where 100", "Do not put money"):
+        for words in ("INCONCLUSIVE", "cannot tell", "61 trades on 38 days", "Do not put money"):
             box = page.get_by_text(words).first.bounding_box()
             assert box["y"] + box["height"] <= height, (width, words)
 
