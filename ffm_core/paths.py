@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 Kind: TypeAlias = Literal["", "file", "folder", "other"]
+_IMPORTED = re.compile(r"^\s*from (ffm_core\.[\w.]+) import", re.MULTILINE)
 _FOLDER = re.compile(r"[a-z0-9]([a-z0-9_.-]*[a-z0-9_-])?")
 # Windows means a device by these, whatever follows a dot.
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{d}{n}" for d in ("com", "lpt") for n in range(1, 10))}
@@ -65,12 +66,28 @@ def kernel_folder() -> Path:
     """Return where kernels of just these sources are kept.
 
     Numba looks only at the file a kernel stands in; one that inlines a function of another
-    file would go on running the old one after an upgrade.
+    file, or was compiled with a constant from it, would go on running the old one after an
+    upgrade. So the name of the folder follows the content of every file with a kernel and of
+    all that these import.
     """
-    package = Path(__file__).resolve().parent
-    sources = sorted(package.rglob("*.py"))
-    stamps = ((path.relative_to(package), path.stat()) for path in sources)
-    text = "\n".join(f"{path.as_posix()} {s.st_size} {s.st_mtime_ns}" for path, s in stamps)
-    mark = hashlib.sha256(text.encode()).hexdigest()[:16]
+    digest = hashlib.sha256()
+    for name, text in sorted(_behind_kernels(Path(__file__).resolve().parent).items()):
+        digest.update(f"{name}\0{text}\0".encode())
+    mark = digest.hexdigest()[:16]
     base = Path(os.environ.get("NUMBA_CACHE_DIR") or ffm_home() / "numba")
     return base if base.name == mark else base / mark
+
+
+def _behind_kernels(package: Path) -> dict[str, str]:
+    texts = {}
+    for path in package.rglob("*.py"):
+        parts = (package.name, *path.relative_to(package).with_suffix("").parts)
+        texts[".".join(parts).removesuffix(".__init__")] = path.read_text(encoding="utf-8")
+    imports = {name: set(_IMPORTED.findall(text)) for name, text in texts.items()}
+    found: dict[str, str] = {}
+    coming = [name for name, used in imports.items() if "ffm_core.jit" in used]
+    while coming:
+        if (name := coming.pop()) in texts and name not in found:
+            found[name] = texts[name]
+            coming.extend(imports[name])
+    return found

@@ -102,7 +102,7 @@ def _source(asked: str) -> str:
             fix="give a folder with config.json and model.safetensors",
         )
     raise UnknownNameError(
-        f"there is not a backbone named {asked!r} to add, and no such folder",
+        f"there is no backbone named {asked!r} to add, and no such folder",
         fix=suggest(asked, HUB, noun="published backbones"),
     )
 

@@ -68,7 +68,7 @@ def folder_of(name: str) -> Path:
         fix = f"ffm backbone add {name}" if name in HUB else "reinstall ffm-core"
         raise UnavailableError(f"backbone {name!r} is not on this machine", fix=fix)
     raise UnknownNameError(
-        f"there is not a backbone named {name!r}",
+        f"there is no backbone named {name!r}",
         fix=suggest(name, [*found, *HUB], noun="backbones"),
     )
 

@@ -176,7 +176,7 @@ def test_what_cannot_be_fine_tuned_is_said_before_any_work(
         more = {key: how.pop(key) for key in ("until", "adapter") if key in how}
         finetune(base, [bars], name, Settings(**how), hear=print, **more)
 
-    with pytest.raises(UnknownNameError, match="no backbone named 'on'"):
+    with pytest.raises(UnknownNameError, match="there is no backbone named 'on'"):
         attempt(base="on")
     with pytest.raises(ConfigError, match="already"):
         attempt(name="one")
