@@ -12,6 +12,7 @@ from ffm_core.types import Float64, Int32
 Claim: TypeAlias = Literal["selection", "trigger"]
 Outcome: TypeAlias = Literal["pass", "fail", "inconclusive", "refused", "info", "n/a"]
 TestColumn: TypeAlias = Literal["probability", "predicted_r", "peak_r", "r_dynamic"]
+Luck: TypeAlias = tuple[float, float, float]  # trials, variance of their Sharpe, effective number
 SubjectKind: TypeAlias = Literal[
     "labeler", "features", "exit", "learner", "embedder", "target", "fold"
 ]
@@ -181,6 +182,7 @@ class TrialContext:
     sharpe_variance: float  # variance of per-day Sharpe over the lineage's trials
     effective_n: float
     ledger_since: str
+    earlier: tuple[Luck, ...] = ()  # trials, variance, effective number before the last ones
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,6 +291,7 @@ __all__ = [
     "Evidence",
     "Examined",
     "Failure",
+    "Luck",
     "Outcome",
     "Reason",
     "ShuffleResult",

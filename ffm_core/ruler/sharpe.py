@@ -15,7 +15,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from ffm_core.records import TrialContext
+from ffm_core.records import Luck, TrialContext
 from ffm_core.types import Float64
 
 _NORMAL = NormalDist()
@@ -99,14 +99,22 @@ def benchmark_sharpe(trial: TrialContext, n_days: int) -> float:
 
     One trial has nothing to be deflated by. With more, the larger of two figures
     counts: all trials with their own variance, and the effective number of
-    trials with at least the variance that noise alone would have.
+    trials with at least the variance that noise alone would have. It is never less than
+    after any earlier trial, so no trial can lower the bar.
     """
-    if trial.n_trials <= 1 or n_days < 1:
+    if n_days < 1:
         return 0.0
-    variance = trial.sharpe_variance if math.isfinite(trial.sharpe_variance) else 0.0
-    counted = expected_max_sharpe(trial.n_trials, variance)
-    effective = expected_max_sharpe(trial.effective_n, max(variance, 1.0 / n_days))
-    return max(counted, effective)
+    now = (float(trial.n_trials), trial.sharpe_variance, trial.effective_n)
+    return max(_luck(step, n_days) for step in (now, *trial.earlier))
+
+
+def _luck(step: Luck, n_days: int) -> float:
+    n_trials, variance, effective = step
+    if n_trials <= 1:
+        return 0.0
+    variance = variance if math.isfinite(variance) else 0.0
+    counted = expected_max_sharpe(n_trials, variance)
+    return max(counted, expected_max_sharpe(effective, max(variance, 1.0 / n_days)))
 
 
 def deflated(daily_r: Float64, trial: TrialContext) -> Deflated:
@@ -125,16 +133,18 @@ def deflated(daily_r: Float64, trial: TrialContext) -> Deflated:
     return Deflated(value=value, benchmark=benchmark, moments=found)
 
 
-def effective_trials(correlation: Float64) -> float:
-    """Effective number of independent trials behind a correlation matrix (N, N).
+def effective_trials(correlation: Float64) -> Float64:
+    """Effective numbers of independent trials behind a correlation matrix (N, N).
 
-    The participation ratio of its eigenvalues, ``N² / Σ ρ²``: N for independent
-    trials, 1 when all are the same. NaN entries count as no correlation, which
-    can only raise the number.
+    Returns
+    -------
+    float64 (N,)
+        Among the first 1, 2, … N trials: the participation ratio of their eigenvalues,
+        ``N² / Σ ρ²``, which is N for independent trials and 1 when all are the same. NaN
+        entries count as no correlation, which can only raise the number.
     """
     size = len(correlation)
-    if size == 0:
-        return 0.0
     filled = np.clip(np.nan_to_num(correlation, nan=0.0), -1.0, 1.0)
     np.fill_diagonal(filled, 1.0)
-    return float(size**2 / np.sum(filled**2))
+    added = 2.0 * np.tril(filled**2, -1).sum(axis=1) + 1.0
+    return np.asarray(np.arange(1, size + 1) ** 2 / np.cumsum(added), np.float64)

@@ -8,11 +8,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ffm_core.records import TrialContext
+from ffm_core.records import Luck, TrialContext
 from ffm_core.runs.chain import Event
-from ffm_core.types import Float64, Int64
+from ffm_core.types import Bool, Float64, Int64
 
-Effective: TypeAlias = Callable[[Float64], float]
+Effective: TypeAlias = Callable[[Float64], Float64]
+COPY_CORRELATION = 0.99  # daily R correlated above it makes two results copies of one trial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +61,9 @@ class Trial:
     @property
     def context(self) -> TrialContext:
         """What the ledger knew when the trial was first opened."""
-        return TrialContext(**self.opened["context"])
+        known = dict(self.opened["context"])
+        earlier = tuple(tuple(step) for step in known.pop("earlier", ()))
+        return TrialContext(**known, earlier=earlier)
 
 
 def trials_of(events: Sequence[Event]) -> dict[str, Trial]:
@@ -108,24 +111,69 @@ def context_of(others: Sequence[Trial], *, since: str, effective: Effective) -> 
         Start of the ledger.
     effective : callable
         Correlation matrix float64 (K, K) of daily R to the effective number of
-        independent trials among those K.
+        independent trials among the first 1, 2, … K of them.
 
     Notes
     -----
-    The new trial, aborted ones and those still open have no result; each counts as
-    one independent trial, which errs on the strict side. The variance of the per-day
-    Sharpe ratios (ddof 1) is 0 while fewer than two results exist.
+    Copies of one trial count, but say nothing new: variance and effective number are those
+    of the first of each. The new trial, aborted ones and those still open have no result;
+    each counts as one independent trial, which errs on the strict side. The variance of the
+    per-day Sharpe ratios (ddof 1) is 0 while fewer than two results exist. ``earlier`` holds
+    what was known after each trial before, where that may ask for more than all of them do.
     """
-    closed = [t.closed for t in others if t.closed is not None and t.closed["daily_r"]]
-    sharpes = np.array([float(c["sharpe"]) for c in closed], dtype=np.float64)
-    n_trials = len(others) + 1
-    known = float(effective(correlation(closed))) if closed else 0.0
+    steps = _steps(sorted(others, key=lambda trial: trial.opened_seq), effective)
+    n_trials, variance, independent = steps[-1]
     return TrialContext(
-        n_trials=n_trials,
-        sharpe_variance=float(sharpes.var(ddof=1)) if len(sharpes) > 1 else 0.0,
-        effective_n=min(float(n_trials), max(1.0, known + n_trials - len(closed))),
-        ledger_since=since,
-    )
+        n_trials=int(n_trials), sharpe_variance=variance, effective_n=independent,
+        ledger_since=since, earlier=_undominated(steps),
+    )  # fmt: skip
+
+
+def _steps(others: Sequence[Trial], effective: Effective) -> list[Luck]:
+    """Return what a new trial is deflated by after none, the first, … all of the others."""
+    results = [t.closed for t in others if t.closed is not None and t.closed["daily_r"]]
+    first = np.zeros(0, dtype=np.bool_)
+    among = np.zeros(0)
+    if results:
+        table = _table(results)
+        matrix = _correlation(table)
+        first = _first_of_copies(table, matrix)
+        among = effective(matrix[np.ix_(first, first)])
+    steps: list[Luck] = [(1.0, 0.0, 1.0)]
+    sharpes: list[float] = []
+    known = 0
+    for n_trials, trial in enumerate(others, start=2):
+        if trial.closed is not None and trial.closed["daily_r"]:
+            if first[known]:
+                sharpes.append(float(trial.closed["sharpe"]))
+            known += 1
+        variance = float(np.var(sharpes, ddof=1)) if len(sharpes) > 1 else 0.0
+        independent = float(among[len(sharpes) - 1]) if sharpes else 0.0
+        unknown = n_trials - known
+        steps.append((float(n_trials), variance,
+                      min(float(n_trials), max(1.0, independent + unknown))))  # fmt: skip
+    return steps
+
+
+def _first_of_copies(table: Float64, matrix: Float64) -> Bool:
+    """Mark results (K,) that are no copy of an earlier one: daily R neither equal nor nearly."""
+    first: list[int] = []
+    for row in range(len(table)):
+        near = matrix[row, first] > COPY_CORRELATION
+        if not near.any() and not (table[first] == table[row]).all(axis=1).any():
+            first.append(row)
+    return np.isin(np.arange(len(table)), first)
+
+
+def _undominated(steps: Sequence[Luck]) -> tuple[Luck, ...]:
+    """Leave out what another step reaches in all three numbers, and the last step."""
+    last = np.array(steps[-1])
+    left = [step for step in steps[:-1] if (np.array(step) > last).any()]
+    kept: list[Luck] = []
+    for step in sorted(set(left), reverse=True):
+        if not any(all(np.array(other) >= step) for other in kept):
+            kept.append(step)
+    return tuple(kept)
 
 
 def correlation(closed: Sequence[Mapping[str, Any]]) -> Float64:
@@ -135,12 +183,21 @@ def correlation(closed: Sequence[Mapping[str, Any]]) -> Float64:
     little, and the matrix stays positive semi-definite. A trial without any variation
     correlates with nothing but itself.
     """
+    return _correlation(_table(closed))
+
+
+def _table(closed: Sequence[Mapping[str, Any]]) -> Float64:
+    """Return daily R (K, D) on the days of all results, 0 where one was not tested."""
     grid: Int64 = np.unique(np.concatenate([np.asarray(c["days"], dtype=np.int64) for c in closed]))
     table = np.zeros((len(closed), len(grid)))
     for row, result in enumerate(closed):
         table[row, np.searchsorted(grid, np.asarray(result["days"], dtype=np.int64))] = result[
             "daily_r"
         ]
+    return table
+
+
+def _correlation(table: Float64) -> Float64:
     centred = table - table.mean(axis=1, keepdims=True)
     norms = np.sqrt((centred**2).sum(axis=1))
     units = centred / np.where(norms > 0, norms, 1.0)[:, None]

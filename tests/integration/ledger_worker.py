@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from ffm_core.ruler.sharpe import effective_trials
 from ffm_core.runs.cache import Cache
 from ffm_core.runs.ledger import Ledger
 from ffm_core.runs.lineage import DaysTested
@@ -31,7 +32,7 @@ DAYS = tuple(range(19_800, 19_860))
 def open_trial(ledger, name):
     return ledger.open_trial(
         hashlib.sha256(name.encode()).hexdigest(), strategy=name, claim="selection",
-        tested=DaysTested(days={"ES": DAYS}), prereg_hash="p", effective=lambda m: float(len(m)),
+        tested=DaysTested(days={"ES": DAYS}), prereg_hash="p", effective=effective_trials,
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from ffm_core.ruler.sharpe import (
     moments,
     probabilistic_sharpe,
 )
+from ffm_core.runs.lineage import DaysTested, Trial, context_of, daily_sharpe
 
 
 def context(n=1, variance=0.0, effective=None) -> TrialContext:
@@ -115,6 +117,67 @@ def test_best_of_many_noise_trials_is_not_passed():
     assert counted <= 1
 
 
+class TestNoTrialLowersTheBar:
+    DAYS = range(300)
+
+    def others(self, results) -> list[Trial]:
+        days = DaysTested(days={"ES": self.DAYS}).payload()
+        return [
+            Trial(trial_id=str(i), identity=str(i), opened=days, opened_seq=i, closed={
+                "days": list(self.DAYS), "daily_r": r.tolist(), "sharpe": daily_sharpe(r)})
+            for i, r in enumerate(results)
+        ]  # fmt: skip
+
+    def bar(self, results) -> float:
+        found = context_of(self.others(results), since="", effective=effective_trials)
+        return benchmark_sharpe(found, len(self.DAYS))
+
+    def tries(self, n, seed=5):
+        return list(np.random.default_rng(seed).normal(0.05, 1.0, (n, len(self.DAYS))))
+
+    @pytest.mark.parametrize("nearly", [0.0, 0.05], ids=["equal", "nearly equal"])
+    def test_copies_of_a_trial_do_not_raise_the_deflated_sharpe(self, nearly):
+        tries, rng = self.tries(6), np.random.default_rng(1)
+        candidate = np.random.default_rng(7).normal(0.2, 1.0, len(self.DAYS))
+        copies = [tries[2] + nearly * rng.normal(size=len(self.DAYS)) for _ in range(40)]
+        known = [
+            context_of(self.others(results), since="", effective=effective_trials)
+            for results in (tries, tries + copies)
+        ]
+        before, after = (deflated(candidate, trial).value for trial in known)
+        assert 0.05 < before < 0.95
+        assert after <= before
+        assert known[1].n_trials == 47
+        assert known[1].sharpe_variance == pytest.approx(known[0].sharpe_variance)
+        assert known[1].effective_n == pytest.approx(known[0].effective_n)
+
+    def test_trials_without_a_trade_are_copies_of_one_another(self):
+        flat = [np.zeros(len(self.DAYS)) for _ in range(30)]
+        found = context_of(self.others([*self.tries(3), *flat]), since="",
+                           effective=effective_trials)  # fmt: skip
+        assert found.effective_n < 3 + 1 + 1 + 0.1
+
+    @pytest.mark.parametrize("seed", range(5))
+    def test_whatever_is_tried_next_the_bar_stays_or_rises(self, seed):
+        rng = np.random.default_rng(seed)
+        results = [rng.choice([-2.0, 2.0]) + r for r in self.tries(2, seed)]  # far apart at first
+        bars = [self.bar(results)]
+        for _ in range(25):
+            kind = rng.integers(3)
+            base = results[rng.integers(len(results))]
+            noise = rng.normal(0, 1, len(self.DAYS))
+            results.append([base, 0.9 * base + 0.4 * noise, noise][kind])
+            bars.append(self.bar(results))
+        assert (np.diff(bars) >= 0).all()
+
+    def test_what_was_known_earlier_is_kept_where_it_asks_for_more(self):
+        far = [r + shift for r, shift in zip(self.tries(2), (-3.0, 3.0), strict=True)]
+        found = context_of(self.others(far + self.tries(30)), since="", effective=effective_trials)
+        assert len(found.earlier) > 0
+        alone = replace(found, earlier=())
+        assert benchmark_sharpe(found, 300) > benchmark_sharpe(alone, 300)
+
+
 class TestDegenerate:
     @pytest.mark.parametrize("r", [[], [1.0], [0.2] * 50, [0.0] * 50, [1e9] * 5])
     def test_no_ratio(self, r):
@@ -134,17 +197,21 @@ class TestDegenerate:
 
 class TestEffectiveTrials:
     def test_independent_and_identical(self):
-        assert effective_trials(np.eye(7)) == 7.0
-        assert effective_trials(np.ones((7, 7))) == pytest.approx(1.0)
-        assert effective_trials(np.zeros((0, 0))) == 0.0
+        assert effective_trials(np.eye(7)).tolist() == [1, 2, 3, 4, 5, 6, 7]
+        assert effective_trials(np.ones((7, 7))) == pytest.approx(np.ones(7))
+        assert effective_trials(np.zeros((0, 0))).tolist() == []
 
     def test_two_families(self):
         block = np.kron(np.eye(2), np.ones((5, 5)))
-        assert effective_trials(block) == pytest.approx(2.0)
+        found = effective_trials(block)
+        assert found[-1] == pytest.approx(2.0)
+        for size in range(1, 11):
+            part = block[:size, :size]
+            assert found[size - 1] == pytest.approx(size**2 / np.sum(np.linalg.eigvalsh(part) ** 2))
 
     def test_unknown_counts_as_independent(self):
         unknown = np.full((3, 3), np.nan)
-        assert effective_trials(unknown) == 3.0
+        assert effective_trials(unknown)[-1] == 3.0
 
     def test_the_input_is_left_alone(self):
         given = np.zeros((3, 3))

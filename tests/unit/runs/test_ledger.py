@@ -29,7 +29,7 @@ def identity(name):
     return hashlib.sha256(name.encode()).hexdigest()
 
 
-def open_trial(ledger, name, tested=ES, effective=lambda matrix: float(len(matrix))):
+def open_trial(ledger, name, tested=ES, effective=lambda matrix: np.arange(1.0, len(matrix) + 1)):
     return ledger.open_trial(
         identity(name), strategy=name, claim="selection", tested=tested, prereg_hash="p" * 64,
         effective=effective, extra={"code_hash": "c"},
@@ -90,7 +90,9 @@ def test_variance_and_effective_number_come_from_earlier_results(ledger):
     for seed, name in enumerate("abc"):
         close_trial(ledger, open_trial(ledger, name), seed=seed)
     seen = []
-    context = open_trial(ledger, "d", effective=lambda m: seen.append(m) or 1.5).context
+    context = open_trial(
+        ledger, "d", effective=lambda m: seen.append(m) or np.array([1, 1, 1.5])
+    ).context
     values = [np.random.default_rng(seed).normal(0.1, 1.0, len(DAYS)) for seed in range(3)]
     sharpes = [v.mean() / v.std(ddof=1) for v in values]
     assert context.sharpe_variance == pytest.approx(np.var(sharpes, ddof=1), rel=1e-12)

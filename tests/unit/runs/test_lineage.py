@@ -67,7 +67,7 @@ def test_a_trial_is_not_its_own_relative():
     assert related(trial("a", {"ES": [1]}), {"ES": [1]}, identity="a") == []
 
 
-def context(others, effective=lambda matrix: float(len(matrix))):
+def context(others, effective=lambda matrix: np.arange(1.0, len(matrix) + 1)):
     return context_of(others, since="then", effective=effective)
 
 
@@ -95,7 +95,7 @@ def test_effective_number_counts_what_is_unknown_as_independent():
     values = np.random.default_rng(1).normal(size=50)
     twins = [trial(str(i), {"ES": days}, closed=result(days, values)) for i in range(4)]
     dead = [trial("dead", {"ES": days}, aborted=True)]
-    made = context([*twins, *dead], effective=lambda matrix: 1.0)
+    made = context([*twins, *dead])
     assert made.n_trials == 6
     assert made.effective_n == 1.0 + 1.0 + 1.0
 
@@ -103,7 +103,7 @@ def test_effective_number_counts_what_is_unknown_as_independent():
 def test_effective_number_never_exceeds_the_count():
     days = range(50)
     one = [trial("a", {"ES": days}, closed=result(days, np.arange(50.0)))]
-    assert context(one, effective=lambda matrix: 99.0).effective_n == 2.0
+    assert context(one, effective=lambda matrix: np.array([99.0])).effective_n == 2.0
 
 
 def test_a_refused_trial_counts_but_has_no_result():
