@@ -23,7 +23,7 @@ from ffm_core.evaluate.shuffle import permutation_tests
 from ffm_core.evaluate.terms import Terms
 from ffm_core.evaluate.trades import hold, mean_r, trades_of
 from ffm_core.labels.policies import DYNAMIC_TARGET
-from ffm_core.records import Certificate, Evidence, ShuffleResult
+from ffm_core.records import Certificate, Evidence, ShuffleResult, voids_told
 from ffm_core.ruler.arms import draw_means
 from ffm_core.runs.ledger import Ticket
 from ffm_core.types import Bool, Float64, Int64
@@ -52,7 +52,9 @@ def gather_evidence(
     """
     config, pool, terms, test = job.config, folded.pool, job.terms, real.test
     if len(test) == 0:
-        raise SampleError("no test decision has an outcome", fix="bring a longer span of data")
+        rows = np.concatenate([fold.test for fold in folded.plan.folds])
+        causes, mend = voids_told(real.outcomes.void_reason[rows])
+        raise SampleError(f"none of {len(rows):,} test decisions can be judged: {causes}", fix=mend)
     held = partial(hold, stream=pool.table.stream, outcomes=real.outcomes, overlap=terms.overlap)
     stage = progress.stage("control arms", 2)
     entry = entry_trades(pool, real, terms, draws=config.entry_draws, seed=config.seed)

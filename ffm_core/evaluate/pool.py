@@ -106,7 +106,7 @@ def pool_streams(
         month=month_of(day)[order],
         hour=_join([s.hour[s.decisions.bar] for s in streams]).astype(np.int8)[order],
         t_end_max=labels.t_end_max,
-        valid=labels.valid & outcomes.valid,
+        void=np.where(labels.void_reason > 0, labels.void_reason, outcomes.void_reason),
         streams=tuple(s.bars.stream for s in streams),
     )
     return Pool(

@@ -42,6 +42,7 @@ from ffm_core.records.trades import (
     Outcomes,
     Overlap,
     Trades,
+    voids_told,
 )
 from ffm_core.records.verdict import (
     Certificate,
@@ -116,4 +117,5 @@ __all__ = [
     "View",
     "because",
     "stated",
+    "voids_told",
 ]

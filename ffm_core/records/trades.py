@@ -21,6 +21,30 @@ REASONS = ("none", "stop", "stop_gap", "target", "target_gap", "timeout", "sessi
            "trail", "data_end", "skipped", "ordered")  # fmt: skip
 VOIDS = ("none", "no_next_bar", "data_end", "roll", "hole", "small_risk", "stop_beyond_open",
          "tie_skipped")  # fmt: skip
+# What each reason says of a decision, and what to do when it says so of many.
+VOID_WORDS = {
+    "no_next_bar": ("have no next bar", "bring a longer span of data"),
+    "data_end": ("are open when the data end", "bring a longer span, or shorten the horizon"),
+    "roll": ("cross a roll", "shorten the horizon, or leave before contracts change"),
+    "hole": ("cross a hole in the data", "bring data without holes"),
+    "small_risk": ("risk less than 4 ticks", "place stops farther from the entry"),
+    "stop_beyond_open": ("open beyond their stop", "place stops behind the next bar's open"),
+    "tie_skipped": ("touch stop and target in one bar", "use the tie policy stop_first"),
+}
+
+
+def voids_told(codes: Int8) -> tuple[str, str]:
+    """Return why decisions are void, most of them first, and what mends the most; else empty.
+
+    Parameters
+    ----------
+    codes : int8 (n,)
+        Indices into ``VOIDS``.
+    """
+    counts = np.bincount(codes[codes > 0], minlength=len(VOIDS))
+    found = [int(code) for code in np.argsort(-counts, kind="stable") if counts[code]]
+    told = ", ".join(f"{counts[code]:,} {VOID_WORDS[VOIDS[code]][0]}" for code in found)
+    return told, VOID_WORDS[VOIDS[found[0]]][1] if found else ""
 
 
 # When a trade may block the next one: never, on its own stream, or on every stream.
@@ -296,8 +320,10 @@ __all__ = [
     "OVERLAPS",
     "REASONS",
     "VOIDS",
+    "VOID_WORDS",
     "ExitPolicy",
     "Outcomes",
     "Overlap",
     "Trades",
+    "voids_told",
 ]

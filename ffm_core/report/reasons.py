@@ -9,7 +9,7 @@ two digits. What stands in square brackets is left out when a field in it is mis
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 
 from ffm_core.records import Examined, Reason, proofs
@@ -25,12 +25,22 @@ _VERDICT = {
     "and beat random entries; past results are no promise",
     "ruled_out": "over {months:n test month} the data rule out an edge worth having: do not trade "
     "{claim:subject}",
-    "checks_failed": "not every check held over {months:n test month}: do not trade "
-    "{claim:subject}",
+    "choice_ruled_out": "over {months:n test month} the data rule out that the model's choice adds "
+    "an edge worth having: do not trade {claim:subject}",
+    "timing_ruled_out": "over {months:n test month} the data rule out that these moments earn an "
+    "edge worth having more than random ones: do not trade {claim:subject}",
+    "checks_failed": "not every check held over {months:n test month}[: {1:checks}]",
     "undecided": "{months:n test month} neither show an edge nor rule one out: no conclusion yet "
     "about {claim:subject}",
-    "house_rule_failed": "every check of FFM passed, but a house rule did not: {:checks}",
-    "house_rule_open": "every check of FFM passed, but a house rule is still open: {:checks}",
+    "unsettled": "over {months:n test month} the trades earn after costs, but not every check is "
+    "settled: no conclusion yet about {claim:subject}",
+    "pass_set": "over {months:n test month} every check of the set passed: {1:checks}; past "
+    "results are no promise",
+    "house_rule_failed": "every check of [{whose}|FFM] passed, but a house rule did not: "
+    "{1:checks}",
+    "house_rule_open": "every check of [{whose}|FFM] passed, but a house rule is still open: "
+    "{1:checks}",
+    "house_rule_too": "house rules that did not hold either: {1:checks}",
     "model_adds_nothing": "the rule earns on its own; the model adds nothing",
     "model_not_shown": "the rule earns on its own; these data do not show that the model adds "
     "anything",
@@ -48,7 +58,7 @@ _VERDICT = {
     "months_to_settle": "about {months:n test month} in all would settle it if the figures hold "
     "({so_far:n} so far)",
     "over_50_years": "settling it would take more than 50 years of data like these",
-    "months_settle_nothing": "more months like these would not settle {:checks}",
+    "months_settle_nothing": "more months like these would not settle {1:checks}",
     "nothing_measured": "no check measured an edge, so more data would settle nothing",
     "not_deterministic": "an earlier run of this trial found another result: something here is not "
     "deterministic (a library has changed, or the strategy draws at random)",
@@ -209,8 +219,13 @@ def _permuted(reason: Reason, name: str) -> str:
 
 
 def _checks(reason: Reason, name: str) -> str:
-    titles = [f"“{check_words(value).title}”" for value in reason.names.values()]
-    return ", ".join(titles)
+    named = [value for key, value in reason.names.items() if key.isdecimal()]
+    return titles(named)
+
+
+def titles(names: Iterable[str]) -> str:
+    """Return checks by their titles, in quotes."""
+    return ", ".join(f"“{check_words(name).title}”" for name in names)
 
 
 _WHOLE: Mapping[str, Callable[[Reason, str], str]] = {
@@ -233,7 +248,7 @@ def parts_of(kind: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         elif spec == "measured":
             found |= {name: False, "value": True, "value_low": True, "value_high": True}
         elif spec == "checks":
-            found["1"] = False
+            found[name] = False
         elif spec in PHRASES:
             inner = (FIELD.findall(phrase) for phrase in PHRASES[spec].values())
             found |= {name: False, **{one: True for fields in inner for one, _ in fields}}
@@ -245,4 +260,4 @@ def parts_of(kind: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     )
 
 
-__all__ = ["GROUPS", "WORDS", "capital", "parts_of", "read", "sentence", "subject"]
+__all__ = ["GROUPS", "WORDS", "capital", "parts_of", "read", "sentence", "subject", "titles"]

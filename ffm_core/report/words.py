@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 from ffm_core.records import Reason
 from ffm_core.report import numbers
 from ffm_core.report.failures import column_of, repair_of, seen, words_of
-from ffm_core.report.questions import check_words
-from ffm_core.report.reasons import capital, read, sentence, subject
+from ffm_core.report.questions import check_words, measured, needed
+from ffm_core.report.reasons import capital, read, sentence, subject, titles
 
 Result: TypeAlias = Mapping[str, Any]
 
@@ -54,10 +54,14 @@ def arms_in_order(result: Result) -> list[tuple[str, Mapping[str, Any]]]:
 
 
 def failing(result: Result, outcome: str) -> list[str]:
-    """Return the names of gating checks with this outcome, in the order of the record."""
+    """Return the names of gating checks with this outcome, in the order of the record.
+
+    A check that would refuse a run has failed: the certificate alone can refuse one.
+    """
+    meant = {"fail": ("fail", "refused")}.get(outcome, (outcome,))
     return [
         c["name"] for c in result.get("checks") or []
-        if c.get("outcome") == outcome and c.get("gates", True)
+        if c.get("outcome") in meant and c.get("gates", True)
     ]  # fmt: skip
 
 
@@ -97,43 +101,73 @@ def headline(result: Result) -> str:
             return "The strategy uses future bars, so none of its results can be trusted."
         return "The strategy violates its contract, so none of its results can be trusted."
     if decision == "PASS":
-        return (
-            "The model's picks earn after costs and beat every control."
-            if claim_of(result) == "selection"
-            else "The strategy's own decisions earn after costs and beat random entries."
-        )
+        return _pass_headline(result)
     if decision == "FAIL":
         return _fail_headline(result)
     if overlap(result):
         return "A model may have seen the months it is judged on, so they show nothing."
-    if "house_rule_open" in _kinds(result):
-        return "Every check of FFM passed; a house rule is still open."
+    house = reason_named(result, "house_rule_open")
+    if house is not None:
+        return f"Every check of {_whose(house)} passed; {_house_rules(house)} still open."
+    if "nothing_measured" in _kinds(result):
+        return "No check of this run measured an edge."
     if _rule_alone(result):
         return "The rule earns on its own; that the model adds anything is not shown."
     return "These data cannot tell whether the edge is real."
 
 
-def _kinds(result: Result) -> set[str]:
-    """Return the kinds of the verdict's reasons."""
+def _kinds(result: Result) -> list[str]:
+    """Return the kinds of the verdict's reasons, in order."""
     given = (result.get("verdict") or {}).get("reasons") or []
-    return {reason.kind for value in given if (reason := read(value)) is not None}
+    return [reason.kind for value in given if (reason := read(value)) is not None]
+
+
+def reason_named(result: Result, *kinds: str) -> Reason | None:
+    """Return the verdict's first reason of one of these kinds, None without one."""
+    given = (result.get("verdict") or {}).get("reasons") or []
+    return next((r for value in given if (r := read(value)) and r.kind in kinds), None)
+
+
+def _whose(house: Reason) -> str:
+    return house.names.get("whose", "FFM")
+
+
+def _house_rules(house: Reason) -> str:
+    """Return the house rules that stand in the way and the verb that fits their number."""
+    names = [value for key, value in house.names.items() if key.isdecimal()]
+    open_ones = house.kind == "house_rule_open"
+    many = len(names) != 1
+    verb = ("are" if many else "is") if open_ones else "did not"
+    return f"the house rule{'s' if many else ''} {titles(names)} {verb}"
+
+
+def _pass_headline(result: Result) -> str:
+    if "pass_set" in _kinds(result):
+        return "Every check of the set passed."
+    if claim_of(result) == "selection":
+        return "The model's picks earn after costs and beat every control."
+    return "The strategy's own decisions earn after costs and beat random entries."
+
+
+# What a failed verdict rests on, by the reason that says so.
+_HEADLINES = {
+    "ruled_out": "There is no edge worth having here: the data exclude one.",
+    "choice_ruled_out": "The model's choice adds no edge worth having: the data exclude one.",
+    "timing_ruled_out": "Random entries at the same hours do about as well.",
+}
 
 
 def _fail_headline(result: Result) -> str:
-    failed = set(failing(result, "fail"))
-    if "house_rule_failed" in _kinds(result):
-        return "Every check of FFM passed; a house rule did not."
-    if failed & _SELECTING and _rule_alone(result):
+    failed = failing(result, "fail")
+    if (house := reason_named(result, "house_rule_failed")) is not None:
+        return f"Every check of {_whose(house)} passed; {_house_rules(house)}."
+    if _SELECTING.intersection(failed) and _rule_alone(result):
         return "The rule earns on its own; the model adds nothing."
-    if "profit" in failed:
-        return "There is no edge worth having here: the data exclude one."
-    if failed and failed <= _SELECTING:
-        return "The model's picks are no better than chance."
-    if failed == {"entry"}:
-        return "Random entries at the same hours do as well."
-    if failed == {"generalisation"}:
+    if (cause := reason_named(result, *_HEADLINES)) is not None:
+        return _HEADLINES[cause.kind]
+    if failed == ["generalisation"]:
         return "What looked good in validation did not last into the test months."
-    return "The edge does not survive its checks."
+    return f"Not every check held: {titles(failed)} failed." if failed else "Not every check held."
 
 
 def reasons(result: Result, *, findings: bool = True) -> list[tuple[str, str]]:
@@ -156,13 +190,18 @@ def reasons(result: Result, *, findings: bool = True) -> list[tuple[str, str]]:
             pairs += _failed(result, reason, first=reason == given[1]) if findings else []
         elif reason.kind == "check":
             name = reason.names["check"]
-            pair = (check_words(name).title, sentence((by_name.get(name) or {}).get("reason")))
+            pair = (check_words(name).title, _said_of(by_name.get(name) or {"name": name}))
             # That there are enough clean data is no reason to trade: it comes last in a PASS.
             last = name in _GROUNDWORK and verdict.get("decision") == "PASS"
             (groundwork if last else pairs).append(pair)
         else:
             pairs.append(("", capital(sentence(reason))))
     return [*pairs, *groundwork]
+
+
+def _said_of(check: Mapping[str, Any]) -> str:
+    """Return what a check says of itself; its numbers where it says nothing."""
+    return sentence(check.get("reason")) or f"{measured(check)}, asked for: {needed(check)}"
 
 
 def told(result: Result) -> dict[str, Any]:
@@ -250,16 +289,30 @@ def _subject(result: Result) -> str:
     return "the model's picks" if claim_of(result) == "selection" else "these decisions"
 
 
+_EXCLUDED = {
+    "ruled_out": "The data are enough to see an edge worth having, and it is not there.",
+    "choice_ruled_out": "The data are enough to see a choice that adds an edge worth having, and "
+    "this one does not.",
+    "timing_ruled_out": "Whatever they earn, random entries at the same hours with the same exits "
+    "earn about as much.",
+}
+
+
 def _on_fail(result: Result) -> list[str]:
-    if "house_rule_failed" in _kinds(result):
-        return ["By the rule of the house, do not trade this; by the checks of FFM you could."]
-    titles = [f"“{check_words(name).title}”" for name in failing(result, "fail")]
-    where = f" Where it fails: {', '.join(titles)}." if titles else ""
+    house = reason_named(result, "house_rule_failed")
+    if house is not None:
+        passed = f"by the checks of {_whose(house)} you could"
+        return [f"By the rule of the house, do not trade this; {passed}."]
+    cause = reason_named(result, *_EXCLUDED)
+    failed = titles(failing(result, "fail"))
+    said = [
+        f"Do not put money on {_subject(result)}.",
+        _EXCLUDED[cause.kind] if cause else "",
+        f"Where it fails: {failed}." if failed else "",
+        "" if cause else "That excludes no edge; it says that what was promised did not hold.",
+    ]
     return [
-        (
-            f"Do not put money on {_subject(result)}. The data are enough to see an edge worth "
-            "having, and it is not there." + where
-        ),
+        " ".join(part for part in said if part),
         (
             "Change the idea rather than the settings: every further try is counted and makes the "
             "next pass harder."
@@ -275,6 +328,13 @@ def _on_inconclusive(result: Result) -> list[str]:
                 "evidence while a model may have been fitted to them."
             )
         ]
+    house = reason_named(result, "house_rule_open")
+    if house is not None:
+        found = f"every check of {_whose(house)} passed, but a house rule is still open."
+    elif reason_named(result, "unsettled") is not None:
+        found = f"they earn after costs, but open is: {titles(failing(result, 'inconclusive'))}."
+    else:
+        found = "an edge is neither shown nor ruled out."
     months = numbers.finite((result.get("verdict") or {}).get("months_needed"))
     wait = (
         f"About {numbers.count(months)} test months in all would settle it, if the figures stay "
@@ -282,12 +342,7 @@ def _on_inconclusive(result: Result) -> list[str]:
         if months
         else "How many more months would settle it cannot be said from these data."
     )
-    return [
-        (
-            f"Do not put money on {_subject(result)} yet: an edge is neither shown nor ruled out. "
-            + wait
-        )
-    ]
+    return [f"Do not put money on {_subject(result)} yet: {found} {wait}"]
 
 
 def _on_refused(result: Result) -> list[str]:

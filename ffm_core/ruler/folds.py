@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from ffm_core.errors import ConfigError, SampleError
+from ffm_core.records import voids_told
 from ffm_core.ruler.months import date_name, month_name, month_of, month_start, weekdays_between
 from ffm_core.types import Bool, Int8, Int16, Int32, Int64
 
@@ -44,8 +45,8 @@ class DecisionTable:
         Exchange hour of the decision.
     t_end_max : int64 (N,)
         Microseconds UTC at which the last possible outcome is known.
-    valid : bool (N,)
-        False for void decisions, which are counted and never used.
+    void : int8 (N,)
+        Why a decision is void, an index into ``VOIDS``; such are counted and never used.
     streams : tuple of str
         Names such as ``"ES/5m"``.
     """
@@ -58,7 +59,7 @@ class DecisionTable:
     month: Int32
     hour: Int8
     t_end_max: Int64
-    valid: Bool
+    void: Int8
     streams: tuple[str, ...]
 
     def __post_init__(self) -> None:
@@ -75,6 +76,11 @@ class DecisionTable:
 
     def __len__(self) -> int:
         return len(self.stream)
+
+    @property
+    def valid(self) -> Bool:
+        """Decisions that may be used, (N,)."""
+        return np.asarray(self.void == 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,7 +266,7 @@ def plan_folds(
     seal_us = _seal_us(days, day_start_us, seal_day)
     after = table.day >= (seal_day if seal_day is not None else np.iinfo(np.int32).max)
     reaches = (table.t_end_max >= seal_us) & ~after
-    usable = table.valid & ~(after | reaches) if sealed else table.valid.copy()
+    usable = table.valid & ~(after | reaches) if sealed else table.valid
     order = np.argsort(table.t_decision, kind="stable").astype(np.int64)
     grid = _Grid(days, day_start_us)
     laid = [
@@ -270,7 +276,8 @@ def plan_folds(
     used = tuple(fold for fold in laid if fold.skipped is None)
     skipped = tuple(fold for fold in laid if fold.skipped is not None)
     if not used:
-        raise _no_fold(months, skipped, settings, multiplier, sealed=sealed)
+        seen = table.void[~(after | reaches)] if sealed else table.void
+        raise _no_fold(seen, months, skipped, settings, multiplier, sealed=sealed)
     return FoldPlan(
         multiplier=multiplier, settings=settings, span=(first_day, last_day), months=months,
         folds=used, skipped=skipped, test_days=_test_days(days, used), seal_day=seal_day,
@@ -367,7 +374,9 @@ def _lay(
     return Fold(
         index=index, train_days=train_days, validation_days=validation_days, test_days=test_days,
         train=train, validation=validation, test=test, n_purged=gone_train + gone_val,
-        skipped=_why_skipped(len(train), len(validation), len(test), settings),
+        skipped=_why_skipped(
+            table, usable, start, (train, validation, test), (n_train, n_val, n_test), settings
+        ),
     )  # fmt: skip
 
 
@@ -387,14 +396,37 @@ def _purged_rows(
     return rows, int(inside.sum() - keep.sum())
 
 
-def _why_skipped(train: int, validation: int, test: int, settings: FoldSettings) -> str | None:
-    if train < settings.min_train:
-        return f"{train} training decisions, at least {settings.min_train} needed"
-    if validation < settings.min_validation:
-        return f"{validation} validation decisions, at least {settings.min_validation} needed"
-    if test == 0:
-        return "no test decision"
+def _why_skipped(
+    table: DecisionTable,
+    usable: Bool,
+    start: int,
+    rows: tuple[Int64, ...],
+    months: tuple[int, ...],
+    settings: FoldSettings,
+) -> str | None:
+    """Return which part of a fold holds too few decisions, and what became of the others."""
+    names, least = ("training", "validation", "test"), (
+        settings.min_train, settings.min_validation, 1,
+    )  # fmt: skip
+    for name, found, length, needed in zip(names, rows, months, least, strict=True):
+        if len(found) < needed:
+            inside = (table.month >= start) & (table.month < start + length)
+            few = f"{len(found)} {name} decisions, at least {needed} needed"
+            few = "no test decision" if name == "test" else few
+            return few + _lost(table, usable, inside, len(found))
+        start += length
     return None
+
+
+def _lost(table: DecisionTable, usable: Bool, inside: Bool, kept: int) -> str:
+    """Say what became of the decisions of some months that a fold does not use."""
+    told = [voids_told(table.void[inside])[0]]
+    sealed = int((table.valid & ~usable & inside).sum())
+    purged = int((usable & inside).sum()) - kept
+    told.append(f"{sealed:,} reach into the sealed tail" if sealed else "")
+    told.append(f"{purged:,} may still be open when the next part begins" if purged else "")
+    causes = ", ".join(text for text in told if text)
+    return f": of {int(inside.sum()):,} in these months {causes}" if causes else ""
 
 
 def _test_days(days: Int32, folds: tuple[Fold, ...]) -> Int32:
@@ -406,6 +438,7 @@ def _test_days(days: Int32, folds: tuple[Fold, ...]) -> Int32:
 
 
 def _no_fold(
+    void: Int8,
     months: tuple[int, ...],
     skipped: tuple[Fold, ...],
     settings: FoldSettings,
@@ -430,4 +463,9 @@ def _no_fold(
             f"one fold needs {need} whole months{few if multiplier > 1 else ''}, the data hold "
             f"{len(months)}{tail} ({span})"
         )
-    return SampleError(what, fix="bring more months, more instruments or a busier strategy")
+    causes, mend = voids_told(void)
+    if 2 * np.count_nonzero(void) > len(void):
+        what += f"; of {len(void):,} decisions in all {causes}"
+        return SampleError(what, fix=f"{mend}; more months help only after that")
+    few = " or a strategy that decides more often" if multiplier > 1 else ""
+    return SampleError(what, fix=f"bring more months, more instruments{few}")

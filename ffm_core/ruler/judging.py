@@ -167,8 +167,17 @@ def bounds(estimate: Estimate) -> tuple[float, float] | None:
     return None if low is None or high is None else (low, high)
 
 
-# Kinds of reasons that say more than "not shown": the data rule an edge worth having out.
-EXCLUDING = frozenset({"excluded", "shuffle_excluded"})
+def excludes(result: CheckResult) -> bool:
+    """Say whether a failed check excludes the effect it asks for: all of its interval lies below.
+
+    A rule without an effect, or without an interval, has failed and excludes nothing.
+    """
+    if result.outcome != "fail" or result.effect is None:
+        return False
+    ends = result.interval
+    high = result.reason.numbers.get("value_high") if ends is None and result.reason else None
+    high = ends[1] if ends is not None else high
+    return high is not None and high < result.effect
 
 
 def bounded(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
@@ -17,13 +17,13 @@ from ffm_core.records import (
 )
 from ffm_core.ruler.bootstrap import Estimate
 from ffm_core.ruler.judging import (
-    EXCLUDING,
     SAMPLING,
     Constants,
     arm,
     bounds,
     difference_of,
     estimated,
+    excludes,
     mean_of,
 )
 
@@ -32,6 +32,9 @@ Decision = Literal["PASS", "FAIL", "INCONCLUSIVE", "REFUSED"]
 _SELECTING = ("naive", "random", "shuffle")
 _GROUNDWORK = ("certificate", "sample")
 _HARMLESS = ("pass", "info", "n/a")
+_FAILED = ("fail", "refused")  # only the certificate refuses a run; elsewhere it is a failure
+# What must have passed before it is said that a claim holds, or that every check of FFM did.
+_CARRIES = {"selection": ("profit", *_SELECTING), "trigger": ("profit", "entry")}
 _FAR = 600  # months; beyond fifty years a number would mislead
 _NAMED = 5  # failures of a broken certificate that are reasons by themselves
 # Failures that need not be look-ahead.
@@ -159,9 +162,9 @@ def months_needed(verdict: Verdict) -> float | None:
 def _combine(results: Sequence[CheckResult]) -> Decision:
     gating = [result for result in results if result.gates]
     found = {result.outcome for result in gating}
-    if "refused" in found:
+    if any(r.outcome == "refused" and r.name == "certificate" for r in gating):
         return "REFUSED"
-    if "fail" in found:
+    if found.intersection(_FAILED):
         return "FAIL"
     # A clean certificate over a large sample is no edge: something must have measured one.
     measured = any(r.outcome == "pass" and r.name not in _GROUNDWORK for r in gating)
@@ -171,7 +174,7 @@ def _combine(results: Sequence[CheckResult]) -> Decision:
 def _tightened(results: Sequence[CheckResult]) -> Decision:
     """Return what plug-in checks leave of a PASS; they cannot refuse a run."""
     found = {result.outcome for result in results if result.gates}
-    if found & {"fail", "refused"}:
+    if found.intersection(_FAILED):
         return "FAIL"
     return "INCONCLUSIVE" if "inconclusive" in found else "PASS"
 
@@ -243,12 +246,13 @@ def _reasons(
     told = () if free is None else (because("random_entries_earn", **estimated("mean", free)),)
     reasons = [*told, *_selection(decision, evidence, results)]
     reasons.append(_conclusion(decision, evidence, own, tightening))
-    wanted = {"FAIL": ("fail", "refused"), "INCONCLUSIVE": ("inconclusive",), "PASS": ("pass",)}
-    reasons += [
-        because("check", check=result.name)
-        for result in results
-        if result.gates and result.outcome in wanted[decision] and result.reason is not None
-    ]
+    wanted = {"FAIL": _FAILED, "INCONCLUSIVE": ("inconclusive",), "PASS": ("pass",)}[decision]
+    told_of = [r for r in results if r.gates and r.outcome in wanted and r.reason is not None]
+    reasons += [because("check", check=result.name) for result in told_of]
+    broken = [r for r in tightening if r.gates and r.outcome in _FAILED and r not in told_of]
+    if broken and decision == "INCONCLUSIVE":
+        reasons.append(because("house_rule_too", **_listed(r.name for r in broken)))
+    reasons += [because("check", check=result.name) for result in broken]
     if decision == "INCONCLUSIVE":
         reasons.append(_settling(evidence, results))
     return reasons
@@ -264,7 +268,7 @@ def _selection(
     trigger = trigger_evidence(evidence)
     if not trigger.earns:
         return []
-    excluded = any(result.outcome == "fail" for result in missed)
+    excluded = any(excludes(result) for result in missed)
     return [because("model_adds_nothing" if excluded else "model_not_shown"), trigger.reason]
 
 
@@ -275,17 +279,32 @@ def _conclusion(
     tightening: Sequence[CheckResult],
 ) -> Reason:
     told = {"months": evidence.n_test_months, "claim": evidence.claim}
+    passed = [r.name for r in own if r.gates and r.outcome == "pass"]
+    carried = set(_CARRIES[evidence.claim]) <= set(passed)
     if decision == "PASS":
-        return because(f"pass_{evidence.claim}", **told)
+        if carried:
+            return because(f"pass_{evidence.claim}", **told)
+        return because("pass_set", months=evidence.n_test_months, **_listed(passed))
     # When only a plug-in's rule stands in the way, that is what is said.
     if _combine(own) == "PASS":
         stopped = [r.name for r in tightening if r.gates and r.outcome not in _HARMLESS]
         kind = "house_rule_failed" if decision == "FAIL" else "house_rule_open"
-        return because(kind, **_listed(stopped))
+        return because(kind, whose="FFM" if carried else "the set", **_listed(stopped))
     if decision == "FAIL":
-        ruled_out = any(r.reason is not None and r.reason.kind in EXCLUDING for r in own)
-        return because("ruled_out" if ruled_out else "checks_failed", **told)
-    return because("undecided", **told)
+        return _on_failed([r for r in own if r.gates and r.outcome in _FAILED], told)
+    return because("unsettled" if "profit" in passed else "undecided", **told)
+
+
+def _on_failed(failed: Sequence[CheckResult], told: Mapping[str, float | str]) -> Reason:
+    """Say what the failed checks exclude; that they failed, where they exclude nothing."""
+    excluded = [result.name for result in failed if excludes(result)]
+    if "profit" in excluded:
+        return because("ruled_out", **told)
+    if any(name in _SELECTING for name in excluded):
+        return because("choice_ruled_out", **told)
+    if "entry" in excluded:
+        return because("timing_ruled_out", **told)
+    return because("checks_failed", **told, **_listed(result.name for result in failed))
 
 
 def _settling(evidence: Evidence, results: Sequence[CheckResult]) -> Reason:
@@ -302,6 +321,6 @@ def _settling(evidence: Evidence, results: Sequence[CheckResult]) -> Reason:
     return because("months_to_settle", months=max(known), so_far=evidence.n_test_months)
 
 
-def _listed(names: Sequence[str]) -> dict[str, str]:
+def _listed(names: Iterable[str]) -> dict[str, str]:
     """Return names of checks as the names of a reason, in order."""
     return {str(place): name for place, name in enumerate(names, start=1)}

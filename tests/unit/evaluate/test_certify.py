@@ -122,7 +122,7 @@ def pool_and_plan() -> tuple[PooledRows, FoldPlan]:
     table = DecisionTable(
         stream=np.zeros(n, np.int16), bar=np.arange(n), side=np.ones(n, np.int8), t_decision=t,
         day=day, month=month_of(day), hour=np.zeros(n, np.int8), t_end_max=t + DAY_US // 12,
-        valid=np.ones(n, bool), streams=("ES/5m",),
+        void=np.zeros(n, np.int8), streams=("ES/5m",),
     )  # fmt: skip
     first, last = int(days[0]), int(days[-1])
     plan = plan_folds(table, days, opens, FoldSettings(), first_day=first, last_day=last)

@@ -47,8 +47,40 @@ SAID = [
         "picks"),
     ),
     (
+        because("choice_ruled_out", months=21, claim="selection"),
+        ("over 21 test months the data rule out that the model's choice adds an edge worth having: "
+        "do not trade the model's picks"),
+    ),
+    (
+        because("timing_ruled_out", months=21, claim="trigger"),
+        ("over 21 test months the data rule out that these moments earn an edge worth having more "
+        "than random ones: do not trade these decisions"),
+    ),
+    (
         because("checks_failed", months=21, claim="trigger"),
-        "not every check held over 21 test months: do not trade these decisions",
+        "not every check held over 21 test months",
+    ),
+    (
+        Reason(kind="checks_failed", numbers={"months": 21}, names={"claim": "trigger", "1": "x"}),
+        "not every check held over 21 test months: “x”",
+    ),
+    (
+        because("unsettled", months=2, claim="trigger"),
+        ("over 2 test months the trades earn after costs, but not every check is settled: no "
+        "conclusion yet about these decisions"),
+    ),
+    (
+        Reason(kind="pass_set", numbers={"months": 21}, names={"1": "daily_loss"}),
+        ("over 21 test months every check of the set passed: “daily loss”; past results are no "
+        "promise"),
+    ),
+    (
+        Reason(kind="house_rule_too", names={"1": "daily_loss"}),
+        "house rules that did not hold either: “daily loss”",
+    ),
+    (
+        Reason(kind="house_rule_failed", names={"whose": "the set", "1": "daily_loss"}),
+        "every check of the set passed, but a house rule did not: “daily loss”",
     ),
     (
         because("undecided", months=2, claim="trigger"),

@@ -66,7 +66,8 @@ def _with_outcomes(result, decision, **outcomes):
 
 def test_a_rule_that_earns_without_its_model_is_called_so(runs):
     result = _with_outcomes(runs.full()["result"], "FAIL", naive="fail", shuffle="inconclusive")
-    assert words.headline(result) == "The model's picks are no better than chance."
+    result["verdict"]["reasons"] = [{"kind": "choice_ruled_out"}]
+    assert words.headline(result).startswith("The model's choice adds no edge worth having")
     assert not any("--learner none" in s for s in words.conclusion(result))
     result["trigger"]["interval"] = [0.02, 0.11]
     assert words.headline(result) == "The rule earns on its own; the model adds nothing."
@@ -81,9 +82,8 @@ def test_a_rule_that_earns_without_its_model_is_called_so(runs):
 
 @pytest.mark.parametrize(
     ("failed", "text"),
-    [("entry", "Random entries"), ("generalisation", "did not last"),
-     ("custom", "does not survive")],
-)  # fmt: skip
+    [("generalisation", "did not last"), ("custom", "Not every check held: “custom” failed")],
+)
 def test_other_failures_have_words_of_their_own(runs, failed, text):
     result = runs.full()["result"]
     result["checks"].append({"name": "custom", "outcome": "pass", "gates": True})
@@ -155,7 +155,9 @@ def test_a_house_rule_is_named_and_nothing_is_said_to_be_ruled_out(runs):
     ])  # fmt: skip
     stated = {"kind": "stated", "numbers": {}, "names": {"text": "lost 3 R on a day"}}
     result["checks"].append({"name": "daily-loss", "outcome": "fail", "reason": stated})
-    assert words.headline(result) == "Every check of FFM passed; a house rule did not."
+    assert words.headline(result) == (
+        "Every check of FFM passed; the house rule “daily loss” did not."
+    )
     assert words.reasons(result) == [
         ("", "Every check of FFM passed, but a house rule did not: “daily loss”"),
         ("daily loss", "lost 3 R on a day"),
@@ -163,7 +165,9 @@ def test_a_house_rule_is_named_and_nothing_is_said_to_be_ruled_out(runs):
     assert "house" in words.conclusion(result)[0]
     result["verdict"]["decision"] = "INCONCLUSIVE"
     result["verdict"]["reasons"][0]["kind"] = "house_rule_open"
-    assert words.headline(result) == "Every check of FFM passed; a house rule is still open."
+    assert words.headline(result) == (
+        "Every check of FFM passed; the house rule “daily loss” is still open."
+    )
 
 
 def test_a_record_of_before_is_shown_as_it_was_written(runs):

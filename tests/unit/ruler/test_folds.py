@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from purgedcv import purge
 from skfolio.model_selection import WalkForward
 
 from ffm_core.errors import ConfigError, SampleError
+from ffm_core.records import VOIDS
 from ffm_core.ruler.folds import (
     DecisionTable,
     FoldSettings,
@@ -35,7 +37,7 @@ def opens(days: np.ndarray) -> np.ndarray:
     return days.astype(np.int64) * DAY_US - DAY_US // 24
 
 
-def make_table(day, t_decision, t_end_max, valid=None) -> DecisionTable:
+def make_table(day, t_decision, t_end_max, void=None) -> DecisionTable:
     n = len(day)
     day = np.asarray(day, np.int32)
     return DecisionTable(
@@ -47,7 +49,7 @@ def make_table(day, t_decision, t_end_max, valid=None) -> DecisionTable:
         month=month_of(day),
         hour=np.zeros(n, np.int8),
         t_end_max=np.asarray(t_end_max, np.int64),
-        valid=np.ones(n, bool) if valid is None else np.asarray(valid),
+        void=np.zeros(n, np.int8) if void is None else np.asarray(void, np.int8),
         streams=("ES/5m",),
     )
 
@@ -218,7 +220,7 @@ def test_few_decisions_stretch_every_length_together():
 
 def test_multiplier_counts_void_decisions_too(year):
     table = steady(year, per_day=4)
-    void = make_table(table.day, table.t_decision, table.t_end_max, np.arange(len(table)) % 2 == 0)
+    void = make_table(table.day, table.t_decision, table.t_end_max, np.arange(len(table)) % 2)
     found = plan(void, year)
     assert found.multiplier == 1
     used = np.concatenate([np.concatenate([f.train, f.validation, f.test]) for f in found.folds])
@@ -318,6 +320,27 @@ class TestRefusals:
     def test_no_test_decision(self, year):
         may = (year >= month_start(12 * 2024 + 4)) & (year < month_start(12 * 2024 + 5))
         assert plan(steady(year[~may]), year).skipped[0].skipped == "no test decision"
+
+    def test_what_became_of_the_decisions_is_said(self, year):
+        table = steady(year)
+        void = np.zeros(len(table), np.int8)
+        april = np.flatnonzero(table.month == 12 * 2024 + 3)
+        void[april[:80]] = VOIDS.index("small_risk")
+        void[april[80:84]] = VOIDS.index("hole")
+        found = plan(replace(table, void=void), year).skipped[0]
+        assert found.skipped == (
+            "0 validation decisions, at least 10 needed: of 88 in these months 80 risk less than 4 "
+            "ticks, 4 cross a hole in the data, 4 may still be open when the next part begins"
+        )
+
+    def test_where_voids_are_the_cause_a_busier_strategy_is_no_answer(self, year):
+        table = steady(year)
+        void = np.full(len(table), VOIDS.index("small_risk"), np.int8)
+        void[::9] = 0
+        with pytest.raises(SampleError, match="risk less than 4 ticks") as caught:
+            plan(replace(table, void=void), year, FoldSettings(min_train=100))
+        assert "place stops farther" in caught.value.fix
+        assert "busier" not in str(caught.value)
 
     def test_too_few_training_decisions(self, year):
         chosen = FoldSettings(min_train=10_000)

@@ -33,7 +33,7 @@ def table_of(life_us: int | np.ndarray, per_day: int = 4) -> DecisionTable:
         month=month_of(day),
         hour=np.zeros(n, np.int8),
         t_end_max=t + life_us,
-        valid=np.ones(n, bool),
+        void=np.zeros(n, np.int8),
         streams=("ES/5m",),
     )
 

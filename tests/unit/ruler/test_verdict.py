@@ -44,7 +44,7 @@ class TestRule:
             (("pass", "n/a"), "PASS"),
             (("pass", "inconclusive"), "INCONCLUSIVE"),
             (("inconclusive", "fail", "pass"), "FAIL"),
-            (("fail", "refused"), "REFUSED"),
+            (("fail", "refused"), "FAIL"),
             (("info", "n/a"), "INCONCLUSIVE"),
             ((), "INCONCLUSIVE"),
         ],
@@ -135,13 +135,13 @@ class TestWords:
     def test_a_rule_that_earns_under_a_model_that_adds_nothing(self, evidence, world):
         verdict = decide(evidence(world(base=0.3), seed=1), STRICT)
         assert verdict.decision == "FAIL"
-        assert kinds(verdict)[:3] == ["model_adds_nothing", "rule_earns", "ruled_out"]
+        assert kinds(verdict)[:3] == ["model_adds_nothing", "rule_earns", "choice_ruled_out"]
         assert verdict.reasons[1].numbers["mean"] == pytest.approx(0.3, abs=0.1)
 
     def test_said_with_care_when_nothing_is_excluded(self, evidence, world):
         verdict = decide(evidence(world(base=0.6, n_days=80, per_day=5, months=4), seed=2), STRICT)
         assert verdict.decision == "INCONCLUSIVE"
-        assert kinds(verdict)[:3] == ["model_not_shown", "rule_earns", "undecided"]
+        assert kinds(verdict)[:3] == ["model_not_shown", "rule_earns", "unsettled"]
 
     def test_not_said_of_noise_nor_of_a_market_that_carries_everything(self, evidence, world):
         null = evidence(world(), seed=3)
@@ -154,13 +154,22 @@ class TestWords:
         assert trigger_evidence(drift).reason.kind == "rule_drifts"
         assert trigger_evidence(null).reason.kind == "rule_flat"
 
-    def test_an_edge_is_ruled_out_only_by_a_check_that_rules_it_out(self, good):
-        def saying(kind):
-            return [fixed("c", "fail", reason=because(kind)), fixed("d", "pass")]
-
-        assert "ruled_out" in kinds(decide(good, saying("excluded")))
-        assert "ruled_out" in kinds(decide(good, saying("shuffle_excluded")))
-        assert "checks_failed" in kinds(decide(good, saying("generalisation")))
+    @pytest.mark.parametrize(
+        ("name", "more", "kind"),
+        [
+            ("profit", {"effect": 0.15, "interval": (-0.2, 0.1)}, "ruled_out"),
+            ("shuffle", {"effect": 0.1, "reason": because("shuffle_excluded", value_high=0.05)},
+             "choice_ruled_out"),
+            ("entry", {"effect": 0.15, "interval": (-0.2, 0.1)}, "timing_ruled_out"),
+            ("profit", {"effect": 0.15, "interval": (-0.2, 0.3)}, "checks_failed"),
+            ("profit", {"interval": (-0.2, 0.1)}, "checks_failed"),
+            ("profit", {"effect": 0.15, "reason": because("excluded")}, "checks_failed"),
+            ("generalisation", {"effect": 0.3, "interval": (0.4, 0.6)}, "checks_failed"),
+        ],
+    )  # fmt: skip
+    def test_an_edge_is_ruled_out_only_by_a_check_that_rules_it_out(self, good, name, more, kind):
+        checks = [fixed(name, "fail", **more), fixed("d", "pass")]
+        assert kind in kinds(decide(good, checks))
 
     @pytest.mark.parametrize(
         ("outcome", "kind"),
@@ -172,12 +181,12 @@ class TestWords:
             CheckResult(name="other", outcome="pass"),
         ]
         verdict = decide(good, STRICT, tightening=house)
-        assert verdict.reasons[0] == Reason(kind=kind, names={"1": "drawdown"})
+        assert verdict.reasons[0] == Reason(kind=kind, names={"whose": "FFM", "1": "drawdown"})
         assert because("check", check="drawdown") in verdict.reasons
         assert "ruled_out" not in kinds(verdict)
 
     def test_a_house_rule_beside_a_failed_check_changes_no_reason(self, good):
-        own = [fixed("c", "fail", reason=because("excluded")), fixed("d", "pass")]
+        own = [fixed("profit", "fail", effect=0.15, interval=(-0.2, 0.1)), fixed("d", "pass")]
         house = [CheckResult(name="drawdown", outcome="fail", reason=stated("too deep"))]
         assert "ruled_out" in kinds(decide(good, own, tightening=house))
 

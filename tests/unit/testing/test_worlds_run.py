@@ -164,7 +164,7 @@ def test_summary_keeps_what_counting_needs():
     kept = summary_of(record)
     assert kept["decision"] == "FAIL"
     assert kept["trigger"] == "The strategy made no decision in the test months."
-    assert kept["headline"] == "The model's picks are no better than chance."
+    assert kept["headline"] == ("Not every check held: “Better than taking everything” failed.")
     assert kept["arms"] == {"REAL": {"n_trades": 3, "mean_r": 0.1}}
     assert kept["result_hash"] == "abc"
     assert "interval" not in kept["checks"][0]
