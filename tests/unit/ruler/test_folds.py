@@ -119,7 +119,7 @@ def worlds(draw):
     seal = draw(st.sampled_from([None, int(days[120]), int(days[135]) + 1]))
     return (
         days,
-        make_table(day, t, t + (life * DAY_US).astype(np.int64), rng.random(n) > 0.1),
+        make_table(day, t, t + (life * DAY_US).astype(np.int64), rng.random(n) <= 0.1),
         draw(st.integers(0, 3)),
         seal,
     )
