@@ -46,9 +46,7 @@ def lookup(symbol: str, *, declared: Path | None = None) -> Instrument:
     if name in table:
         return table[name]
     if name.startswith("SIM"):
-        from ffm_core.bars.simulate import instrument
-
-        return instrument(name)
+        return _simulated(name)
     raise ContractError(_unknown(name, tuple(table)), fix=DECLARE.format(symbol=name or "XX"))
 
 
@@ -76,6 +74,29 @@ def is_known(symbol: str, *, declared: Path | None = None) -> bool:
     return True
 
 
+def undercuts(instrument: Instrument) -> bool:
+    """Say whether an instrument is charged less than FFM would charge it.
+
+    Parameters
+    ----------
+    instrument : Instrument
+        As it is used, wherever it was declared.
+
+    Returns
+    -------
+    bool
+        True when a round trip costs fewer points than that of the shipped contract of the
+        same symbol. Without one: when it has no commission and fees, unless it is a proxy,
+        or slips by less than a tick per side.
+    """
+    try:
+        ours = _shipped().get(instrument.symbol) or _simulated(instrument.symbol)
+    except ContractError:
+        free = not instrument.commission_per_side + instrument.fees_per_side
+        return (free and instrument.kind != "proxy") or instrument.slippage_ticks < 1
+    return instrument.cost_points() < ours.cost_points()
+
+
 def declare(path: Path) -> dict[str, Instrument]:
     """Read a file of declared instruments.
 
@@ -99,6 +120,12 @@ def declare(path: Path) -> dict[str, Instrument]:
         raise ContractError(f"{path}: not a TOML file: {err}", fix=_EXAMPLE) from err
     templates = {symbol: _facts(row) for symbol, row in _shipped().items()}
     return _build(content, templates, str(path))
+
+
+def _simulated(symbol: str) -> Instrument:
+    from ffm_core.bars.simulate import instrument
+
+    return instrument(symbol)
 
 
 def _declared(extra: Path | None) -> dict[str, Instrument]:

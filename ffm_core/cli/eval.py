@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -219,12 +220,15 @@ def store_run(job: Job, evaluation: Evaluation) -> Path:
     from ffm_core.runs.record import write_run
 
     record = evaluation.record
+    envelope = record["envelope"]
+    register = partial(job.ledger.record_run, envelope["run_id"], trial=envelope["trial"])
     return write_run(
         job.config.out,
         record["result"],
-        record["envelope"],
+        envelope,
         tables={"decisions": evaluation.decisions, "trades": evaluation.trades},
         html=render(record, evaluation.trades),
+        register=lambda files: register(files=files),
     )
 
 

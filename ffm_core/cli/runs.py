@@ -18,7 +18,9 @@ from ffm_core.runs.compare import Pair, RunComparison, compare_runs
 from ffm_core.runs.explain import decision_rows, explain_decision, stored_decision
 from ffm_core.runs.find import find_run, list_runs, read_run, run_folders
 from ffm_core.runs.ledger import Ledger, LedgerReport
-from ffm_core.runs.record import Run, RunReport, read_record, verify_run
+from ffm_core.runs.record import Run, RunReport
+from ffm_core.runs.verifying import Book
+from ffm_core.wording import counted
 
 out_option = click.option(
     "--out",
@@ -82,15 +84,17 @@ def show_command(run: str, *, out: Path, as_json: bool, quiet: bool) -> None:
 def verify_command(run: str | None, *, out: Path, as_json: bool, quiet: bool) -> None:
     """Check that run records and the ledger have not been edited.
 
-    Without RUN, every run in the folder is checked. The exit code is 4 when anything was
-    edited, is missing or cannot be read.
+    Without RUN, every run in the folder is checked: against its own hashes, and against those
+    the ledger took when the run was written. A run that this ledger does not know is said to
+    be unknown. The exit code is 4 when anything was edited, is missing or cannot be read.
     """
     folders = [find_run(run, out_dir=out)] if run is not None else run_folders(out)
     ledger = Ledger(ffm_home())
     report = ledger.verify()
     if not folders:
         note(f"no runs in {out}")
-    checked = [_verified(folder, ledger, report) for folder in folders]
+    book = Book(ledger.events())
+    checked = [book.verified(folder) for folder in folders]
     if as_json:
         emit_json("ffm-verify/1", {
             "runs": [{**asdict(item), "ok": item.ok} for item in checked],
@@ -103,6 +107,9 @@ def verify_command(run: str | None, *, out: Path, as_json: bool, quiet: bool) ->
             f"the ledger {ledger.path} was edited: row {report.broken_row}: {report.reason}",
             fix="restore it from a backup, or start a new ledger with FFM_HOME",
         )
+    if strange := [item.run_id for item in checked if item.ok and item.held == "nothing"]:
+        note(f"{counted(len(strange), 'run')} unknown to this ledger, held to nothing but hashes "
+             "of their own, which whoever edits a record can make anew")  # fmt: skip
     bad = [item.run_id for item in checked if not item.ok]
     if bad:
         raise RecordError(
@@ -192,27 +199,12 @@ def _show(run: Run) -> None:
     say(columns([[name, str(value)] for name, value in facts.items() if value]))
 
 
-def _verified(folder: Path, ledger: Ledger, report: LedgerReport) -> RunReport:
-    try:
-        checked = verify_run(folder)
-        run = read_record(folder)
-    except RecordError as error:
-        return RunReport(run_id=folder.name, result_hash="", recomputed="",
-                         problems=(error.problem,))  # fmt: skip
-    head = str(run.envelope.get("ledger_head") or "")
-    since = run.result.get("trials", {}).get("ledger_since")
-    # A chain cut off at its end is whole in itself; only a run that saw more can tell.
-    if head and since == report.since and not ledger.holds(head):
-        lost = "the ledger no longer contains the event that closed this run: rows were removed"
-        return RunReport(run_id=checked.run_id, result_hash=checked.result_hash,
-                         recomputed=checked.recomputed,
-                         problems=(*checked.problems, lost))  # fmt: skip
-    return checked
-
-
 def _show_verification(checked: list[RunReport], report: LedgerReport, path: Path) -> None:
     for item in checked:
-        say(f"{'ok     ' if item.ok else 'BROKEN '} {item.run_id}")
+        state = "BROKEN" if not item.ok else "unknown" if item.held == "nothing" else "ok"
+        say(f"{state:<7} {item.run_id}")
+        if item.held == "result":
+            say("        its result only: the ledger has no hashes of the files of this older run")
         for problem in item.problems:
             say(f"        {problem}")
     if not report.rows:
@@ -221,6 +213,8 @@ def _show_verification(checked: list[RunReport], report: LedgerReport, path: Pat
         trials = ", ".join(f"{count} {state}" for state, count in report.trials.items() if count)
         say(f"ok      ledger: {report.rows} events since {report.since}; "
             f"trials: {trials or 'none'}; {report.repeats} repeats")  # fmt: skip
+        for kind, count in report.newer.items():
+            say(f"        {counted(count, 'row')} of kind {kind!r}, of a newer version: kept")
         say(f"        head {report.head}")
     else:
         say(f"BROKEN  ledger: row {report.broken_row}: {report.reason}")

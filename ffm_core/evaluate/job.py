@@ -14,6 +14,7 @@ from typing import Any
 
 from ffm_core import __version__
 from ffm_core.bars import Bars
+from ffm_core.bars.instruments import undercuts
 from ffm_core.bars.quality import Audit
 from ffm_core.bars.readers import LoadedBars, load_many
 from ffm_core.bars.sessions import to_stamp
@@ -262,7 +263,7 @@ def job_of(config: EvalConfig, home: Path) -> Job:
         executor=Executor(config.jobs or os.cpu_count() or 1),
         cache=Cache(home),
         ledger=Ledger(home),
-        qualifier=qualifier_of(config),
+        qualifier=qualifier_of(config, [item.bars for item in loaded]),
         redact=redact,
     )
 
@@ -327,9 +328,10 @@ def checks_of(config: EvalConfig, host: Host) -> tuple[VerdictCheck, ...]:
     return with_constants(STRICT, tables)
 
 
-def qualifier_of(config: EvalConfig) -> str:
+def qualifier_of(config: EvalConfig, bars: Sequence[Bars] = ()) -> str:
     """Return why a PASS of this run would be a qualified one, or nothing."""
-    parts = config.overrides()
+    cheap = sorted({item.instrument.symbol for item in bars if undercuts(item.instrument)})
+    parts = [*config.overrides(), *(f"lowered costs of {symbol}" for symbol in cheap)]
     return "judged with " + ", ".join(parts) if parts else ""
 
 

@@ -103,6 +103,7 @@ def _envelope(
 ) -> dict[str, Any]:
     job, ticket = finding.job, finding.ticket
     identity = lock_of(job, finding.promise) if ticket is None else ticket.identity
+    events = job.ledger.events()
     return {
         "run_id": run_id(started, identity),
         "started": started.strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -116,7 +117,8 @@ def _envelope(
         "trial": None if ticket is None else ticket.trial_id,
         "trial_count_today": None if ticket is None else ticket.n_trials_now,
         "repeat": bool(ticket and ticket.is_repeat),
-        "ledger_head": job.ledger.head(),
+        "ledger_head": events[-1].hash if events else "",
+        "ledger_since": events[0].time if events else "",
     }
 
 
@@ -180,7 +182,6 @@ def _result(finding: Finding) -> dict[str, Any]:
             "n": evidence.trial.n_trials,
             "effective_n": evidence.trial.effective_n,
             "sharpe_variance": evidence.trial.sharpe_variance,
-            "ledger_since": evidence.trial.ledger_since,
         }
         result["plots"] = _plots(job, folded, evidence, finding.real)
     return result

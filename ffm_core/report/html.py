@@ -12,6 +12,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from ffm_core.report import failures, numbers, plots, questions, reasons, sections, words
+from ffm_core.runs.record import ledger_since
 
 if TYPE_CHECKING:
     import jinja2
@@ -65,15 +66,17 @@ def _environment() -> jinja2.Environment:
 def _context(run: Mapping[str, Any], trades: pl.DataFrame) -> dict[str, Any]:
     result: Mapping[str, Any] = run.get("result") or {}
     parts = {key: result.get(key) or {} for key in _MAPPINGS}
-    found = result.get("plots") or {}
+    found, envelope = result.get("plots") or {}, run.get("envelope") or {}
+    since = ledger_since(result, envelope)
     context = {
-        **parts, "run": run, "envelope": run.get("envelope") or {}, "blank": numbers.BLANK,
+        **parts, "run": run, "envelope": envelope, "blank": numbers.BLANK,
         "decision": parts["verdict"].get("decision") or "INCONCLUSIVE",
         "headline": words.headline(result), "conclusion": words.conclusion(result),
         "limits": words.limits(result), "claim": words.claim_of(result),
         "broken": bool(parts["certificate"].get("failures")), "reasons": words.reasons(result),
         "markets": words.markets(result), "simulated": words.is_simulated(result),
-        "span": _span(result), "facts": facts(result), "outcomes": questions.OUTCOMES,
+        "since": since, "span": _span(result), "facts": facts(result, since),
+        "outcomes": questions.OUTCOMES,
         "checks": sections.checks(result.get("checks") or [], bound=words.p_is_bound(result)),
         "arms": words.arms_in_order(result), "ablation": words.ablation(result),
         "embedders": words.embedders(result),
@@ -108,7 +111,7 @@ def _has(context: Mapping[str, Any], part: str) -> bool:
     return any(context[key] for key in _SHOWN_BY.get(part, (part,)))
 
 
-def facts(result: words.Result) -> list[tuple[str, str, str]]:
+def facts(result: words.Result, since: object) -> list[tuple[str, str, str]]:
     """Return the few numbers that stand beside the verdict: name, value, second line."""
     real = (result.get("arms") or {}).get("REAL") or {}
     if not real:
@@ -128,7 +131,7 @@ def facts(result: words.Result) -> list[tuple[str, str, str]]:
         ("Test months up", months_up, f"total {numbers.r_multiple(real.get('total_r'), 1)}"),
         ("Smallest edge it could see", smallest, "per trade, 80 % power"),
         ("Trials counted", numbers.count(trials.get("n")),
-         f"ledger since {numbers.day(trials.get('ledger_since'))}"),
+         f"ledger since {numbers.day(since)}"),
     ]  # fmt: skip
 
 

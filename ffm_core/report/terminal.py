@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ffm_core.report import numbers, questions, words
 from ffm_core.report.failures import finding, place
+from ffm_core.runs.record import ledger_since
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -174,7 +175,8 @@ def _last_lines(result: words.Result, envelope: Mapping[str, Any], console: Cons
     if seal := words.seal_line(result):
         rows.append(("seal", seal))
     if trials:
-        rows.append(("trials", _trials_line(trials, repeat=bool(envelope.get("repeat")))))
+        since = ledger_since(result, envelope)
+        rows.append(("trials", _trials_line(trials, since, repeat=bool(envelope.get("repeat")))))
     if envelope.get("out") and envelope.get("run_id"):
         folder = str(envelope["out"]).rstrip("/")
         run_id = str(envelope["run_id"])
@@ -194,9 +196,8 @@ def _data_line(data: Mapping[str, Any]) -> str:
     )
 
 
-def _trials_line(trials: Mapping[str, Any], *, repeat: bool) -> str:
+def _trials_line(trials: Mapping[str, Any], since: object, *, repeat: bool) -> str:
     text = (
-        f"{numbers.count(trials.get('n'))} counted on these days, "
-        f"ledger since {numbers.day(trials.get('ledger_since'))}"
+        f"{numbers.count(trials.get('n'))} counted on these days, ledger since {numbers.day(since)}"
     )
     return f"{text}; this one repeats an earlier run" if repeat else text

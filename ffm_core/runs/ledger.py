@@ -7,6 +7,7 @@ hashes; see :mod:`ffm_core.runs.chain`. What "the same market" means is defined 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ import numpy as np
 from ffm_core.errors import LedgerError
 from ffm_core.records import TrialContext
 from ffm_core.runs import seals
-from ffm_core.runs.chain import Chain, Event, Writer, check_chain
+from ffm_core.runs.chain import KINDS, Chain, Event, Writer, check_chain
 from ffm_core.runs.lease import current_lease, is_dead, lease_from
 from ffm_core.runs.lineage import (
     DaysTested,
@@ -80,6 +81,7 @@ class LedgerReport:
     reason: str = ""
     trials: Mapping[str, int] = field(default_factory=dict)  # state → count
     repeats: int = 0
+    newer: Mapping[str, int] = field(default_factory=dict)  # kind this version does not know → rows
 
 
 class Ledger:
@@ -202,6 +204,28 @@ class Ledger:
             })  # fmt: skip
             return True
 
+    def record_run(self, run_id: str, *, trial: str | None, files: Mapping[str, str]) -> None:
+        """Write down what the folder of a run holds, so that a later edit shows.
+
+        Parameters
+        ----------
+        run_id : str
+            Name of the run.
+        trial : str or None
+            Its trial; a refused run has none.
+        files : mapping of str to str
+            SHA-256 of every file, by name.
+
+        Raises
+        ------
+        LedgerError
+            When the chain is broken.
+        OutputError
+            When the ledger cannot be written.
+        """
+        with self._chain.write() as writer:
+            writer.append("recorded", {"run": run_id, "trial": trial, "files": dict(files)})
+
     def abort_own(self, reason: str) -> None:
         """Note that what this process has opened ends without a result; it stays counted.
 
@@ -310,10 +334,6 @@ class Ledger:
         events = self._chain.read()
         return events[0].time if events else ""
 
-    def holds(self, head: str) -> bool:
-        """Whether the ledger still contains an event with this hash."""
-        return any(event.hash == head for event in self._chain.read())
-
     def verify(self) -> LedgerReport:
         """Walk the whole chain; never raises for an edited ledger.
 
@@ -331,8 +351,9 @@ class Ledger:
         states = [trial.state for trial in trials_of(events).values()]
         counts = {state: states.count(state) for state in ("open", "closed", "aborted")}
         repeats = sum(e.kind == "repeated" and e.payload["stage"] == "opened" for e in events)
+        newer = Counter(event.kind for event in events if event.kind not in KINDS)
         return LedgerReport(ok=True, rows=len(events), head=head, since=since, trials=counts,
-                            repeats=repeats)  # fmt: skip
+                            repeats=repeats, newer=dict(sorted(newer.items())))  # fmt: skip
 
 
 def _repeat(writer: Writer, known: Trial, *, n_now: int) -> Ticket:

@@ -12,13 +12,14 @@ import hashlib
 import io
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ffm_core.errors import RecordError
+from ffm_core.paths import kind_of
 from ffm_core.runs.atomic import atomic_dir
 from ffm_core.runs.canonical import jsonable, sha256_json
 
@@ -101,6 +102,7 @@ class RunReport:
     result_hash: str
     recomputed: str
     problems: tuple[str, ...]
+    held: Literal["files", "result", "nothing"] = "nothing"  # what the ledger has hashes of
 
     @property
     def ok(self) -> bool:
@@ -129,6 +131,7 @@ def write_run(
     *,
     tables: Mapping[str, pl.DataFrame],
     html: str,
+    register: Callable[[Mapping[str, str]], None] | None = None,
 ) -> Path:
     """Write a run folder in one step.
 
@@ -143,6 +146,9 @@ def write_run(
         Written as ``<name>.parquet``.
     html : str
         The report, written as ``report.html``.
+    register : callable, optional
+        Told the hashes of the record and the tables before the folder gets its name, so
+        that no run lies there which the ledger does not know.
 
     Returns
     -------
@@ -163,13 +169,16 @@ def write_run(
         "result_hash": sha256_json(result),
         "envelope": jsonable({**envelope, "files": hashes}),
     }
-    files[REPORT_FILE] = html.encode("utf-8", "backslashreplace")
     text = json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
     files[RECORD_FILE] = text.encode("utf-8") + b"\n"
+    hashes[RECORD_FILE] = hashlib.sha256(files[RECORD_FILE]).hexdigest()
+    files[REPORT_FILE] = html.encode("utf-8", "backslashreplace")
     folder = out_dir / str(envelope["run_id"])
     with atomic_dir(folder) as temporary:
         for name, data in files.items():
             (temporary / name).write_bytes(data)
+        if register is not None:
+            register(hashes)
     return folder
 
 
@@ -232,23 +241,50 @@ def verify_run(folder: Path) -> RunReport:
     """
     run = read_record(folder)
     recomputed = sha256_json(run.result)
-    problems = []
-    if recomputed != run.result_hash:
-        problems.append(_EDITED)
+    problems = [] if recomputed == run.result_hash else [_EDITED]
     files = run.envelope.get("files", {})
     if not isinstance(files, dict):
         problems.append("the envelope is missing the hashes of its files")
         files = {}
-    for name, expected in files.items():
-        try:
-            found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
-        except OSError:
-            problems.append(f"{name} is missing")
-            continue
-        if found != expected:
-            problems.append(f"{name} does not match its hash: it was edited after the run")
+    problems += differing(folder, files, "does not match its hash: it was edited after the run")
     return RunReport(run_id=run.run_id, result_hash=run.result_hash, recomputed=recomputed,
                      problems=tuple(problems))  # fmt: skip
+
+
+def differing(folder: Path, files: Mapping[str, str], told: str) -> list[str]:
+    """Return a problem for each file of a run that is not what its hash says.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The run folder; a name that leads out of it is a problem, and is not opened.
+    files : mapping of str to str
+        SHA-256 by name.
+    told : str
+        What is said of a file with another hash.
+    """
+    problems = []
+    for name, expected in files.items():
+        path = folder / name
+        if path.parent != folder or path.name != name or kind_of(path) not in ("", "file"):
+            problems.append(f"{name!r} is no file of this folder")
+        elif (found := _sha256_of(path)) != expected:
+            problems.append(f"{name} {told if found else 'is missing'}")
+    return problems
+
+
+def _sha256_of(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
+def ledger_since(result: Mapping[str, Any], envelope: Mapping[str, Any]) -> str:
+    """Return when the ledger of a run began; older records say it in the result."""
+    trials = result.get("trials") or {}
+    return str(envelope.get("ledger_since") or trials.get("ledger_since") or "")
 
 
 def versions() -> dict[str, str]:

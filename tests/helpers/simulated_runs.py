@@ -252,8 +252,7 @@ def full(*, shift: float = 0.0, seed: int = 0) -> dict[str, Any]:
         "trigger": {"mean_r": 0.05, "interval": [-0.01, 0.11], "entry_difference": 0.11,
                     "entry_interval": [0.02, 0.2],
                     "reason": _why("rule_flat", mean=0.05, mean_low=-0.01, mean_high=0.11)},
-        "trials": {"n": 7, "effective_n": 3.4, "sharpe_variance": 0.0021,
-                   "ledger_since": "2025-01-04T10:00:00Z"},
+        "trials": {"n": 7, "effective_n": 3.4, "sharpe_variance": 0.0021},
         "plots": _plots(rng, pl.DataFrame(), shift),
     }  # fmt: skip
     return _record(result)
@@ -266,6 +265,7 @@ def _record(result: dict[str, Any]) -> dict[str, Any]:
                 "cache": {"hits": 3, "misses": 9},
                 "versions": {"ffm": "0.1.0", "python": "3.11.9", "numpy": "2.4.0"},
                 "platform": "Linux x86_64", "trial_count_today": 7, "ledger_head": _sha("head"),
+                "ledger_since": "2025-01-04T10:00:00Z",
                 "out": "ffm-runs", "repeat": False}  # fmt: skip
     return {"schema": "ffm-run/2", "result": result, "result_hash": _sha("result"),
             "envelope": envelope}  # fmt: skip

@@ -19,7 +19,6 @@ import pytest
 
 from ffm_core.bars.simulate import market as simulated
 from ffm_core.cli import main
-from ffm_core.runs.canonical import canonical_json
 from ffm_core.runs.ledger import Ledger, LedgerReport
 from helpers import processes
 from helpers.processes import PATIENCE, until
@@ -100,12 +99,6 @@ class Desk:
                 os.killpg(process.pid, signal.SIGKILL)
         processes.end(self._mark(self.started.index(process)))
 
-    @staticmethod
-    def timeless(record: dict[str, Any]) -> bytes:
-        """Return the bytes of a result without the moment the ledger began."""
-        trials = {**record["result"]["trials"], "ledger_since": None}
-        return canonical_json({**record["result"], "trials": trials})
-
     def entries(self) -> int:
         """Count what the cache holds."""
         return sum(1 for _ in self.home.glob("cache/*/*.ffmc"))
@@ -117,12 +110,14 @@ class Desk:
 
     def verified(self) -> LedgerReport:
         """Check ledger and stored runs, and return the ledger's report."""
-        from ffm_core.runs.record import verify_run
+        from ffm_core.runs.verifying import Book
 
         report = self.ledger.verify()
         assert report.ok, report
+        book = Book(self.ledger.events())
         for folder in self.runs.glob("[!.]*"):
-            assert verify_run(folder).ok, folder
+            found = book.verified(folder)
+            assert (found.problems, found.held) == ((), "files"), folder
         return report
 
     def clear(self) -> None:

@@ -1,11 +1,19 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ffm_core.bars.instrument import Instrument
-from ffm_core.bars.instruments import declare, is_known, known, lookup, minutes_of_day
+from ffm_core.bars.instruments import (
+    declare,
+    is_known,
+    known,
+    lookup,
+    minutes_of_day,
+    undercuts,
+)
 from ffm_core.errors import ContractError
 from ffm_core.paths import ffm_home
 
@@ -137,3 +145,29 @@ def test_minutes_of_day():
     for text in ("24:01", "-1:00", "07:60", "7", "a:b"):
         with pytest.raises(ValueError):
             minutes_of_day(text)
+
+
+@pytest.mark.parametrize("row", [*known(), lookup("SIMA7")], ids=lambda row: row.symbol)
+def test_what_ffm_ships_is_no_override_of_itself(row):
+    assert not undercuts(row)
+    assert not undercuts(replace(row, fees_per_side=row.fees_per_side + 1))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"commission_per_side": 0.0, "fees_per_side": 0.0},
+        {"fees_per_side": 1.0},
+        {"slippage_ticks": 0.0},
+        {"point_value": 500.0},  # ten times the money per point, a tenth of the costs in points
+        {"symbol": "MYES", "commission_per_side": 0.0, "fees_per_side": 0.0},
+        {"symbol": "MYES", "slippage_ticks": 0.5},
+    ],
+)
+def test_costs_below_those_ffm_would_charge_are_an_override(change):
+    assert undercuts(replace(lookup("ES"), **change))
+
+
+def test_a_new_contract_with_costs_of_its_own_is_none():
+    assert not undercuts(replace(lookup("ES"), symbol="MYES", fees_per_side=0.1))
+    assert not undercuts(replace(lookup("EURUSD"), symbol="MYPAIR"))

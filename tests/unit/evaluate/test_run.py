@@ -199,6 +199,17 @@ def test_custom_checks_change_the_constant_and_qualify(tmp_path: Path) -> None:
     assert "mine.toml" in qualifier_of(config)
 
 
+def test_lowered_costs_qualify(small_bars: list[Bars]) -> None:
+    bars = small_bars[0]
+    free = dataclasses.replace(bars.instrument, commission_per_side=0.0, fees_per_side=0.0)
+    config = EvalConfig(**SMALL)
+    usual, cheap = (
+        qualifier_of(config, [b]) for b in (bars, dataclasses.replace(bars, instrument=free))
+    )
+    assert "costs" not in usual
+    assert cheap.endswith(f"lowered costs of {bars.instrument.symbol}")
+
+
 @pytest.mark.parametrize("text", ["[profits]\ndelta = 1\n", "profit = 3\n", "[profit\n"])
 def test_bad_check_files_are_errors(text: str, tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"

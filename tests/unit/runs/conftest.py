@@ -30,8 +30,7 @@ def make_result(decision="FAIL", mean_r=0.031, seed=0):
                                                                  effect=0.15))}],
         "verdict": {"decision": decision, "qualifier": "",
                     "reasons": [asdict(because("ruled_out", months=12, claim="selection"))]},
-        "trials": {"n": 1, "effective_n": 1.0, "sharpe_variance": 0.0,
-                   "ledger_since": "2024-07-01T00:00:00Z"},
+        "trials": {"n": 1, "effective_n": 1.0, "sharpe_variance": 0.0},
     }  # fmt: skip
 
 
@@ -56,6 +55,7 @@ def store(tmp_path):
         started = dt.datetime(2024, 7, 1, 12, 0, next(count), tzinfo=dt.UTC)
         envelope = {"run_id": run_id(started, identity), "started": started, "seconds": 1.5,
                     "command": "ffm eval supertrend --demo", "ledger_head": "",
+                    "ledger_since": "2024-07-01T00:00:00Z",
                     "versions": {"ffm": "0.1.0"}}  # fmt: skip
         envelope.update(changes.pop("envelope", {}))
         return write_run(

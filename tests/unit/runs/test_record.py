@@ -81,6 +81,20 @@ def test_an_edited_or_missing_table_is_found(store):
     )
 
 
+@pytest.mark.parametrize("name", ["/dev/zero", "../other/run.json", "", ".", "a/b"])
+def test_a_name_that_leads_out_of_the_folder_is_not_opened(store, name):
+    folder = store()
+    rewrite(folder, lambda record: record["envelope"]["files"].update({name: "ab"}))
+    assert verify_run(folder).problems == (f"{name!r} is no file of this folder",)
+
+
+def test_a_link_to_an_endless_device_is_not_read(store):
+    folder = store()
+    (folder / "trades.parquet").unlink()
+    (folder / "trades.parquet").symlink_to("/dev/zero")
+    assert verify_run(folder).problems == ("'trades.parquet' is no file of this folder",)
+
+
 @pytest.mark.parametrize(
     "damage",
     [
