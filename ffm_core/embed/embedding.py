@@ -12,7 +12,9 @@ from ffm_core.bars.table import Bars
 from ffm_core.embed.recipe import EXTRAS
 from ffm_core.embed.vectors import VectorCache
 from ffm_core.embed.windows import RETURN_SHAPE, Windows, windows_at
+from ffm_core.host.code import code_behind
 from ffm_core.records import Column, Embedder, answers
+from ffm_core.runs.canonical import sha256_json
 from ffm_core.types import Float32, Int64
 
 EXTRA_COLUMNS = {
@@ -97,7 +99,7 @@ def embed_at(
             advance(len(given))
     else:
         cache = VectorCache(home)
-        found = cache.vectors(embedder.identity, given, embedder.dim, compute, advance)
+        found = cache.vectors(_identity(embedder), given, embedder.dim, compute, advance)
     columns = columns_of(embedder)
     rows = np.full((len(at), len(columns)), np.nan, dtype=np.float32)
     rows[usable, : embedder.dim] = found
@@ -109,6 +111,12 @@ def embed_at(
         computed=len(given) if cache is None else cache.misses,
         flaws=windows.counts(),
     )
+
+
+def _identity(embedder: Embedder) -> str:
+    """Return what a vector depends on beside its window: a plug-in's code is part of it."""
+    code = code_behind(embedder.embed)
+    return sha256_json([embedder.identity, code]) if code else embedder.identity
 
 
 def _extras(embedder: Embedder, windows: Windows) -> Float32:

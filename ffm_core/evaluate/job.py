@@ -25,7 +25,9 @@ from ffm_core.evaluate.executor import Executor
 from ffm_core.evaluate.parts import Parts, Source
 from ffm_core.evaluate.terms import Terms, terms_of
 from ffm_core.host.boundary import call_plugin
+from ffm_core.host.code import code_behind
 from ffm_core.host.loading import Host, Offered, Wish, open_host
+from ffm_core.host.surroundings import environment_kept
 from ffm_core.labels.policies import EXIT_POLICIES
 from ffm_core.records import (
     Control,
@@ -191,7 +193,8 @@ class DirectSource:
 
 
 def _call_directly(function: Any, *args: Any, **kwargs: Any) -> Any:
-    return function(*args, **kwargs)
+    with environment_kept():
+        return function(*args, **kwargs)
 
 
 def blocks_named(features: Sequence[str]) -> list[Wish]:
@@ -421,9 +424,11 @@ def direct_job(
 
 
 def _code_of(labeler: Labeler) -> str:
-    """Hash the module that defines the labeler's function."""
+    """Hash the code behind the labeler's function; of ffm-core's own the module alone."""
     import inspect
 
+    if found := code_behind(labeler.decide):
+        return found
     try:
         text = inspect.getsource(inspect.getmodule(labeler.decide) or labeler.decide)
     except (OSError, TypeError):

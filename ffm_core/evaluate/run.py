@@ -30,6 +30,7 @@ from ffm_core.evaluate.trial import (
     accounted,
     close_ablations,
     close_trial,
+    count_again,
     open_ablations,
     open_trial,
     preregister,
@@ -46,7 +47,7 @@ from ffm_core.records import (
     answers,
     because,
 )
-from ffm_core.ruler.verdict import decide, held_back, refused
+from ffm_core.ruler.verdict import decide, held_back, refused, unsteady
 from ffm_core.runs.canonical import sha256_json
 
 
@@ -112,8 +113,11 @@ def run(job: Job, progress: Progress, command: str = "") -> Evaluation:
     )  # fmt: skip
 
     result = result_of(finding)
-    if not close_trial(job, ticket, evidence, verdict, sha256_json(result)):
-        progress.note(because("not_deterministic"))
+    found = sha256_json(result)
+    if not close_trial(job, ticket, evidence, verdict, found):
+        count_again(job, promise, folded, ticket, evidence, found)
+        finding = replace(finding, verdict=unsteady(verdict))
+        result = result_of(finding)
     close_ablations(job, ablated, evidence)
     return record(finding, result, command, started, clock)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ffm_core import __version__
 from ffm_core.bars import Instrument
 from ffm_core.errors import FFMError
 from ffm_core.evaluate.arms import WITHOUT
@@ -31,6 +32,7 @@ _PROMISED = (
     "permutations", "random_draws", "entry_draws", "resamples", "overlap",
     "flat_at_session_end", "learner", "features", "exit", "slippage_ticks", "accept_overlap",
 )  # fmt: skip
+_AGAIN = "found_again"  # the trial that a run repeats and does not agree with
 
 
 def preregister(job: Job) -> dict[str, Any]:
@@ -137,7 +139,7 @@ def _open(job: Job, promise: dict[str, Any], folded: Folded, identity: str, **ex
         ),
         prereg_hash=promise["hash"],
         effective=effective_trials,
-        extra={"code_hash": job.code_hash, **extra},
+        extra={"code_hash": job.code_hash, "version": __version__, **extra},
     )
 
 
@@ -150,9 +152,9 @@ def _terms(instrument: Instrument) -> dict[str, Any]:
 def close_trial(
     job: Job, ticket: Ticket, evidence: Evidence, verdict: Verdict, result_hash: str
 ) -> bool:
-    """Close the trial; return whether it agrees with an earlier run of the same trial."""
+    """Close the trial; return whether every run of it so far has found the same."""
     days, values, found = _daily(evidence, "REAL")
-    return job.ledger.close_trial(
+    agrees = job.ledger.close_trial(
         ticket,
         decision=verdict.decision,
         days=days,
@@ -160,6 +162,34 @@ def close_trial(
         moments=found,
         result_hash=result_hash,
     )
+    if not ticket.is_repeat:
+        return agrees
+    trials = job.ledger.trials()
+    if any(trial.opened["extra"].get(_AGAIN) == ticket.identity for trial in trials):
+        return False
+    first = next(trial for trial in trials if trial.identity == ticket.identity)
+    if agrees or first.closed is None or first.opened["extra"].get("version") == __version__:
+        return agrees
+    # Another version of FFM writes other records; what was found decides.
+    then = first.closed
+    known = (then["decision"], list(then["days"]), list(then["daily_r"]))
+    return known == (verdict.decision, days, values)
+
+
+def count_again(
+    job: Job, promise: dict[str, Any], folded: Folded, ticket: Ticket, evidence: Evidence,
+    result_hash: str,
+) -> None:  # fmt: skip
+    """Count a run that found another result than the trial it repeats; it was seen, too."""
+    if result_hash == ticket.result_hash:
+        return  # another run disagreed, and this one is the first over again
+    identity = sha256_json({"of": ticket.identity, "found": result_hash})
+    again = _open(job, promise, folded, identity, **{_AGAIN: ticket.identity})
+    days, values, found = _daily(evidence, "REAL")
+    job.ledger.close_trial(
+        again, decision="INCONCLUSIVE", days=days, daily_r=values, moments=found,
+        result_hash=result_hash,
+    )  # fmt: skip
 
 
 def close_ablations(job: Job, tickets: dict[str, Ticket], evidence: Evidence) -> None:
@@ -199,6 +229,7 @@ __all__ = [
     "accounted",
     "close_ablations",
     "close_trial",
+    "count_again",
     "lock_of",
     "open_ablations",
     "open_trial",

@@ -11,6 +11,7 @@ from typing import ParamSpec, TypeVar
 
 from ffm_core.errors import ConfigError, FFMError, PluginError, StrategyError, UnavailableError
 from ffm_core.host.discovery import Found
+from ffm_core.host.surroundings import environment_kept
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -44,7 +45,8 @@ def call_plugin(
         ``FFM_STRICT=1`` the original exception is raised instead.
     """
     try:
-        return function(*args, **kwargs)
+        with environment_kept():
+            return function(*args, **kwargs)
     except (Exception, SystemExit) as error:
         if is_strict() or _is_explained(origin, error):
             raise

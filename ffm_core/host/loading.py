@@ -21,6 +21,7 @@ import pluggy
 
 from ffm_core import hookspecs
 from ffm_core.errors import PluginError, PluginLoadError, UnknownNameError
+from ffm_core.host.beside import look_beside
 from ffm_core.host.boundary import (
     MAX_MESSAGE_CHARS,
     absent_library,
@@ -29,6 +30,7 @@ from ffm_core.host.boundary import (
     one_line,
     place,
 )
+from ffm_core.host.code import forget, reads_remembered, remember, source_files
 from ffm_core.host.discovery import (
     EXTENSIONS,
     STRATEGIES,
@@ -38,8 +40,10 @@ from ffm_core.host.discovery import (
     discover,
     pick,
 )
+from ffm_core.host.libraries import library_test
 from ffm_core.host.registry import MOVING, Host, Loaded, Offered
-from ffm_core.paths import kind_of
+from ffm_core.host.surroundings import environment_kept, threads_of, threads_released
+from ffm_core.paths import kind_of, one_spelling
 from ffm_core.records import Labeler
 
 __all__ = ["Found", "Host", "Offered", "Wish", "call_plugin", "load_plugin", "open_host"]
@@ -163,7 +167,7 @@ def load_plugin(found: Found) -> Loaded:
         One line with distribution, version and cause.
     """
     try:
-        plugin = _import(found)
+        plugin = _import(found) if found.is_core else _import_apart(found)
         api = _check_api(found, plugin)
         hooks = _hooks(found, plugin)
     except PluginError:
@@ -217,6 +221,30 @@ def _load_built_ins() -> tuple[list[Loaded], dict[str, str]]:
                     raise
                 unavailable[found.name] = reason
     return loaded, unavailable
+
+
+def _import_apart(found: Found) -> object:
+    """Import a plug-in, note what it reads on the way, and undo what it may not leave behind."""
+    if found.path is not None:
+        forget(found)
+        look_beside(found.path)
+    before = set(sys.modules)
+    with environment_kept(), threads_released(), reads_remembered(found):
+        plugin = _import(found)
+    is_library = library_test()
+    files = {
+        name: getattr(module, "__file__", None)
+        for name, module in list(sys.modules.items())
+        if name not in before and name != found.module
+    }
+    remember(found, [name for name, file in files.items() if file and not is_library(file)], ())
+    own = {one_spelling(path) for path in source_files(found).values()}
+    if threads := threads_of(lambda file: one_spelling(file) in own):
+        raise PluginLoadError(
+            f"{found.who} ({found.name}) starts a thread while it is loaded: {threads[0]}",
+            fix="start threads inside the call that needs them, and end them there",
+        )
+    return plugin
 
 
 def _import(found: Found) -> object:

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar, cast
 from ffm_core.errors import StrategyError, UnavailableError, UnknownNameError
 from ffm_core.host.absent import require_fitted, require_installed
 from ffm_core.host.boundary import absent_library, call_plugin
-from ffm_core.host.code import code_hash
+from ffm_core.host.code import code_hash, reads_remembered
 from ffm_core.host.discovery import Found, conflict, listed
 from ffm_core.records import (
     CheckSet,
@@ -219,17 +219,22 @@ class Host:
             self._offers[hook] = collected
         return list(self._offers[hook])
 
-    def code_hash(self) -> str:
-        """Hash of the files of the strategy and of the named extensions.
+    def code_hash(self, inputs: Mapping[str, str] | None = None) -> str:
+        """Hash of all that the strategy's and the named extensions' answers can depend on.
+
+        Parameters
+        ----------
+        inputs : mapping of str to str, optional
+            Name and hash of every input they declare.
 
         Returns
         -------
         str
-            sha256 over relative names and contents; the same for an editable
-            and an installed copy, and wherever they lie.
+            See :func:`ffm_core.host.code.code_hash`; the same for an editable and an
+            installed copy, and wherever they lie.
         """
         own = [] if self._strategy is None else [self._strategy]
-        return code_hash([*own, *self.extensions])
+        return code_hash([*own, *self.extensions], inputs=inputs)
 
     def is_core(self, origin: Found) -> bool:
         """Return whether ``origin`` is ffm-core itself."""
@@ -242,7 +247,8 @@ class Host:
         origin = plugin.origin
         try:
             # Generators run here too, so that what they raise is caught as well.
-            records = call_plugin(origin, f"hook {hook!r}", lambda: _listed(function()))
+            with reads_remembered(origin):
+                records = call_plugin(origin, f"hook {hook!r}", lambda: _listed(function()))
         except Exception as error:
             reason = absent_library(error) if origin.is_core else None
             if reason is None:

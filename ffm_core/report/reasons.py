@@ -60,8 +60,8 @@ _VERDICT = {
     "over_50_years": "settling it would take more than 50 years of data like these",
     "months_settle_nothing": "more months like these would not settle {1:checks}",
     "nothing_measured": "no check measured an edge, so more data would settle nothing",
-    "not_deterministic": "an earlier run of this trial found another result: something here is not "
-    "deterministic (a library has changed, or the strategy draws at random)",
+    "not_deterministic": "an earlier run of this trial found another result, and this one counts "
+    "as a trial of its own: something here is not deterministic",
 }  # fmt: skip
 _REFUSED = {
     "refused_look_ahead": "the strategy or a feature uses future bars; nothing else was computed",

@@ -83,6 +83,7 @@ def _rule_alone(result: Result) -> bool:
     return claim_of(result) == "selection" and bool(missed & _SELECTING) and rule_earns(result)
 
 
+_UNSTEADY = "not_deterministic"
 _GROUNDWORK = {"certificate", "sample"}
 _SELECTING = {"naive", "random", "shuffle"}
 
@@ -104,6 +105,8 @@ def headline(result: Result) -> str:
         return _pass_headline(result)
     if decision == "FAIL":
         return _fail_headline(result)
+    if _UNSTEADY in _kinds(result):
+        return "Runs of this very trial found different results, so none of them shows anything."
     if overlap(result):
         return "A model may have seen the months it is judged on, so they show nothing."
     house = reason_named(result, "house_rule_open")
@@ -321,6 +324,14 @@ def _on_fail(result: Result) -> list[str]:
 
 
 def _on_inconclusive(result: Result) -> list[str]:
+    if _UNSTEADY in _kinds(result):
+        return [
+            (
+                f"Do not put money on {_subject(result)}: what it does is not the same twice. Find "
+                "what draws at random, or depends on the clock, the order of threads or another "
+                "library's version, and judge it again."
+            )
+        ]
     if overlap(result):
         return [
             (

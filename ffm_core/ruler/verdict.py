@@ -233,6 +233,15 @@ def held_back(verdict: Verdict, overlaps: Sequence[Reason], *, accepted: bool) -
     )
 
 
+def unsteady(verdict: Verdict) -> Verdict:
+    """Return the verdict that is left when runs of one trial found different results."""
+    if verdict.decision == "REFUSED":
+        return verdict
+    kept = verdict.reasons if verdict.decision == "INCONCLUSIVE" else ()
+    reasons = (because("not_deterministic"), *kept)
+    return replace(verdict, decision="INCONCLUSIVE", reasons=reasons)
+
+
 def _reasons(
     decision: Decision,
     evidence: Evidence,

@@ -19,7 +19,7 @@ import ffm_core
 from ffm_core.causal.blame.line import Blame, line_at
 from ffm_core.causal.blame.sources import SourceFile
 from ffm_core.causal.blame.suspects import KINDS, suspects
-from ffm_core.causal.process.pickling import library_test
+from ffm_core.host.libraries import library_test
 from ffm_core.paths import one_spelling
 
 _CORE = one_spelling(Path(ffm_core.__file__).parent) + "/"

@@ -7,19 +7,19 @@ installed libraries and time-zone data open on their own account is no concern.
 from __future__ import annotations
 
 import importlib
-import inspect
 import linecache
 import os
 import sys
 import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial, wraps
+from functools import wraps
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeAlias
 
-from ffm_core.causal.process.pickling import library_test
+from ffm_core.host.code import functions_behind
+from ffm_core.host.libraries import library_test
 from ffm_core.paths import one_spelling
 from ffm_core.records import Reason, because
 
@@ -58,7 +58,7 @@ def roots_of(functions: Iterable[Callable[..., Any]]) -> tuple[str, ...]:
     because everything else in it is not under suspicion.
     """
     found: set[str] = set()
-    for function in _unwrapped(functions):
+    for function in functions_behind(functions):
         module = sys.modules.get(getattr(function, "__module__", "") or "")
         code = getattr(function, "__code__", None)
         file = getattr(module, "__file__", None) or getattr(code, "co_filename", None)
@@ -74,18 +74,6 @@ def roots_of(functions: Iterable[Callable[..., Any]]) -> tuple[str, ...]:
         else:
             found.update(one_spelling(folder) + "/" for folder in package)
     return tuple(sorted(found))
-
-
-def _unwrapped(functions: Iterable[Callable[..., Any]]) -> Iterator[Callable[..., Any]]:
-    for function in functions:
-        if isinstance(function, partial):
-            inner = (value for value in (*function.args, function.func) if callable(value))
-            yield from _unwrapped(inner)
-            continue
-        plain = inspect.unwrap(function)
-        yield getattr(plain, "__func__", plain)
-        if not inspect.isroutine(plain):
-            yield type(plain)
 
 
 def own_line(stack: Iterable[traceback.FrameSummary], roots: Collection[str]) -> str:

@@ -8,20 +8,16 @@ functions typed at a prompt, travel by value.
 from __future__ import annotations
 
 import io
-import os
 import sys
-import sysconfig
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_file_location
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import ffm_core
 from ffm_core.errors import StrategyError
-from ffm_core.paths import one_spelling
+from ffm_core.host.libraries import library_test
 from ffm_core.records import Embedder, ExitPolicy, FeatureSet, Labeler
 
 if TYPE_CHECKING:
@@ -31,7 +27,6 @@ if TYPE_CHECKING:
 # Opens the plug-ins under test, here and again in the worker, always in the same order;
 # must pickle.
 Opener: TypeAlias = "Callable[[], Sequence[Subject]]"
-_LIBRARIES = ("site-packages", "dist-packages")
 
 
 def ship(opener: Opener) -> bytes:
@@ -97,26 +92,6 @@ def cloudpickle_module() -> Any:
     return cloudpickle
 
 
-def library_test() -> Callable[[str], bool]:
-    """Return a test of whether a file belongs to the interpreter, a library or this package.
-
-    A file counts by where it lies and by where a link to it stands, since some installers
-    link files into an environment.
-    """
-    paths = sysconfig.get_paths()
-    folders = {paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")}
-    folders |= {sys.prefix, sys.base_prefix, str(Path(ffm_core.__file__).parent)}
-    # Libraries of the system, of the user, and those another environment lends.
-    folders |= {place for place in sys.path if Path(place).name in _LIBRARIES}
-    roots = tuple({f"{spelt}/" for folder in folders for spelt in _spellings(folder)})
-    return lambda file: any(spelt.startswith(roots) for spelt in _spellings(file))
-
-
-def _spellings(path: str) -> tuple[str, str]:
-    named = os.path.normcase(os.path.normpath(Path(path).absolute())).replace(os.sep, "/")
-    return one_spelling(path), named
-
-
 def loose_modules() -> dict[str, str]:
     """Return name and file of the modules that came from outside the installed folders."""
     is_library = library_test()
@@ -158,6 +133,5 @@ class LooseFinder:
 
 
 __all__ = [
-    "LooseFinder", "Opener", "cloudpickle_module", "library_test", "loose_modules",
-    "ship",
+    "LooseFinder", "Opener", "cloudpickle_module", "loose_modules", "ship",
 ]  # fmt: skip

@@ -18,6 +18,7 @@ from ffm_core.evaluate.job import checks_of, direct_job, qualifier_of
 from ffm_core.evaluate.progress import Silent
 from ffm_core.host.loading import open_host
 from ffm_core.records import CheckResult, Decisions, Evidence, Labeler, VerdictCheck
+from ffm_core.report.words import headline
 from ffm_core.runs.config import EvalConfig
 from ffm_core.runs.ledger import Ledger
 from ffm_core.testing.worlds_labeler import LABELER
@@ -114,6 +115,35 @@ def test_another_seed_is_another_trial(small_bars: list[Bars], proven_home: Path
     second = judge(small_bars, proven_home, learner="none", seed=1)
     assert first["result"]["trials"]["n"] == 1
     assert second["result"]["trials"]["n"] == 2
+
+
+def test_a_repeat_that_finds_another_result_counts_and_is_inconclusive(
+    small_bars: list[Bars], proven_home: Path
+) -> None:
+    config = EvalConfig(**SMALL | {"learner": "none"})
+    job = direct_job(small_bars, LABELER, config, proven_home, None)
+
+    def unsteady(bars: Bars, params: Any) -> Decisions:
+        found = LABELER.decide(bars, params)
+        return found.take(np.arange(0, len(found), 2))
+
+    other = direct_job(
+        small_bars, dataclasses.replace(LABELER, decide=unsteady), config, proven_home, None
+    )
+    other = dataclasses.replace(other, code_hash=job.code_hash)
+    runs = [evaluate(one).record for one in (job, job, other, other, job)]
+    assert runs[0]["result_hash"] == runs[1]["result_hash"]
+    for run in runs[2:]:  # once it is known, no run of this trial shows anything
+        verdict = run["result"]["verdict"]
+        assert verdict["decision"] == "INCONCLUSIVE"
+        assert verdict["reasons"][0]["kind"] == "not_deterministic"
+        assert "different results" in headline(run["result"])
+    assert len(Ledger(proven_home).trials()) == 2
+    changed = evaluate_bars(
+        small_bars, labeler=LABELER, home=proven_home,
+        config=EvalConfig(**SMALL | {"learner": "none", "seed": 1}),
+    )  # fmt: skip
+    assert changed["result"]["trials"]["n"] == 3
 
 
 def test_trigger_claim_takes_every_decision(small_bars: list[Bars], proven_home: Path) -> None:

@@ -134,8 +134,8 @@ SAID = [
     ),
     (
         because("not_deterministic"),
-        ("an earlier run of this trial found another result: something here is not deterministic "
-        "(a library has changed, or the strategy draws at random)"),
+        ("an earlier run of this trial found another result, and this one counts as a trial of its "
+        "own: something here is not deterministic"),
     ),
     (
         because("refused_look_ahead"),

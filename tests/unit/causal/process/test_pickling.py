@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from ffm_core.causal.process.pickling import _place_of, library_test
+from ffm_core.causal.process.pickling import _place_of
 from ffm_core.features.trivial8 import TRIVIAL8
+from ffm_core.host.libraries import library_test
 
 
 def test_a_record_named_in_the_running_script_travels_by_its_own_module(monkeypatch):
