@@ -10,12 +10,14 @@ from typing import overload
 import numpy as np
 import polars as pl
 
+from ffm_core.bars.inputs import Inputs, InputTable
 from ffm_core.bars.instrument import Instrument
 from ffm_core.bars.timeframe import Timeframe
 from ffm_core.types import Float64, Int32, Int64
 
 PRICE_COLUMNS = ("open", "high", "low", "close")
 COLUMNS = ("ts", *PRICE_COLUMNS, "volume")
+_NEVER_US = -(2**62)
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,14 @@ class Bars:
         What the prices are prices of.
     timeframe : Timeframe
         Bar length; a bar is usable from ``ts + timeframe`` on.
+    tables : tuple of InputTable
+        Outside tables that were handed over; read them through :attr:`inputs`.
     """
 
     frame: pl.DataFrame
     instrument: Instrument
     timeframe: Timeframe
+    tables: tuple[InputTable, ...] = ()
 
     def __len__(self) -> int:
         return self.frame.height
@@ -55,7 +60,7 @@ class Bars:
         if step != 1:
             raise ValueError("bars can be sliced with step 1 only")
         part = self.frame.slice(start, max(stop - start, 0))
-        return Bars(part, self.instrument, self.timeframe)
+        return Bars(part, self.instrument, self.timeframe, self.tables_before(stop))
 
     def _column(self, name: str) -> Float64:
         values = self.frame[name].to_numpy()
@@ -93,6 +98,24 @@ class Bars:
     def volume(self) -> Float64:
         """Volume per bar in the source's unit, shape (T,), read-only."""
         return self._column("volume")
+
+    @cached_property
+    def inputs(self) -> Inputs:
+        """The declared outside tables by name, as they were known at the close of each bar.
+
+        ``bars.inputs["vix"]["close"]`` is float64 (T,): at every bar the last value known at
+        its close, NaN where there was none. ``bars.inputs["vix"].back("close", 1)`` is the
+        value of the row before that one.
+        """
+        return Inputs(self.tables, self.ts_us + self.timeframe.us)
+
+    def tables_before(self, stop: int) -> tuple[InputTable, ...]:
+        """Return the outside tables as they were known at the close of bar ``stop - 1``."""
+        if not self.tables:
+            return ()
+        stop = min(stop, len(self))
+        last = int(self.ts_us[stop - 1]) + self.timeframe.us if stop > 0 else _NEVER_US
+        return tuple(table.readable(last) for table in self.tables)
 
     @cached_property
     def contract_codes(self) -> Int32 | None:

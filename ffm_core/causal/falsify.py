@@ -18,7 +18,7 @@ that means to deceive.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -334,7 +334,7 @@ class _Case:
             return False
         if other is None or len(other) == 0:
             other = market("SIMB", seed=changing[0].session.seed + 1_009, months=1)
-        self._link.lend(other)
+        self._link.lend(replace(other, tables=()))  # its outside tables are not for this worker
         return True
 
     def _ascend(self) -> None:

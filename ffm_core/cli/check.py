@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from ffm_core.evaluate.check import Checked
     from ffm_core.records import Failure
 
-_OPTIONS = ("--data", "--demo", "--features", "--exit", "--set", "--with", "--seed", "--from",
-            "--to", "--tz", "--stamps", "--policy", "--instruments", "--jobs")  # fmt: skip
+_OPTIONS = ("--data", "--demo", "--input", "--features", "--exit", "--set", "--with", "--seed",
+            "--from", "--to", "--tz", "--stamps", "--policy", "--instruments",
+            "--jobs")  # fmt: skip
 
 
 @click.command("check")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ffm_core.evaluate.progress import Progress
     from ffm_core.runs.config import EvalConfig
 
-_PATH_OPTIONS = ("--data", "--config", "--out", "--instruments", "--checks")
+_PATH_OPTIONS = ("--data", "--input", "--config", "--out", "--instruments", "--checks")
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -40,6 +40,8 @@ _OPTIONS = (
             help="File or folder of bars; repeatable."),
     _option("--demo", is_flag=True, default=None,
             help="Use the simulated market, which has no edge."),
+    _option("--input", "inputs", multiple=True, metavar="NAME=PATH",
+            help="Table that a plug-in reads beside the bars, with a column known_at; repeatable."),
     _option("--config", "file", type=click.Path(path_type=Path, dir_okay=False),
             help="TOML file of settings; flags override it."),
     _option("--claim", type=click.Choice(["selection", "trigger"]),
@@ -145,7 +147,7 @@ def exit_code(decision: str, qualifier: str) -> int:
 
 def config_of(strategy: str, file: Path | None, flags: dict[str, Any]) -> EvalConfig:
     """Return the configuration that flags and a file ask for."""
-    from ffm_core.runs.resolve import parse_settings, resolve
+    from ffm_core.runs.resolve import parse_inputs, parse_settings, resolve
 
     params, exit_params = parse_settings(flags.pop("settings"))
     given = {
@@ -154,6 +156,7 @@ def config_of(strategy: str, file: Path | None, flags: dict[str, Any]) -> EvalCo
         "exit": flags.pop("exit_name"),
         "params": params or None,
         "exit_params": exit_params or None,
+        "inputs": parse_inputs(flags.pop("inputs", ())) or None,
     }
     given.pop("exit_name", None)
     given["data"] = given["data"] or None
@@ -183,6 +186,8 @@ def _command_line(job: Job) -> str:
         if previous in _PATH_OPTIONS or word.endswith((".py", ".toml")):
             symbol, equals, path = word.rpartition("=")
             word = f"{symbol}{equals}{Path(path).name}"
+            if previous == "--input" and job.redact is not None:
+                word = "private"
         words.append(shlex.quote(word))
         previous = word
     text = " ".join(words)

@@ -22,6 +22,7 @@ from ffm_core.causal.subjects.exits import ExitSubject, computes, prove_step
 from ffm_core.causal.subjects.learners import MAX_ROWS, falsify_learner, thin
 from ffm_core.embed.windows import windows_at
 from ffm_core.evaluate.fit import answers_of, fit_versions, fold_views
+from ffm_core.evaluate.outside import hashes_of
 from ffm_core.evaluate.parts import Source
 from ffm_core.evaluate.streams import StreamTask, tasks_of
 from ffm_core.evaluate.terms import terms_of
@@ -289,7 +290,7 @@ def _exit_key(
 
 def _what(task: StreamTask) -> tuple[str | int, ...]:
     other = "" if task.other is None else task.other.sha256
-    return task.bars.sha256, other, task.config.seed
+    return task.bars.sha256, *hashes_of(task.bars.tables), other, task.config.seed
 
 
 def load_certificate(cache: Cache, key: str) -> Certificate | None:

@@ -22,6 +22,13 @@ from ffm_core.bars.simulate import demo_market
 from ffm_core.embed.blocks import find_embedder, unknown_block
 from ffm_core.errors import ConfigError, StrategyError, UnknownNameError, UsageError
 from ffm_core.evaluate.executor import Executor
+from ffm_core.evaluate.outside import (
+    declared_inputs,
+    input_facts,
+    load_inputs,
+    require_named,
+    with_tables,
+)
 from ffm_core.evaluate.parts import Parts, Source
 from ffm_core.evaluate.terms import Terms, terms_of
 from ffm_core.host.boundary import call_plugin
@@ -52,7 +59,7 @@ class Job:
 
     ``parts`` and ``terms`` are opened once, here; ``source`` carries the parts to workers.
     ``checks`` is the pre-registered set, ``tightening`` are checks of extensions.
-    ``strategy`` and ``data`` are facts for the run record.
+    ``strategy``, ``data`` and ``inputs`` are facts for the run record.
     """
 
     config: EvalConfig
@@ -70,6 +77,7 @@ class Job:
     executor: Executor
     cache: Cache
     ledger: Ledger
+    inputs: Sequence[dict[str, Any]] = ()  # outside tables, in the order of ``bars[0].tables``
     qualifier: str = ""
     redact: Any = None  # a Redactor when a private labeler is judged, or a private embedder used
 
@@ -234,14 +242,19 @@ def job_of(config: EvalConfig, home: Path) -> Job:
     # Before any data are read, which may take minutes.
     with redact.hiding() if redact is not None else nullcontext():
         terms = terms_of(source.parts, config)
+        declared = declared_inputs(source.parts)
+        require_named(declared, config.inputs)
     learner = learner_of(config, host)
     checks = checks_of(config, host)
     # In one order however they were named: rows are pooled and drawn by stream.
     loaded = sorted(_load(config), key=lambda item: item.bars.stream)
-    origin = offered.origin
+    origin, private = offered.origin, offered.record.private
+    with redact.hiding() if redact is not None else nullcontext():
+        outside = load_inputs(declared, config, [item.bars for item in loaded])
     return Job(
         config=config,
-        bars=[item.bars for item in loaded],
+        bars=[with_tables(item.bars, outside) for item in loaded],
+        inputs=input_facts(outside, private=private),
         source=source,
         terms=terms,
         learner=learner,
@@ -256,7 +269,7 @@ def job_of(config: EvalConfig, home: Path) -> Job:
             "name": offered.record.name,
             "distribution": origin.distribution,
             "version": origin.version,
-            "private": offered.record.private,
+            "private": private,
             "summary": offered.record.summary,
             "labeler": offered.record.name,
         },

@@ -151,6 +151,7 @@ def _result(finding: Finding) -> dict[str, Any]:
             "exit": {"name": terms.exit.name, "params": dict(terms.exit_params)},
         },
         "data": list(job.data),
+        **({"inputs": list(job.inputs)} if job.inputs else {}),
         "config": job.config.identity(),
         "prereg": finding.promise,
         "certificate": asdict(finding.certificate),

@@ -15,6 +15,7 @@ from ffm_core.errors import FFMError
 from ffm_core.evaluate.arms import WITHOUT
 from ffm_core.evaluate.job import Job
 from ffm_core.evaluate.lineage import day_fingerprints, days_by_instrument
+from ffm_core.evaluate.outside import hashes_of
 from ffm_core.evaluate.pool import Folded, Seal
 from ffm_core.evaluate.streams import Stream
 from ffm_core.evaluate.trades import daily_r
@@ -92,7 +93,7 @@ def _newest_days(streams: Sequence[Stream]) -> dict[str, int]:
 def open_trial(job: Job, promise: dict[str, Any], folded: Folded) -> Ticket:
     """Write the trial into the ledger, before any result is seen.
 
-    Its identity is the lock, the data, and the seal its folds end at.
+    Its identity is the lock, the data, outside tables, and the seal its folds end at.
     """
     seal = folded.seal
     identity = sha256_json(
@@ -100,6 +101,8 @@ def open_trial(job: Job, promise: dict[str, Any], folded: Folded) -> Ticket:
             "lock": lock_of(job, promise),
             "data": [[b.stream, b.sha256, _terms(b.instrument)] for b in job.bars],
             "seal": {"opened": seal.opened, "from": seal.by_instrument},
+            # Absent where there are none, so that trials from before them keep their identity.
+            **({"inputs": hashes_of(job.bars[0].tables)} if job.inputs else {}),
         }
     )
     return _open(job, promise, folded, identity)

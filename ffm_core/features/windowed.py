@@ -74,6 +74,11 @@ class WindowStream:
     def __init__(
         self, feature_set: FeatureSet, instrument: Instrument, timeframe: Timeframe
     ) -> None:
+        if feature_set.inputs:
+            raise ConfigError(
+                f"feature set {feature_set.name!r} reads inputs, and a stream is shown bars alone",
+                fix="compute it over whole series",
+            )
         if feature_set.history_bars is None and feature_set.history_days is None:
             raise ConfigError(
                 f"feature set {feature_set.name!r} needs the whole series and has no stream",

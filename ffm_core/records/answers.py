@@ -20,6 +20,7 @@ from ffm_core.records.forms import (
     of_kind,
     refused,
     require_rows,
+    require_unique,
 )
 from ffm_core.records.learning import (
     ANSWERS,
@@ -31,7 +32,7 @@ from ffm_core.records.learning import (
     TargetValues,
     View,
 )
-from ffm_core.records.strategy import Decisions, Labeler
+from ffm_core.records.strategy import KNOWN_AT, Decisions, Input, Labeler
 from ffm_core.records.trades import ENTRY_LEVELS, LEVELS, ExitPolicy
 from ffm_core.records.verdict import CheckResult, VerdictCheck
 from ffm_core.types import Bool, Float32, Float64
@@ -81,6 +82,33 @@ def decisions(labeler: Labeler, answer: object, bars: Bars, *, tradable: bool = 
     if tradable:
         require_tradable(found, bars, who=who)
     return found
+
+
+def checked_inputs(record: Labeler | FeatureSet) -> tuple[Input, ...]:
+    """Return the outside tables a record reads, which have to be declared soundly."""
+    who = f"{'labeler' if isinstance(record, Labeler) else 'feature set'} {record.name!r}"
+    require_unique(who, "input", [one.name for one in record.inputs])
+    for one in record.inputs:
+        require_unique(f"{who}, input {one.name!r}", "column", one.columns)
+        if not one.columns or KNOWN_AT in one.columns or "=" in one.name:
+            raise refused(
+                who,
+                f"input {one.name!r} declares the columns {list(one.columns)}",
+                f"list the columns that are read, {KNOWN_AT} not among them; no '=' in names",
+            )
+        if any(span is not None and span.total_seconds() < 0 for span in (one.lag, one.max_age)):
+            raise refused(
+                who,
+                f"input {one.name!r} declares a negative time",
+                f"a row is known after {KNOWN_AT}, never before: give a lag of 0 or more",
+            )
+    if record.inputs and getattr(record, "stream", None) is not None:
+        raise refused(
+            who,
+            "it reads inputs and offers a stream, which is shown bars alone",
+            "leave out stream, or put what reads inputs into a set of its own",
+        )
+    return record.inputs
 
 
 def as_decisions(labeler: Labeler, answer: object, bars: Bars) -> Decisions:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from ffm_core.records.strategy import Column, Memory
+from ffm_core.records.strategy import Column, Input, Memory
 from ffm_core.types import Float32
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ class FeatureSet:
     fit_cutoff : str, optional
         ISO date of the newest bar its numbers were fitted to; "" where nothing is
         fitted, None when nobody knows.
+    inputs : tuple of Input
+        Outside tables that ``batch`` reads; a set that reads some has no ``stream``.
     """
 
     name: str
@@ -69,6 +71,7 @@ class FeatureSet:
     stream: Callable[[Instrument, Timeframe], FeatureStream] | None = None
     version: str = "1"
     fit_cutoff: str | None = ""
+    inputs: tuple[Input, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

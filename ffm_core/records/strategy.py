@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 ParamValue: TypeAlias = bool | int | float | str
 Params: TypeAlias = Mapping[str, ParamValue]
 Memory: TypeAlias = Literal["finite", "recursive", "event"]
+KNOWN_AT = "known_at"  # the column of an outside table that says when a row was published
 # What the fields of decisions are stored as.
 _KINDS: Mapping[str, type[np.generic]] = {
     "bar": np.int64, "side": np.int8, "risk": np.float64, "stop_price": np.float64,
@@ -99,6 +101,36 @@ class Column:
     memory: Memory | None = None
     history_bars: int | None = None
     history_days: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """An outside table that a plug-in reads beside the bars: a daily VIX, a calendar of releases.
+
+    The user hands it over with ``--input name=PATH``. The host opens it and serves, for
+    every bar, the last row that was known at that bar's close: ``bars.inputs[name][column]``.
+
+    Parameters
+    ----------
+    name : str
+        What ``--input`` and ``bars.inputs`` call it.
+    columns : tuple of str
+        The columns that are read: numbers, or moments, which are served as microseconds
+        since 1970 UTC, as ``bars.ts_us`` is.
+    lag : timedelta, optional
+        Time from a row's ``known_at`` until it could be read. None: ``known_at`` is the
+        moment of publication, and a table stamped with the days it sums up is refused.
+    max_age : timedelta, optional
+        A row that has been readable for longer is served as NaN; default: never.
+    description : str
+        What the table holds, in one line.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    lag: timedelta | None = None
+    max_age: timedelta | None = None
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +246,8 @@ class Labeler:
         Parameters of the labeler that are the exit policy's as well.
     private : bool
         Columns, parameters and paths are redacted in every artefact.
+    inputs : tuple of Input
+        Outside tables that ``decide`` reads.
     """
 
     name: str
@@ -228,10 +262,12 @@ class Labeler:
     columns: tuple[Column, ...] = ()
     private: bool = False
     summary: str = ""
+    inputs: tuple[Input, ...] = ()
 
     def defaults(self) -> dict[str, ParamValue]:
         """Return every parameter at its default."""
         return {p.name: p.default for p in self.params}
 
 
-__all__ = ["Column", "DecideFn", "Decisions", "Labeler", "Memory", "Param", "ParamValue", "Params"]
+__all__ = ["Column", "DecideFn", "Decisions", "Input", "Labeler", "Memory", "Param", "ParamValue",
+           "Params"]  # fmt: skip

@@ -142,6 +142,9 @@ class EvalConfig(BaseModel):
         default=(), description="data files or folders: PATH or ES=PATH"
     )
     demo: bool = Field(default=False, description="use the simulated market")
+    inputs: dict[str, str] = Field(
+        default_factory=dict, description="files of the outside tables that plug-ins read"
+    )
     instruments: Path | None = Field(default=None, description="TOML file declaring instruments")
     jobs: int | None = Field(
         default=None, ge=1, le=4096, description="worker processes; default: one per core"
@@ -165,7 +168,8 @@ class EvalConfig(BaseModel):
                 raise ValueError(
                     f"ablate names {block!r}, which brings no columns here: {', '.join(blocks)}"
                 )
-        paths = (self.strategy, self.checks, *self.data, self.instruments, self.out)
+        paths = (self.strategy, self.checks, *self.data, *self.inputs.values(), self.instruments,
+                 self.out)  # fmt: skip
         if any("\0" in str(path) for path in paths):
             raise ValueError("a path contains a NUL character")
         return self
@@ -210,7 +214,8 @@ class EvalConfig(BaseModel):
         return tuple(weaker + other)
 
 
-NOT_IDENTITY = ("data", "demo", "instruments", "jobs", "out", "json_output", "quiet", "debug")
+NOT_IDENTITY = ("data", "demo", "inputs", "instruments", "jobs", "out", "json_output", "quiet",
+                "debug")  # fmt: skip
 
 
 def field_names() -> dict[str, str]:

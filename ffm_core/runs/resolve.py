@@ -18,9 +18,10 @@ from ffm_core.wording import did_you_mean
 _PREFIX = "FFM_"
 # Variables of FFM that are no settings of an evaluation.
 _OTHER_VARIABLES = frozenset({"FFM_HOME", "FFM_PLUGINS", "FFM_STRICT", "FFM_TEST_DATA"})
-_TABLES = ("params", "exit_params")
+_SETTINGS = ("params", "exit_params")
+_TABLES = (*_SETTINGS, "inputs")
 _FLAGS = {"date_from": "--from", "date_to": "--to", "params": "--set", "exit_params": "--set",
-          "extensions": "--with", "strategy": "NAME"}  # fmt: skip
+          "inputs": "--input", "extensions": "--with", "strategy": "NAME"}  # fmt: skip
 _DATE = "write it like 2024-03-11"
 _FIXES = {"date_from": _DATE, "date_to": _DATE}
 
@@ -38,8 +39,8 @@ def resolve(
     flags : mapping
         Values given on the command line, by setting name; None means not given.
     file : pathlib.Path, optional
-        TOML file whose top-level keys are settings, with tables ``[params]`` and
-        ``[exit_params]``.
+        TOML file whose top-level keys are settings, with tables ``[params]``,
+        ``[exit_params]`` and ``[inputs]``.
     environ : mapping, optional
         Environment variables; default those of the process.
 
@@ -106,6 +107,21 @@ def parse_settings(
     return labeler, leaving
 
 
+def parse_inputs(items: Iterable[str]) -> dict[str, str]:
+    """Read ``--input name=path``; return paths by name."""
+    found: dict[str, str] = {}
+    for item in items:
+        name, equals, path = (part.strip() for part in item.partition("="))
+        if not (name and equals and path):
+            raise ConfigError(
+                f"--input {item!r} names no table", fix="write it like --input vix=vix_daily.csv"
+            )
+        if name in found:
+            raise ConfigError(f"--input gives {name!r} twice", fix="give it once")
+        found[name] = path
+    return found
+
+
 def check_params(
     declared: Sequence[Param], given: Mapping[str, ParamValue], *, owner: str
 ) -> dict[str, ParamValue]:
@@ -165,7 +181,7 @@ def _explained(error: ValidationError, origins: Mapping[str, str]) -> ConfigErro
         return ConfigError(f"setting {name!r} is missing", fix=f"give {_flag(name)}")
     field = EvalConfig.model_fields[field_names()[name]]
     source = origins.get(place, origins.get(name, "default"))
-    if name in _TABLES:  # pydantic speaks of the first kind it tried only
+    if name in _SETTINGS:  # pydantic speaks of the first kind it tried only
         reason = "expected a finite number, true, false or text"
     fix = _FIXES.get(name, f"correct {_where(name, source)}: {field.description}")
     return ConfigError(

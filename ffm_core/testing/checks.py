@@ -321,7 +321,7 @@ def prices_may_be_scaled(subject: StrategyUnderTest) -> None:
 def _doubled(bars: Bars) -> Bars:
     frame = bars.frame.with_columns(pl.col(name) * _SCALE for name in PRICE_COLUMNS)
     tick = bars.instrument.tick_size * _SCALE
-    return Bars(frame, replace(bars.instrument, tick_size=tick), bars.timeframe)
+    return replace(bars, frame=frame, instrument=replace(bars.instrument, tick_size=tick))
 
 
 _FORM = ("returns_decisions", "decides_somewhere", "columns_as_declared", "bars_in_range")

@@ -209,6 +209,8 @@ def streams_are_apart(subject: FeatureSetUnderTest) -> None:
 
 def _streamed_bars(subject: FeatureSetUnderTest) -> Bars:
     feature_set = subject.feature_set
+    if feature_set.inputs:
+        raise CheckSkipped("it reads inputs, and a stream is shown bars alone")
     if feature_set.stream is None and feature_set.history_bars is feature_set.history_days is None:
         raise CheckSkipped("it needs the whole past and offers no stream")
     fed = _STREAMED_ROWS if feature_set.stream is not None else _RECOMPUTED_ROWS

@@ -8,6 +8,7 @@ import numpy as np
 
 from ffm_core.errors import StrategyError
 from ffm_core.records import Decisions, ExitPolicy, FeatureSet, Labeler, Memory
+from ffm_core.records.answers import checked_inputs
 from ffm_core.records.forms import require_unique
 from ffm_core.testing.report import CheckFailed
 
@@ -20,6 +21,8 @@ def require_sound(record: Labeler | FeatureSet | ExitPolicy) -> None:
     try:
         require_unique("it", "column", [column.name for column in columns])
         require_unique("it", "parameter", [one.name for one in getattr(record, "params", ())])
+        if isinstance(record, Labeler | FeatureSet):
+            checked_inputs(record)
     except StrategyError as error:
         raise CheckFailed(error.problem, fix=error.fix) from error
     bare = [column.name for column in columns if not column.unit]

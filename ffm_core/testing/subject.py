@@ -14,8 +14,9 @@ from ffm_core.bars.table import Bars
 from ffm_core.causal import falsify_feature_set, falsify_labeler
 from ffm_core.causal.cutting.series import part
 from ffm_core.errors import StrategyError
-from ffm_core.records import Certificate, Decisions, Failure, FeatureSet, Labeler, answers
+from ffm_core.records import Certificate, Decisions, Failure, FeatureSet, Input, Labeler, answers
 from ffm_core.testing.market import Kind, make_bars
+from ffm_core.testing.outside import with_made_inputs
 from ffm_core.testing.report import CheckFailed
 from ffm_core.types import Float32
 
@@ -38,6 +39,7 @@ class UnderTest(ABC):
     name: str
     warmup_bars: int
     bars: Bars
+    inputs: tuple[Input, ...] = ()
 
     def call(self, function: Callable[..., Any], *args: Any) -> Any:
         """Run the plug-in's code; whatever it raises fails the check.
@@ -60,7 +62,8 @@ class UnderTest(ABC):
 
     def market(self, kind: Kind) -> Bars:
         """Return bars with one trouble, long enough for answers after warm-up."""
-        return make_bars(kind, rows=max(1_200, self.warmup_bars + 800), seed=11)
+        bars = make_bars(kind, rows=max(1_200, self.warmup_bars + 800), seed=11)
+        return with_made_inputs(bars, self.inputs)
 
     @property
     @abstractmethod
@@ -88,9 +91,10 @@ class StrategyUnderTest(UnderTest):
         self.name = labeler.name
         self._who = f"labeler {labeler.name!r}"
         self.warmup_bars = labeler.warmup_bars
-        self.bars = (
-            standard_bars(labeler.warmup_bars, labeler.history_bars) if bars is None else bars
-        )
+        self.inputs = labeler.inputs
+        if bars is None:
+            bars = standard_bars(labeler.warmup_bars, labeler.history_bars)
+        self.bars = with_made_inputs(bars, self.inputs)
 
     def raw(self, bars: Bars) -> Any:
         """Return whatever the labeler answers for ``bars``."""
@@ -147,7 +151,8 @@ class FeatureSetUnderTest(UnderTest):
             bars = standard_bars(
                 feature_set.warmup_bars, feature_set.history_bars, feature_set.history_days
             )
-        self.bars = bars
+        self.inputs = feature_set.inputs
+        self.bars = with_made_inputs(bars, self.inputs)
 
     def raw(self, bars: Bars) -> Any:
         """Return whatever the set answers for ``bars``."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Literal, TypeAlias
 
 import numpy as np
 import polars as pl
 
+from ffm_core.bars.inputs import InputTable
 from ffm_core.bars.table import PRICE_COLUMNS, Bars
 from ffm_core.types import Float64, Int64
 
@@ -25,7 +27,8 @@ def part(bars: Bars, start: int, stop: int) -> Bars:
     Stamps, and contract codes where that is exact, are handed on, because
     computing them again for thousands of cuts would cost more than the plug-in.
     """
-    cut = Bars(bars.frame.slice(start, max(stop - start, 0)), bars.instrument, bars.timeframe)
+    frame = bars.frame.slice(start, max(stop - start, 0))
+    cut = Bars(frame, bars.instrument, bars.timeframe, bars.tables_before(stop))
     _share_stamps(cut, bars, start, stop)
     if start == 0:
         codes = bars.contract_codes
@@ -111,11 +114,12 @@ def with_future(
         many more as were inserted.
     """
     frame = bars.frame.slice(start, stop - start)
+    keep = stop if until is None else min(until, stop)
+    tables = _later_rows(bars, cut, keep, stop, rng)
     if kind == "session":
-        return _inserted(bars, frame, start, cut, stop if until is None else until, rng)
+        return _inserted(bars, frame, tables, start, cut, stop if until is None else until, rng)
     head = cut - start
     future = _future(bars, cut, stop, kind, rng, other)
-    keep = stop if until is None else min(until, stop)
     columns = {name: frame[name] for name in frame.columns}
     for name in _FIELDS:
         values = frame[name].to_numpy().copy()
@@ -123,9 +127,34 @@ def with_future(
         columns[name] = pl.Series(name, values)
     if kind in ("splice", "roll") and "contract" in columns:
         columns["contract"] = _renamed(bars, columns["contract"], head, keep - start, kind)
-    changed = Bars(pl.DataFrame(columns), bars.instrument, bars.timeframe)
+    changed = Bars(pl.DataFrame(columns), bars.instrument, bars.timeframe, tables)
     _share_stamps(changed, bars, start, stop)
     return changed
+
+
+def _later_rows(
+    bars: Bars, cut: int, keep: int, stop: int, rng: np.random.Generator
+) -> tuple[InputTable, ...]:
+    """Return outside tables whose rows are others from the close of bar ``cut - 1`` on."""
+    known = bars.tables_before(cut)
+    true = bars.tables_before(keep)
+    return tuple(
+        _changed(whole, len(before), len(until), rng)
+        for before, until, whole in zip(known, true, bars.tables_before(stop), strict=True)
+    )
+
+
+def _changed(table: InputTable, lo: int, hi: int, rng: np.random.Generator) -> InputTable:
+    columns = {}
+    for name, values in table.columns.items():
+        new = values.copy()
+        if name in table.moments:
+            new[lo:hi] += rng.integers(1, 72, hi - lo) * 3_600_000_000
+        else:
+            drawn = rng.permutation(values[lo:hi]) * rng.uniform(1.1, 2.0, hi - lo)
+            new[lo:hi] = np.where(drawn == 0, 1.0, drawn)
+        columns[name] = new
+    return replace(table, columns=columns)
 
 
 def _renamed(bars: Bars, names: pl.Series, head: int, keep: int, kind: Mutation) -> pl.Series:
@@ -138,14 +167,15 @@ def _renamed(bars: Bars, names: pl.Series, head: int, keep: int, kind: Mutation)
 
 
 def _inserted(
-    bars: Bars, frame: pl.DataFrame, start: int, cut: int, until: int, rng: np.random.Generator
-) -> Bars:
+    bars: Bars, frame: pl.DataFrame, tables: tuple[InputTable, ...], start: int, cut: int,
+    until: int, rng: np.random.Generator,
+) -> Bars:  # fmt: skip
     """Fill the first hole in the stamps after the cut, or go on after the end."""
     step, stamps, last = bars.timeframe.us, bars.ts_us, start + frame.height
     holes = np.flatnonzero(np.diff(stamps[max(cut - 1, 0) : last]) > step)
     after = max(cut - 1, 0) + int(holes[0]) if len(holes) else last - 1
     if after + 1 >= until and until < last:
-        return Bars(frame, bars.instrument, bars.timeframe)
+        return Bars(frame, bars.instrument, bars.timeframe, tables)
     room = _INSERTED
     if after + 1 < last:
         room = min(room, int((stamps[after + 1] - stamps[after]) // step) - 1)
@@ -168,7 +198,7 @@ def _inserted(
     extra = pl.DataFrame(columns).select(frame.columns)
     head = after + 1 - start
     joined = pl.concat([frame[:head], extra, frame[head:]], rechunk=True)
-    return Bars(joined, bars.instrument, bars.timeframe)
+    return Bars(joined, bars.instrument, bars.timeframe, tables)
 
 
 def _future(
@@ -232,4 +262,16 @@ def mirrored(bars: Bars, *, extra: int = 8) -> Bars:
     if "contract" in bars.frame.columns:
         names = bars.frame["contract"]
         columns.append(pl.concat([names, names[-1:].new_from_index(0, len(rows) - n)]))
-    return Bars(pl.DataFrame(columns), bars.instrument, bars.timeframe)
+    flipped_tables = (_flipped(table) for table in bars.tables)
+    tables = tuple(table.moved(-weeks * 7 * _DAY_US) for table in flipped_tables)
+    return Bars(pl.DataFrame(columns), bars.instrument, bars.timeframe, tables)
+
+
+def _flipped(table: InputTable) -> InputTable:
+    """Return a table whose numbers are upside down, within the range they have."""
+    columns = {
+        name: values if name in table.moments or not len(values)
+        else values.max() + values.min() - values
+        for name, values in table.columns.items()
+    }  # fmt: skip
+    return replace(table, columns=columns)

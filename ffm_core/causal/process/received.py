@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from ffm_core.bars.inputs import InputTable
 from ffm_core.bars.instrument import Instrument
 from ffm_core.bars.table import COLUMNS, Bars
 from ffm_core.bars.timeframe import Timeframe
@@ -33,12 +34,15 @@ class Chunk:
         Contract of each bar, in order of appearance over the whole series.
     names : tuple of str
         Contracts that were not met before this piece.
+    tables : tuple of InputTable
+        Rows of outside tables that became known with these bars.
     """
 
     ts_us: Int64
     fields: tuple[Float64, ...]
     codes: Int32 | None
     names: tuple[str, ...]
+    tables: tuple[InputTable, ...] = ()
 
 
 def chunk_of(bars: Bars, start: int, stop: int) -> Chunk:
@@ -57,6 +61,12 @@ def chunk_of(bars: Bars, start: int, stop: int) -> Chunk:
         fields=tuple(_own(getattr(bars, name)[start:stop]) for name in _FIELDS),
         codes=None if codes is None else _own(codes[start:stop]),
         names=names,
+        tables=tuple(
+            whole.take(slice(len(known), None))
+            for known, whole in zip(
+                bars.tables_before(start), bars.tables_before(stop), strict=True
+            )
+        ),
     )
 
 
@@ -95,6 +105,7 @@ class Held:
         self._bars: Bars | None = None
         self._stamps = np.empty(1024, np.int64)
         self._codes: Int32 | None = None
+        self._tables: tuple[InputTable, ...] = ()
         self.known = 0
 
     def extend(self, chunk: Chunk) -> None:
@@ -107,6 +118,8 @@ class Held:
             codes = np.empty(1024, np.int32) if self._codes is None else self._codes
             self._codes = _room(codes, self.known + n)
             self._codes[self.known : self.known + n] = chunk.codes
+        held = self._tables or tuple(table.take(slice(0, 0)) for table in chunk.tables)
+        self._tables = tuple(a.joined(b) for a, b in zip(held, chunk.tables, strict=True))
         self.known += n
         self._new = frame if self._new is None else self._new.vstack(frame)
         if self._new.n_chunks() > _MOST_CHUNKS:
@@ -128,7 +141,9 @@ class Held:
             frame = ends[0].vstack(ends[1]).rechunk()
         else:
             frame = self.bars.frame.slice(start, stop - start)
-        bars = Bars(frame, self._instrument, self._timeframe)
+        known = int(self._stamps[stop - 1]) + self._timeframe.us if stop > 0 else 0
+        tables = tuple(table.readable(known) for table in self._tables)
+        bars = Bars(frame, self._instrument, self._timeframe, tables)
         # Handed on, because computing them again for every cut would cost more than the plug-in.
         vars(bars)["ts_us"] = _frozen(self._stamps[start:stop])
         if start == 0:
@@ -142,7 +157,7 @@ class Held:
         if self._bars is None:
             self._join()
             frame = self._old if self._old is not None else self._frame(_NOTHING)
-            self._bars = Bars(frame, self._instrument, self._timeframe)
+            self._bars = Bars(frame, self._instrument, self._timeframe, self._tables)
         return self._bars
 
     def copy(self) -> Bars:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -87,7 +87,7 @@ class Series:
 
     def __init__(self, bars: Bars) -> None:
         # One chunk, so that every slice is a view and not a copy.
-        self.bars = Bars(bars.frame.rechunk(), bars.instrument, bars.timeframe)
+        self.bars = replace(bars, frame=bars.frame.rechunk())
 
     @cached_property
     def _days(self) -> tuple[Int64, Int64]:

@@ -21,8 +21,9 @@ CHANGES = {
     "test_months": 2, "embargo_days": 2, "top_share": 0.4, "slippage_ticks": 2.0,
 }  # fmt: skip
 DISPLAY = {
-    "data": ("ES_5m.csv",), "demo": True, "instruments": "mine.toml", "jobs": 2, "out": "there",
-    "json": True, "quiet": True, "debug": True,
+    "data": ("ES_5m.csv",), "demo": True, "inputs": {"vix": "v.csv"},
+    "instruments": "mine.toml", "jobs": 2, "out": "there", "json": True, "quiet": True,
+    "debug": True,
 }  # fmt: skip
 
 
