@@ -26,7 +26,14 @@ INTERRUPTED = 130
 USAGE = 2
 # A disk or reader that gives way is the user's to mend, whoever was writing; so is a
 # path nobody could use.
-_OUTPUT_ERRNOS = frozenset({errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
+_OUTPUT_ERRNOS = {
+    errno.EPIPE: "whatever read the output, 'head' for example, stopped early; the work may be "
+    "unfinished, so write to a file first",
+    errno.ENOSPC: "free some space, or write elsewhere",
+    errno.EDQUOT: "free some of your quota, or write elsewhere",
+    errno.EROFS: "write to a writable file system",
+    errno.EFBIG: "raise the limit on file size, or write elsewhere",
+}
 _PATH_ERRNOS = frozenset({errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP})
 
 
@@ -170,7 +177,7 @@ def _writing() -> Iterator[None]:
         if error.errno not in _OUTPUT_ERRNOS:
             raise
         raise OutputError(
-            f"cannot write{where}: {error.strerror}", fix="free some space, or write elsewhere"
+            f"cannot write{where}: {error.strerror}", fix=_OUTPUT_ERRNOS[error.errno]
         ) from error
 
 

@@ -334,7 +334,7 @@ def _train_page(name: str, version: str, found: Any) -> list[str]:
     for head in found.heads:
         facts = head.facts
         sizes = (f"{facts[key]:,}" for key in ("n_train", "n_validation", "n_calibration"))
-        gate = "emitted" if head.emitted else "not emitted"
+        gate = "weak" if head.weak else "passed its gate"
         rows.append(
             (head.name, *sizes, f"{facts['measure']} {head.score:.3f}", head.map.kind, gate)
         )

@@ -152,7 +152,8 @@ def explain(run: str, *, decision: int | None, out: Path, as_json: bool, quiet: 
             fix=f"add --decision N with N from {first} to {last}, a row of decisions.parquet",
         )
     stored = stored_decision(found, decision)
-    lines = explain_decision(stored)
+    exits = found.result.get("strategy", {}).get("exit") or {}
+    lines = explain_decision(stored, str(exits.get("name", "")))
     if as_json:
         emit_json("ffm-explain/1", {"run_id": found.run_id, "decision": stored, "lines": lines})
         return

@@ -51,7 +51,7 @@ from ffm_core.wording import counted
 BINS = 10
 ALL = "all"
 _FIGURES = ("head", "measure", "scope", "n", "n_days", "persistence", "ece", "ece_by_chance",
-            "slope", "intercept", "brier", "coverage", "monotone", "emitted", "calibrated",
+            "slope", "intercept", "brier", "coverage", "monotone", "weak", "calibrated",
             "verdict")  # fmt: skip
 _SETTINGS = ("stride", "from_us", "resamples", "block_days", "seed", "min_later")
 _NAMES = ("HEAD", "SCOPE", "ROWS", "DAYS", "SCORE", "95 %", "PERSIST", "ECE", "BY CHANCE", "SLOPE",
@@ -85,7 +85,7 @@ class HeadFinding:
     coverage: float
     monotone: float
     deciles: tuple[Bin, ...]
-    emitted: bool
+    weak: bool
 
     @property
     def calibrated(self) -> bool:
@@ -161,7 +161,7 @@ def certify(
     Parameters
     ----------
     heads : ContextHeads
-        Every head is looked at, those that are not emitted too.
+        Every head is looked at, weak ones too.
     streams : sequence of Bars
         Bars at or before the cut-off serve as history and are not judged.
     settings : ContextSettings, optional
@@ -221,7 +221,7 @@ def _said(heads: ContextHeads, rows: ContextRows, at: Int64) -> dict[str, Float6
         place = {column: k for k, column in enumerate(rows.columns[name])}
         chosen = np.array([place[column] for column in wanted], dtype=np.int64)
         parts.append(rows.blocks[name][np.ix_(at, chosen)])
-    return heads.predict(np.hstack(parts), every=True)
+    return heads.predict(np.hstack(parts))
 
 
 def _findings(
@@ -268,7 +268,7 @@ def _finding(
         ece_by_chance=_by_chance(said, value, rows.effective(head.name, at)),
         slope=line[0], intercept=line[1], brier=float(np.mean((said - value) ** 2)),
         coverage=coverage, monotone=pearson(order, np.array([one.observed for one in tenths])),
-        deciles=tenths, emitted=head.emitted,
+        deciles=tenths, weak=head.weak,
     )  # fmt: skip
 
 
@@ -297,7 +297,7 @@ def certificate_lines(found: HeadCertificate) -> list[tuple[str, ...]]:
                 one.scope, f"{one.n:,}", str(one.n_days), f"{one.measure} {one.score.value:.3f}",
                 f"{one.score.low:.3f}…{one.score.high:.3f}", f"{one.persistence:.3f}",
                 f"{one.ece:.3f}", f"{one.ece_by_chance:.3f}", slope, held,
-                one.verdict + ("" if one.emitted else "; not emitted"),
+                one.verdict + ("; weak" if one.weak else ""),
             )
         )  # fmt: skip
     return rows

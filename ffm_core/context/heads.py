@@ -70,9 +70,9 @@ class Head:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def emitted(self) -> bool:
-        """Whether it passed its gate: r above 0.05, or AUC above 0.55."""
-        return self.score > GATES[self.kind]
+    def weak(self) -> bool:
+        """Whether it did not pass its gate: r above 0.05, or AUC above 0.55."""
+        return not self.score > GATES[self.kind]
 
     def predict(self, x: Float32) -> Float64:
         """Return calibrated numbers of rows float32 (N, F)."""
@@ -92,7 +92,7 @@ class Head:
         """Return the entry of the manifest, without the file."""
         return {
             "name": self.name, "kind": self.kind, "score": self.score, "gate": GATES[self.kind],
-            "emitted": self.emitted, "low": self.low, "high": self.high,
+            "low": self.low, "high": self.high,
             "map": self.map.record(), "band": None if self.band is None else self.band.record(),
             "facts": dict(self.facts),
         }  # fmt: skip
@@ -169,9 +169,14 @@ class Manifest:
     entries: tuple[Mapping[str, Any], ...]
 
     @property
-    def emitted(self) -> tuple[str, ...]:
-        """Names of the heads that are emitted, in order."""
-        return tuple(entry["name"] for entry in self.entries if entry["emitted"])
+    def names(self) -> tuple[str, ...]:
+        """Names of the heads, in order."""
+        return tuple(entry["name"] for entry in self.entries)
+
+    @property
+    def weak(self) -> frozenset[str]:
+        """Names of the heads that did not pass their gate when they were fitted."""
+        return frozenset(e["name"] for e in self.entries if not e["score"] > e["gate"])
 
 
 def save(folder: Path, name: str, about: About, heads: tuple[Head, ...], *, replace: bool) -> str:

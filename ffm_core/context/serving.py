@@ -126,7 +126,7 @@ class ContextHeads:
 
     @cached_property
     def heads(self) -> tuple[Head, ...]:
-        """Every head, those that are not emitted too; files are verified."""
+        """Every head; files are verified."""
         learner = _learner(self.manifest.about.learner)
         return tuple(
             Head.of(entry, learner.load_target(read_model(self.folder, entry)))
@@ -135,8 +135,8 @@ class ContextHeads:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the emitted columns, in order."""
-        return tuple(f"{PREFIX}{name}" for name in self.manifest.emitted)
+        """Names of the columns, in order."""
+        return tuple(f"{PREFIX}{name}" for name in self.manifest.names)
 
     @property
     def cutoff_us(self) -> int:
@@ -169,7 +169,7 @@ class ContextHeads:
             parts.append(_chosen(name, wanted, record.columns, rows))
         return np.hstack(parts) if len(at) else np.empty((0, about.width), dtype=np.float32)
 
-    def predict(self, x: Float32, *, every: bool = False) -> dict[str, Float64]:
+    def predict(self, x: Float32) -> dict[str, Float64]:
         """Return what the heads say of rows float32 (N, F), by target.
 
         Raises
@@ -182,10 +182,10 @@ class ContextHeads:
                 f"context heads take {self.manifest.about.width} columns, got {x.shape}",
                 fix="take the rows from design()",
             )
-        return {head.name: head.predict(x) for head in self.heads if every or head.emitted}
+        return {head.name: head.predict(x) for head in self.heads}
 
     def context_at(self, bars: Bars, at: Int64, *, policy: Policy = "raise") -> dict[str, Float32]:
-        """Return the emitted columns at some bars.
+        """Return the columns at some bars.
 
         Parameters
         ----------
@@ -218,7 +218,7 @@ class ContextHeads:
     def intervals_at(
         self, bars: Bars, at: Int64, *, policy: Policy = "raise"
     ) -> dict[str, tuple[Float32, Float32]]:
-        """Return the 80 % intervals of the emitted regressions; as :meth:`context_at`."""
+        """Return the 80 % intervals of the regressions; as :meth:`context_at`."""
         at = np.ascontiguousarray(at, dtype=np.int64)
         answers, fresh = self._answers(bars, at, policy)
         out = {}
@@ -343,7 +343,7 @@ def _opened(folder: Path, version: str) -> ContextHeads:
 
 
 def _batch(folder: Path, version: str, bars: Bars) -> Float32:
-    """Return the emitted columns of every bar; NaN at bars the heads have seen."""
+    """Return the columns of every bar; NaN at bars the heads have seen."""
     heads = _opened(folder, version)
     at = np.arange(len(bars), dtype=np.int64)
     found = heads.context_at(bars, at, policy="mask")
@@ -363,21 +363,21 @@ def feature_set(name: str = NAME) -> FeatureSet:
     folder = folder_of(name)
     manifest = read_manifest(folder)
     about = manifest.about
-    if not manifest.emitted:
+    if len(manifest.weak) == len(manifest.names):
         raise UnavailableError(
             f"none of the context heads in {name!r} passed its gate",
             fix="fit them to more data, or with another embedder",
         )
     return FeatureSet(
         name=name,
-        columns=tuple(_column(head) for head in manifest.emitted),
+        columns=tuple(_column(head, weak=head in manifest.weak) for head in manifest.names),
         batch=partial(_batch, folder, manifest.version),
         warmup_bars=about.context_bars - 1,
         history_bars=max(about.history_bars, about.context_bars),
         history_days=about.history_days,
         memory="finite",
-        summary=f"{len(manifest.emitted)} calibrated context heads on {about.embedder}, "
-        f"fitted up to {to_stamp(about.cutoff_us)}",
+        summary=f"{len(manifest.names)} context heads on {about.embedder}, {len(manifest.weak)} "
+        f"of them weak, fitted up to {to_stamp(about.cutoff_us)}",
         version=manifest.version,
         fit_cutoff=_cutoff(manifest),
     )
@@ -390,12 +390,13 @@ def _cutoff(manifest: Manifest) -> str | None:
     return None if weights is None else max(own, str(weights))
 
 
-def _column(name: str) -> Column:
+def _column(name: str, *, weak: bool) -> Column:
     about = target(f"context/{name}")
+    mark = "weak, for its head did not pass its gate; " if weak else ""
     return Column(
         name=f"{PREFIX}{name}",
         unit="1" if about.kind == "regression" else "probability",
-        description=f"predicted: {about.summary}",
+        description=f"{mark}predicted: {about.summary}",
         group="context",
         formula=f"E[{about.formula}]" if about.kind == "regression" else f"P({about.classes[1]})",
         source=about.source,

@@ -1,7 +1,7 @@
 """Fitting context heads: train, validation and calibration one after the other in time.
 
 Train fits the trees, validation chooses their number, calibration maps what they say to
-what it means and decides whether a head is emitted. Each slice is purged by the time its
+what it means and decides whether a head is weak. Each slice is purged by the time its
 values were known, with a day between slices. Whatever lies after the end is not looked
 at, so that a certificate can be written on it.
 """

@@ -22,7 +22,7 @@ _NOTHING: Mapping[str, pl.DataType | type[pl.DataType]] = {
     "trading_day": pl.Date, **dict.fromkeys(_OUTCOMES, pl.Float64), "target_r": pl.Float64,
     "entry_time": _UTC, "exit_time": _UTC, "reason": pl.String, "void_reason": pl.String,
     "fold": pl.Int64, "score": pl.Float64, "probability": pl.Float64, "picked": pl.Boolean,
-    "taken": pl.Boolean,
+    "taken": pl.Boolean, "exits": pl.String,
 }  # fmt: skip
 _TRADES: Mapping[str, pl.DataType | type[pl.DataType]] = {
     "arm": pl.String, "stream": pl.String, "side": pl.Int8, "quantity": pl.Float64,
@@ -74,6 +74,7 @@ def decisions_frame(finding: Finding) -> pl.DataFrame:
         "probability": said["probability"],
         "picked": picked,
         "taken": taken,
+        "exits": _exits(finding, n),
     }
     sealed = finding.folded.sealed if finding.evidence is not None else np.ones(n, np.bool_)
     frame = _no_nan(pl.DataFrame(data).with_columns(sealed=sealed))
@@ -82,6 +83,19 @@ def decisions_frame(finding: Finding) -> pl.DataFrame:
     hidden = [open_eyes.then(pl.col(name)).alias(name) for name in _OUTCOMES]
     entered = pl.when(~never).then(pl.col("entry_time")).alias("entry_time")
     return frame.with_columns(entered).with_columns(hidden).with_columns(*_times(_WHEN))
+
+
+def _exits(finding: Finding, n: int) -> list[str]:
+    """Whose exits the outcome of each row is under: those of the run, or of the labels.
+
+    A target that a model predicts exists in the test months of a fold only.
+    """
+    job, filled = finding.job, np.ones(n, dtype=np.bool_)
+    if job.terms.exit.kind == "predicted":
+        filled[:] = False
+        if job.learner is not None and finding.real is not None:
+            filled[finding.real.test.row] = True
+    return ["run" if one else "label" for one in filled]
 
 
 def _bare(finding: Finding) -> pl.DataFrame:

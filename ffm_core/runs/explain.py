@@ -71,8 +71,15 @@ def _decisions(run: Run) -> Any:
     return frame
 
 
-def explain_decision(decision: Mapping[str, Any]) -> list[str]:
+def explain_decision(decision: Mapping[str, Any], exit_name: str = "") -> list[str]:
     """Return the arithmetic of a stored decision as lines of text.
+
+    Parameters
+    ----------
+    decision : mapping
+        A row of ``decisions.parquet``.
+    exit_name : str, optional
+        The exit policy of the run, where its record names it.
 
     Notes
     -----
@@ -82,7 +89,7 @@ def explain_decision(decision: Mapping[str, Any]) -> list[str]:
     """
     side = int(decision["side"])
     word = "long" if side > 0 else "short"
-    lines = [f"decision  {decision['row']}, {word}{_place(decision)}"]
+    lines = [f"decision  {decision['row']}, {word}{_place(decision)}", *_exits(decision, exit_name)]
     void = _named(decision.get("void_reason"), VOIDS)
     entry, risk = _number(decision["entry_price"]), _number(decision["risk_points"])
     target = _number(decision["target_r"])
@@ -97,6 +104,13 @@ def explain_decision(decision: Mapping[str, Any]) -> list[str]:
         return [*lines, "result    none is stored"]
     lines += _result(decision, side, entry, risk, gross, net)
     return lines
+
+
+def _exits(decision: Mapping[str, Any], name: str) -> list[str]:
+    if decision.get("exits") == "label":
+        why = f"{name or 'the exit policy of the run'} predicts a target in the test months only"
+        return [f"exits     those of the labels: {why}"]
+    return [f"exits     {name}"] if name else []
 
 
 def _plan(side: int, entry: float, risk: float, target: float) -> list[str]:

@@ -25,6 +25,9 @@ DECLARED = '[instrument.ZZZ]\nlike = "ES"\nname = "A contract of mine"\nfees_per
 QUICK = ("--learner", "none", "--features", "", "--jobs", "1")
 
 
+WHOLE = ("--features", "trivial8")
+
+
 def evaluation(market, *words):
     return ["supertrend", *(word for path in market for word in ("--data", path)), *words]
 
@@ -50,7 +53,9 @@ def test_workers_hash_seed_folder_system_and_unnamed_plugins_change_no_byte(
     new_desk, quiet_market, undisturbed, other_plugins
 ):
     other = new_desk(PYTHONHASHSEED="20")
-    words = evaluation(quiet_market, "--jobs", "2", "--out", str(other.folder / "elsewhere"))
+    words = evaluation(
+        quiet_market, *WHOLE, "--jobs", "2", "--out", str(other.folder / "elsewhere")
+    )
     path = os.pathsep.join([other_plugins, str(OTHER_SYSTEM)])
     record = other.record(*words, PYTHONPATH=path)
     assert record["envelope"]["jobs"] == 2
@@ -61,7 +66,7 @@ def test_workers_hash_seed_folder_system_and_unnamed_plugins_change_no_byte(
 def test_a_repeat_has_the_same_bytes_and_is_not_counted(new_desk, quiet_market, undisturbed):
     desk, before = undisturbed
     repeats = desk.verified().repeats
-    again = new_desk(desk.home).record(*evaluation(quiet_market, "--jobs", "1"))
+    again = new_desk(desk.home).record(*evaluation(quiet_market, *WHOLE, "--jobs", "1"))
     assert again["result_hash"] == before["result_hash"]
     assert canonical_json(again["result"]) == canonical_json(before["result"])
     assert (before["envelope"]["repeat"], again["envelope"]["repeat"]) == (False, True)
@@ -97,7 +102,9 @@ def test_two_questions_asked_at_once_are_two_trials(new_desk, quiet_market):
 
 
 def test_the_order_of_the_files_does_not_matter(new_desk, quiet_market, undisturbed):
-    record = new_desk(undisturbed[0].home).record(*evaluation(quiet_market[::-1], "--jobs", "1"))
+    record = new_desk(undisturbed[0].home).record(
+        *evaluation(quiet_market[::-1], *WHOLE, "--jobs", "1")
+    )
     assert record["envelope"]["repeat"]
     assert record["result_hash"] == undisturbed[1]["result_hash"]
 

@@ -17,11 +17,14 @@ from ffm_core.cli.ruler import group
 pytestmark = pytest.mark.slow
 
 
-def validate(tmp_path: Path, world: str, seeds: str, learner: str) -> list[dict[str, Any]]:
+def validate(
+    tmp_path: Path, world: str, seeds: str, learner: str, features: str = "trivial8"
+) -> list[dict[str, Any]]:
+    """Judge worlds; the eight plain features take a third of the time of the default."""
     answer = CliRunner().invoke(
         group,
         ["validate", "--world", world, "--seeds", seeds, "--learner", learner, "--json",
-         "--results", str(tmp_path)],
+         "--features", features, "--results", str(tmp_path)],
         catch_exceptions=False,
     )  # fmt: skip
     assert answer.exit_code == 0, answer.output
@@ -35,10 +38,10 @@ def test_planted_edge_passes(tmp_path: Path) -> None:
 
 
 def test_no_edge_fails_and_a_second_call_judges_nothing_again(tmp_path: Path) -> None:
-    first = validate(tmp_path, "null", "3", "xgb")
+    first = validate(tmp_path, "null", "3", "xgb", "ffm68")
     assert [world["decision"] for world in first] == ["FAIL"], first[0]["headline"]
     stamp = next(tmp_path.glob("*.json")).stat().st_mtime_ns
-    assert validate(tmp_path, "null", "3", "xgb") == first
+    assert validate(tmp_path, "null", "3", "xgb", "ffm68") == first
     assert next(tmp_path.glob("*.json")).stat().st_mtime_ns == stamp
 
 

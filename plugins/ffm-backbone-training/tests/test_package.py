@@ -9,6 +9,7 @@ import sys
 import pytest
 from ffm_backbone_training.plugin import ffm_commands
 
+from ffm_core.bars.simulate import market
 from ffm_core.cli import main
 from ffm_core.host.discovery import listed
 
@@ -57,3 +58,16 @@ def test_held_out_series_are_scored_beside_the_controls(capsys):
     assert [row["stream"] for row in found["streams"]] == [
         "synthetic, price-like", "synthetic, generic"]  # fmt: skip
     assert {row["forecaster"] for row in found["scores"]} >= {"drift", "naive_last"}
+
+
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_a_fine_tuning_that_writes_nothing_does_not_end_as_if_it_had(
+    capsys, monkeypatch, tmp_path, words
+):
+    monkeypatch.setattr("ffm_backbone_training.finetune.finetune", lambda *_, **__: None)
+    bars = tmp_path / "SIMA1_1h.parquet"
+    market("SIMA1", months=2, timeframe="1h").frame.write_parquet(bars)
+    asked = ("backbone", "finetune", "ffm-bolt-synth", "--name", "mine", "--data", bars, *words)
+    code, said = ffm(capsys, *asked)
+    assert code == 7
+    assert json.loads(said.out)["backbone"] is None if words else "nothing was written" in said.out

@@ -7,12 +7,14 @@ with quantiles that fan out.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 import pytest
+from ffm_forecast.commands.forecast import members_of
 
 from ffm_core.bars.simulate import market
 from ffm_core.cli import main
@@ -174,6 +176,14 @@ def test_no_later_bar_than_asked_is_known(ffm, data, planted, tmp_path):
     assert zoned.json["forecasts"][0]["origin"] == "2022-01-20T17:00Z"
 
 
+def test_the_example_of_the_help_can_be_typed(ffm):
+    shown = re.findall(r"--ensemble (\S+=\S+)$", ffm("forecast", "--help").out, re.MULTILINE)
+    examples = [text for text in shown if "W]" not in text]
+    assert examples
+    for text in examples:
+        assert len(members_of(text)) > 1
+
+
 def test_an_ensemble_says_who_was_used(ffm, data, planted):
     answer = ffm("forecast", "--data", data, "--ensemble", "fan=3,naive_last=1")
     assert "used fan 75 %, naive_last 25 %" in answer.out
@@ -181,8 +191,14 @@ def test_an_ensemble_says_who_was_used(ffm, data, planted):
     assert (absent.code, "ffm backbone add chronos-bolt-tiny" in absent.err) == (7, True)
     partial = ffm("forecast", "--data", data, "--ensemble", "fan,chronos-bolt-tiny",
                   "--allow-partial", "--json")  # fmt: skip
-    found = partial.json["forecasts"][0]["ensemble"]
+    answered = partial.json["forecasts"][0]
+    found = answered["ensemble"]
     assert found["used"] == {"fan": 1.0}
+    middle = [row[len(row) // 2] for row in answered["forecast"]["quantiles"]]
+    assert found["point"] == pytest.approx(middle, rel=1e-6)  # prices, as the rest
+    low, high = found["normal_approx"]
+    assert all(a < point < b for a, point, b in zip(low, found["point"], high, strict=True))
+    assert max(found["std_log"]) < 0.5
     assert list(found["absent"]) == ["chronos-bolt-tiny"]
     long = ffm("forecast", "--data", data, "--ensemble", "fan,naive_last", "--horizon", 25,
                "--json").json["forecasts"][0]["ensemble"]  # fmt: skip

@@ -118,11 +118,20 @@ def test_no_click_error_ends_with_1_which_means_fail(group):
     assert run(group(raising(click.FileError("x"))), "do").exit_code == 2
 
 
-@pytest.mark.parametrize("code", [errno.EPIPE, errno.ENOSPC])
-def test_a_full_disk_or_closed_pipe_is_2(group, code):
+@pytest.mark.parametrize(
+    ("code", "fix"),
+    [
+        (errno.EPIPE, "stopped early"),
+        (errno.ENOSPC, "free some space"),
+        (errno.EROFS, "writable file system"),
+    ],
+)
+def test_what_cannot_be_written_is_2_and_says_what_mends_it(group, code, fix):
     result = run(group(raising(OSError(code, "gone", "some/file"))), "do")
     assert result.exit_code == 2
     assert "cannot write some/file: gone" in result.stderr
+    assert fix in result.stderr
+    assert ("space" in result.stderr) == (code == errno.ENOSPC)
 
 
 def test_another_failure_of_the_system_is_a_bug(group):

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ffm_core.context.heads import MANIFEST, read_manifest, save
+from ffm_core.context.heads import MANIFEST, Manifest, read_manifest, save
 from ffm_core.context.rows import DAY_US, before, rows_of
 from ffm_core.context.serving import ContextHeads
 from ffm_core.context.training import fit
@@ -16,12 +16,12 @@ from ffm_core.features.library import built_in
 from ffm_core.runs.cache import Cache
 
 
-def test_heads_that_know_nothing_are_kept_and_not_emitted(fitted):
+def test_heads_that_know_nothing_are_weak(fitted):
     by_name = {head.name: head for head in fitted.heads}
-    assert by_name["volatility"].emitted
+    assert not by_name["volatility"].weak
     assert by_name["volatility"].score > 0.3
     assert by_name["vol_expansion"].score > 0.65
-    assert not by_name["fwd_return"].emitted or by_name["fwd_return"].score < 0.15
+    assert by_name["fwd_return"].weak or by_name["fwd_return"].score < 0.15
 
 
 def test_no_label_looks_beyond_the_end(fitted, streams):
@@ -47,7 +47,7 @@ def test_bars_after_the_end_change_nothing(fitted, streams, learner, quick):
 def test_a_bundle_answers_as_the_heads_it_was_made_of(fitted, bundle):
     heads = ContextHeads.load(bundle)
     x = np.random.default_rng(0).normal(size=(50, fitted.about.width)).astype(np.float32)
-    found = heads.predict(x, every=True)
+    found = heads.predict(x)
     assert list(heads.manifest.about.blocks) == ["stats", "ffm68"]
     for head in fitted.heads:
         assert found[head.name].tobytes() == head.predict(x).tobytes()
@@ -138,3 +138,13 @@ def test_too_little_data_is_said_so(streams, learner, quick):
         fit([streams[0][:1500]], STATS, learner, settings=quick)
     with pytest.raises(SampleError, match="no bar has closed by"):
         fit(streams, STATS, learner, settings=replace(quick, until_us=0))
+
+
+def test_a_head_at_its_gate_is_weak(fitted):
+    entries = tuple(
+        {"name": name, "score": score, "gate": 0.05}
+        for name, score in (("above", 0.051), ("at", 0.05), ("unknown", float("nan")))
+    )
+    manifest = Manifest(name="x", version="0", about=fitted.about, entries=entries)
+    assert manifest.names == ("above", "at", "unknown")
+    assert manifest.weak == {"at", "unknown"}

@@ -179,3 +179,11 @@ def test_fitted_it_is_offered_and_broken_it_says_so_when_used(at_home, bars):
     assert offered.columns == ()
     with pytest.raises(ModelError, match="not a manifest"):
         offered.batch(bars)
+
+
+def test_every_head_is_served_and_a_weak_one_is_marked(at_home):
+    heads, ctx7 = ContextHeads.load("ctx7"), feature_set()
+    assert len(ctx7.columns) == len(heads.heads)
+    marked = {c.name for c in ctx7.columns if c.description.startswith("weak")}
+    assert marked == {f"ctx_{head.name}" for head in heads.heads if head.weak}
+    assert "ctx_volatility" not in marked

@@ -62,6 +62,16 @@ def test_a_void_decision_says_why(explained):
     assert "gross" not in by_name(lines)
 
 
+def test_whose_exits_are_explained_is_said():
+    stored = {"row": 4, "side": 1, "entry_price": 10.0, "risk_points": 1.0, "target_r": 3.0,
+              "r_gross": 3.0, "r_net": 2.9}  # fmt: skip
+    assert "exits" not in by_name(explain_decision(stored))
+    run = by_name(explain_decision({**stored, "exits": "run"}, "atr_trail"))
+    assert run["exits"].split() == ["exits", "atr_trail"]
+    label = by_name(explain_decision({**stored, "exits": "label"}, "dynamic_target"))
+    assert "those of the labels: dynamic_target predicts a target" in label["exits"]
+
+
 def test_reasons_stored_as_codes_are_named():
     stored = {"row": 4, "side": 1, "entry_price": 10.0, "risk_points": 1.0, "target_r": 3.0,
               "r_gross": -1.5, "r_net": -1.6, "reason": 2, "void_reason": 0,

@@ -250,15 +250,19 @@ def risk_rows(forecast: Forecast) -> list[dict[str, Any]]:
 
 
 def ensemble_facts(combined: Combined) -> dict[str, Any]:
-    """Return what a JSON document holds of an ensemble; spreads in log price."""
+    """Return what a JSON document holds of an ensemble.
+
+    ``point`` and ``normal_approx`` are prices, like the quantiles beside them; what ends in
+    ``_log`` is a spread of log prices, about a share of the price.
+    """
     return {
         "used": dict(combined.used),
         "failed": dict(combined.failed),
         "absent": dict(combined.absent),
-        "point": combined.point,
-        "std": combined.std,
-        "disagreement": combined.disagreement,
-        "disagreement_unweighted": combined.disagreement_unweighted,
+        "point": np.exp(combined.point),
+        "std_log": combined.std,
+        "disagreement_log": combined.disagreement,
+        "disagreement_unweighted_log": combined.disagreement_unweighted,
         "confidence": combined.confidence,
-        "normal_approx": list(combined.normal_approx),
+        "normal_approx": [np.exp(end) for end in combined.normal_approx],
     }

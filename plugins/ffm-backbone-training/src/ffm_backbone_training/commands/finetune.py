@@ -10,6 +10,7 @@ import click
 from ffm_backbone_training.commands.pretrain import threads_option, training_bars
 from ffm_core.cli.eval import pick_options
 from ffm_core.cli.output import columns, emit_json, note, output_options, say, split_names
+from ffm_core.errors import UnavailableError
 
 if TYPE_CHECKING:
     from ffm_core.bars import Bars
@@ -41,11 +42,12 @@ if TYPE_CHECKING:
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of draws and dropout.")
 @threads_option
 @output_options
-def command(base: str, name: str, as_json: bool, quiet: bool, **flags: Any) -> None:
+def command(base: str, name: str, as_json: bool, quiet: bool, **flags: Any) -> int:
     """Fine-tune a backbone on bars, and add the result as a backbone of its own.
 
     The new card carries the date of the newest bar that was used: a verdict whose test
-    months begin before it is no evidence. Needs torch, which the package brings.
+    months begin before it is no evidence. Needs torch, which the package brings. Exits
+    with 7 when no step was better than the base: then nothing is written.
 
     \b
     Example:
@@ -89,6 +91,7 @@ def command(base: str, name: str, as_json: bool, quiet: bool, **flags: Any) -> N
             "a better forecast does not mean better selection: compare with "
             f"'ffm backbone ab STRATEGY --a {base} --b {name} --data …'"
         )
+    return UnavailableError.exit_code if card is None else 0
 
 
 def _bars(flags: dict[str, Any]) -> list[Bars]:

@@ -84,7 +84,7 @@ def command(
     Examples:
       ffm forecast --demo
       ffm forecast --data ES=es_5m.csv --tz America/New_York --tail student_t
-      ffm forecast --data CL_5m.parquet --ensemble ffm-bolt-synth=2,naive_last
+      ffm forecast --data CL_5m.parquet --ensemble ffm-bolt-synth=2,naive_last=1
     """  # noqa: D301 -- click wants the control character itself
     from ffm_forecast.asking import ask, origin_of, unused_tunings
 
