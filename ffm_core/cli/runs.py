@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from ffm_core.errors import CausalityError, LedgerError, RecordError, UsageError
 from ffm_core.paths import ffm_home
 from ffm_core.report.reasons import sentence
 from ffm_core.report.words import told
+from ffm_core.runs.chain import Event
 from ffm_core.runs.compare import Pair, RunComparison, compare_runs
 from ffm_core.runs.explain import decision_rows, explain_decision, stored_decision
 from ffm_core.runs.find import find_run, list_runs, read_run, run_folders
@@ -79,33 +81,48 @@ def show_command(run: str, *, out: Path, as_json: bool, quiet: bool) -> None:
 
 @group.command("verify")
 @click.argument("run", required=False)
+@click.option("--head", type=click.Path(path_type=Path), help="Signed head that 'anchor' wrote.")
 @out_option
 @output_options
-def verify_command(run: str | None, *, out: Path, as_json: bool, quiet: bool) -> None:
+def verify_command(
+    run: str | None, *, head: Path | None, out: Path, as_json: bool, quiet: bool
+) -> None:
     """Check that run records and the ledger have not been edited.
 
     Without RUN, every run in the folder is checked: against its own hashes, and against those
     the ledger took when the run was written. A run that this ledger does not know is said to
-    be unknown. The exit code is 4 when anything was edited, is missing or cannot be read.
+    be unknown. With --head, so is the ledger: against a head that was signed and kept elsewhere.
+    The exit code is 4 when anything was edited, is missing or cannot be read.
     """
+    signed = _read_head(head) if head is not None else None
     folders = [find_run(run, out_dir=out)] if run is not None else run_folders(out)
     ledger = Ledger(ffm_home())
     report = ledger.verify()
     if not folders:
         note(f"no runs in {out}")
-    book = Book(ledger.events())
+    events = ledger.events()
+    book = Book(events)
+    lost = _anchored(ledger, events, signed) if signed is not None and report.ok else ""
     checked = [book.verified(folder) for folder in folders]
     if as_json:
         emit_json("ffm-verify/1", {
             "runs": [{**asdict(item), "ok": item.ok} for item in checked],
             "ledger": {**asdict(report), "path": str(ledger.path)},
+            "head": signed and {**signed, "problem": lost},
         })  # fmt: skip
     else:
         _show_verification(checked, report, ledger.path)
+        if signed is not None and report.ok:
+            say(f"BROKEN  head: {lost}" if lost else _head_line(signed))
     if not report.ok:
         raise LedgerError(
             f"the ledger {ledger.path} was edited: row {report.broken_row}: {report.reason}",
             fix="restore it from a backup, or start a new ledger with FFM_HOME",
+        )
+    if lost:
+        raise LedgerError(
+            f"the ledger {ledger.path} is not what {head} was signed for: {lost}",
+            fix="restore the ledger from a backup",
         )
     if strange := [item.run_id for item in checked if item.ok and item.held == "nothing"]:
         note(f"{counted(len(strange), 'run')} unknown to this ledger, held to nothing but hashes "
@@ -116,6 +133,37 @@ def verify_command(run: str | None, *, out: Path, as_json: bool, quiet: bool) ->
             f"{len(bad)} of {len(checked)} runs failed the check: {', '.join(bad[:5])}",
             fix="run the evaluation again; it will reuse what is cached",
         )
+
+
+@group.command("anchor")
+@click.option(
+    "--to",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("ffm-head.json"),
+    show_default=True,
+    help="File to write.",
+)
+@output_options
+def anchor_command(*, path: Path, as_json: bool, quiet: bool) -> None:
+    """Write the ledger's newest head, signed, to a file that is kept elsewhere.
+
+    'ffm runs verify --head FILE' then finds any rewrite of the rows before it. Commit the
+    file to a git repository that others can see: a head that only you keep, only you can
+    believe. The key is made on first use and lies in FFM_HOME/anchor.key.
+    """
+    from ffm_core.runs.anchor import sign_head
+    from ffm_core.runs.atomic import atomic_write
+
+    home = ffm_home()
+    ledger = Ledger(home)
+    head = sign_head(ledger.whole(), home)
+    atomic_write(path, json.dumps(head, indent=1).encode() + b"\n", moved_by="--to")
+    if as_json:
+        emit_json(head["schema"], {**head, "path": str(path)})
+        return
+    say(str(path))
+    note(f"{counted(head['rows'], 'row')} up to {head['time']}, key {head['public_key'][:16]}")
 
 
 @group.command("compare")
@@ -198,6 +246,27 @@ def _show(run: Run) -> None:
     facts = {"run": run.run_id, "started": line["started"], "result": run.result_hash,
              "command": run.envelope.get("command", ""), "folder": run.path}  # fmt: skip
     say(columns([[name, str(value)] for name, value in facts.items() if value]))
+
+
+def _read_head(path: Path) -> dict[str, Any]:
+    from ffm_core.runs.anchor import read_head
+
+    return read_head(path)
+
+
+def _anchored(ledger: Ledger, events: Sequence[Event], signed: Mapping[str, Any]) -> str:
+    """Return how the ledger breaks what a head was signed for; warn of a foreign key."""
+    from ffm_core.runs.anchor import broken_promise, public_key
+
+    if (own := public_key(ledger.path.parent)) != signed["public_key"]:
+        note(f"the head was signed with key {signed['public_key'][:16]}, and the one of this "
+             f"FFM_HOME is {own[:16] or 'absent'}: make sure that it is its author's")  # fmt: skip
+    return broken_promise(events, signed)
+
+
+def _head_line(signed: Mapping[str, Any]) -> str:
+    return (f"ok      head: the {counted(signed['rows'], 'row')} up to {signed['time']} are those "
+            f"signed with key {signed['public_key'][:16]}")  # fmt: skip
 
 
 def _show_verification(checked: list[RunReport], report: LedgerReport, path: Path) -> None:

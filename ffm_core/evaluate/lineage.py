@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ffm_core.evaluate.streams import Stream
+from ffm_core.runs.markets import Returns
 from ffm_core.types import Int32
 
 MIN_CHANGES = 5  # non-zero changes a day needs to be told from another market's day
@@ -45,6 +46,24 @@ def day_fingerprints(stream: Stream, days: Int32) -> list[str]:
         if np.count_nonzero(changes) >= MIN_CHANGES and len(np.unique(changes)) >= MIN_KINDS:
             found.append(hashlib.sha256(changes.tobytes()).hexdigest()[:16])
     return found
+
+
+def daily_returns(streams: Sequence[Stream]) -> dict[str, Returns]:
+    """Return the daily close-to-close log returns of each instrument.
+
+    The newest day is left out, since it may not be over; of several streams of one
+    instrument the longest speaks.
+    """
+    found: dict[str, Returns] = {}
+    for stream in streams:
+        last = np.flatnonzero(np.diff(stream.day, append=np.int32(stream.day[-1] + 1)))
+        with np.errstate(divide="ignore", invalid="ignore"):  # prices may be negative
+            change = np.diff(np.log(stream.bars.close[last]))[:-1]
+        days, known = stream.day[last][1:-1].astype(np.int64), np.isfinite(change)
+        symbol = stream.bars.instrument.symbol
+        if symbol not in found or known.sum() > len(found[symbol][0]):
+            found[symbol] = (days[known], change[known])
+    return dict(sorted(found.items()))
 
 
 def days_by_instrument(streams: Sequence[Stream], days: Int32) -> dict[str, list[int]]:

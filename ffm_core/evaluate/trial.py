@@ -14,7 +14,7 @@ from ffm_core.bars import Instrument
 from ffm_core.errors import FFMError
 from ffm_core.evaluate.arms import WITHOUT
 from ffm_core.evaluate.job import Job
-from ffm_core.evaluate.lineage import day_fingerprints, days_by_instrument
+from ffm_core.evaluate.lineage import daily_returns, day_fingerprints, days_by_instrument
 from ffm_core.evaluate.outside import hashes_of
 from ffm_core.evaluate.pool import Folded, Seal
 from ffm_core.evaluate.streams import Stream
@@ -60,14 +60,18 @@ def lock_of(job: Job, promise: dict[str, Any]) -> str:
 
 def seal_of(job: Job, promise: dict[str, Any], streams: Sequence[Stream], *, write: bool) -> Seal:
     """Return the seal of the run's instruments; with ``write`` the ledger keeps it."""
-    ledger = job.ledger
+    ledger, returns = job.ledger, daily_returns(streams)
     if job.config.unseal:
         opening = ledger.unseal if write else ledger.would_unseal
-        opened = opening(_newest_days(streams), prereg_hash=lock_of(job, promise)).seal_from
+        lock = lock_of(job, promise)
+        opened = opening(_newest_days(streams), prereg_hash=lock, returns=returns).seal_from
         return Seal(day=min(opened.values()), opened=True, by_instrument=dict(opened))
     fixed = {}
     for symbol, day in sorted(_proposed_seals(streams).items()):
-        known = ledger.seal_day(symbol, day) if write else ledger.sealed(symbol)
+        if write:
+            known: int | None = ledger.seal_day(symbol, day, returns=returns)
+        else:
+            known = ledger.sealed(symbol, returns=returns)
         fixed[symbol] = day if known is None else known
     return Seal(day=min(fixed.values()), opened=False, by_instrument=fixed)
 
@@ -139,6 +143,7 @@ def _open(job: Job, promise: dict[str, Any], folded: Folded, identity: str, **ex
         tested=DaysTested(
             days=days_by_instrument(streams, days),
             fingerprints={symbol: sorted(values) for symbol, values in prints.items()},
+            returns=daily_returns(streams),
         ),
         prereg_hash=promise["hash"],
         effective=effective_trials,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -11,11 +12,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ffm_core.errors import OutputError
-from ffm_core.paths import kind_of
+from ffm_core.paths import ffm_home, kind_of
 from ffm_core.runs.lease import current_lease, is_dead, lease_from_token
 
 _PARTIAL = ".ffm-partial-"
 _LOCK = ".lock"
+# What FFM keeps in FFM_HOME.
+_OURS = re.compile(r"ledger\.sqlite3|cache$|vectors$|numba$|backbones$|context$|instruments\.toml$|"
+                   r"anchor\.key$|\.lock$|\.ffm-")  # fmt: skip
 _MOVED_BY = "--out or FFM_HOME"
 _FIXES = {
     errno.ENOSPC: "free some space on the disk, or choose another place with {0}",
@@ -30,6 +34,40 @@ _FIXES = {
 }
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder and its parents; ``FFM_HOME`` among them as :func:`make_home` does.
+
+    Raises
+    ------
+    OSError
+        When it cannot be made.
+    """
+    home = ffm_home()
+    if path == home or home in path.parents:
+        make_home(home)
+    path.mkdir(parents=True, exist_ok=True)
+
+
+def make_home(home: Path) -> None:
+    """Make ``FFM_HOME`` for its owner alone, whatever the umask.
+
+    One that exists is closed to others where it holds nothing but what FFM put there.
+
+    Raises
+    ------
+    OSError
+        When it cannot be made.
+    """
+    made = not home.exists()
+    if made:
+        home.parent.mkdir(parents=True, exist_ok=True)
+        home.mkdir(mode=0o700, exist_ok=True)
+    open_to_others = home.stat().st_mode & 0o077
+    with suppress(OSError):  # somebody else's folder is theirs to close
+        if made or (open_to_others and all(_OURS.match(path.name) for path in home.iterdir())):
+            home.chmod(0o700)
+
+
 def output_error(path: Path, error: OSError, *, moved_by: str = _MOVED_BY) -> OutputError:
     """Return the error to raise when ``path`` could not be written.
 
@@ -41,7 +79,12 @@ def output_error(path: Path, error: OSError, *, moved_by: str = _MOVED_BY) -> Ou
 
 
 def atomic_write(
-    path: Path, data: bytes, *, durable: bool = True, moved_by: str = _MOVED_BY
+    path: Path,
+    data: bytes,
+    *,
+    durable: bool = True,
+    moved_by: str = _MOVED_BY,
+    mode: int | None = None,
 ) -> None:
     """Write ``data`` to ``path`` in one step; an older file is replaced.
 
@@ -56,6 +99,8 @@ def atomic_write(
         file under the final name.
     moved_by : str
         The flag or variable that chooses another place, for the fix.
+    mode : int, optional
+        Permissions of the file, whatever the umask; default what the umask leaves.
 
     Raises
     ------
@@ -64,7 +109,10 @@ def atomic_write(
     """
     temporary = path.parent / partial_name()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
+        if mode is not None:
+            temporary.touch(mode & 0o600)
+            temporary.chmod(mode)
         _write(temporary, data, durable=durable)
         temporary.replace(path)
     except OSError as error:
@@ -133,7 +181,7 @@ def atomic_dir(path: Path) -> Iterator[Path]:
     """
     temporary = path.parent / partial_name()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         sweep(path.parent)
         if path.exists():
             raise FileExistsError(errno.EEXIST, "the folder already exists", str(path))
@@ -172,7 +220,7 @@ def locked(folder: Path, *, seconds: float, moved_by: str = _MOVED_BY) -> Iterat
 
     lock = FileLock(folder / _LOCK)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         lock.acquire(timeout=seconds)
     except Timeout as error:
         raise OutputError(
@@ -205,7 +253,7 @@ def partial_name() -> str:
 
 
 def _write(path: Path, data: bytes, *, durable: bool) -> None:
-    with path.open("xb") as file:
+    with path.open("wb") as file:
         file.write(data)
         if durable:
             file.flush()

@@ -14,13 +14,13 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ffm_core.errors import FFMError, LedgerError, OutputError
-from ffm_core.runs.atomic import output_error
+from ffm_core.runs.atomic import make_home, output_error
 from ffm_core.runs.canonical import canonical_json, utc_text
 
 SCHEMA = "ffm-ledger/1"
@@ -148,7 +148,14 @@ class Chain:
             return _read(connection)
 
     def _connect(self) -> sqlite3.Connection:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_home(self.path.parent)
+        made = not self.path.exists()
+        self.path.touch(0o600)
+        if (
+            made or self.path.stat().st_mode & 0o077
+        ):  # SQLite gives its other files the same permissions
+            with suppress(PermissionError):  # somebody else's
+                self.path.chmod(0o600)
         connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
         try:
             _patiently(connection, "PRAGMA journal_mode=WAL")

@@ -17,7 +17,7 @@ import numpy as np
 
 from ffm_core.errors import LedgerError
 from ffm_core.records import TrialContext
-from ffm_core.runs import seals
+from ffm_core.runs import markets, seals
 from ffm_core.runs.chain import KINDS, Chain, Event, Writer, check_chain
 from ffm_core.runs.lease import current_lease, is_dead, lease_from
 from ffm_core.runs.lineage import (
@@ -29,6 +29,7 @@ from ffm_core.runs.lineage import (
     lineage,
     trials_of,
 )
+from ffm_core.runs.markets import Returns, names
 from ffm_core.runs.seals import Unsealed
 from ffm_core.types import Float64
 
@@ -139,7 +140,8 @@ class Ledger:
         with self._chain.write() as writer:
             trials = trials_of(writer.events)
             _abort_dead(writer, trials.values())
-            others = lineage(trials, tested, identity=identity)
+            called = names(writer.events, tested.returns)
+            others = lineage(trials, tested, identity=identity, names=called)
             known = trials.get(identity)
             if known is not None:
                 return _repeat(writer, known, n_now=len(others) + 1)
@@ -241,8 +243,7 @@ class Ledger:
         OutputError
             When the ledger cannot be written.
         """
-        events = self._chain.read()
-        self._chain.require_whole(events)
+        events = self.whole()
         if not _own(trials_of(events).values()):
             return
         with self._chain.write() as writer:
@@ -251,9 +252,13 @@ class Ledger:
 
     def n_trials(self, tested: DaysTested) -> int:
         """Return how many trials the ledger holds that share a day with ``tested``."""
-        return len(lineage(trials_of(self._chain.read()), tested, identity=""))
+        events = self._chain.read()
+        called = names(events, tested.returns)
+        return len(lineage(trials_of(events), tested, identity="", names=called))
 
-    def seal_day(self, instrument: str, proposed_day: int) -> int:
+    def seal_day(
+        self, instrument: str, proposed_day: int, *, returns: Mapping[str, Returns] | None = None
+    ) -> int:
         """Return the first sealed trading date of an instrument, fixing it if need be.
 
         Parameters
@@ -262,6 +267,9 @@ class Ledger:
             Symbol; the seal holds for all its timeframes.
         proposed_day : int
             What to fix when none is fixed yet, days since 1970.
+        returns : mapping of str to Returns, optional
+            Daily log returns of the run's instruments, kept here: a market has one seal,
+            whatever it is called; see :mod:`ffm_core.runs.markets`.
 
         Returns
         -------
@@ -269,9 +277,13 @@ class Ledger:
             Days since 1970. After an unsealing, the day after the newest one opened.
         """
         with self._chain.write() as writer:
-            return seals.fix(writer, instrument, proposed_day)
+            markets.note(writer, returns or {})
+            called = names(writer.events, returns or {}).get(instrument, {instrument})
+            return seals.fix(writer, instrument, called, proposed_day)
 
-    def sealed(self, instrument: str) -> int | None:
+    def sealed(
+        self, instrument: str, *, returns: Mapping[str, Returns] | None = None
+    ) -> int | None:
         """Return the first sealed trading date, or None; writes nothing.
 
         Raises
@@ -279,11 +291,17 @@ class Ledger:
         LedgerError
             When the chain is broken.
         """
-        events = self._chain.read()
-        self._chain.require_whole(events)
-        return seals.current(events, instrument)
+        events = self.whole()
+        called = names(events, returns or {}).get(instrument, {instrument})
+        return seals.current(events, called)
 
-    def unseal(self, newest: Mapping[str, int], *, prereg_hash: str) -> Unsealed:
+    def unseal(
+        self,
+        newest: Mapping[str, int],
+        *,
+        prereg_hash: str,
+        returns: Mapping[str, Returns] | None = None,
+    ) -> Unsealed:
         """Open the sealed tail of some instruments, once, for one pre-registration.
 
         Parameters
@@ -295,6 +313,8 @@ class Ledger:
             strategies under one set of checks must not share it. Asking again with the
             same one, the same instruments and the same newest days returns what was
             opened then.
+        returns : mapping of str to Returns, optional
+            As for :meth:`seal_day`: a tail opened under another name is open.
 
         Returns
         -------
@@ -308,13 +328,19 @@ class Ledger:
             other days, or when no seal has been fixed.
         """
         with self._chain.write() as writer:
-            return seals.open_tail(writer, newest, prereg_hash)
+            markets.note(writer, returns or {})
+            return seals.open_tail(writer, newest, names(writer.events, returns or {}), prereg_hash)
 
-    def would_unseal(self, newest: Mapping[str, int], *, prereg_hash: str) -> Unsealed:
+    def would_unseal(
+        self,
+        newest: Mapping[str, int],
+        *,
+        prereg_hash: str,
+        returns: Mapping[str, Returns] | None = None,
+    ) -> Unsealed:
         """Return what :meth:`unseal` would open, or raise as it would; writes nothing."""
-        events = self._chain.read()
-        self._chain.require_whole(events)
-        return seals.would_open(events, newest, prereg_hash)
+        events = self.whole()
+        return seals.would_open(events, newest, names(events, returns or {}), prereg_hash)
 
     def trials(self) -> list[Trial]:
         """Return all trials in order of opening."""
@@ -323,6 +349,18 @@ class Ledger:
     def events(self) -> list[Event]:
         """Return all events, oldest first."""
         return self._chain.read()
+
+    def whole(self) -> list[Event]:
+        """Return all events, oldest first, once the chain has been found unbroken.
+
+        Raises
+        ------
+        LedgerError
+            When it is broken.
+        """
+        events = self._chain.read()
+        self._chain.require_whole(events)
+        return events
 
     def head(self) -> str:
         """Return the hash of the newest event, or "" without a ledger."""

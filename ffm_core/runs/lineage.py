@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from ffm_core.records import Luck, TrialContext
 from ffm_core.runs.chain import Event
+from ffm_core.runs.markets import Returns
 from ffm_core.types import Bool, Float64, Int64
 
 Effective: TypeAlias = Callable[[Float64], Float64]
@@ -27,10 +28,14 @@ class DaysTested:
     fingerprints : mapping of str to sequence of str
         Per instrument, hashes of single days' close-to-close tick changes. Leave out
         days with hardly any change, since those look alike in every market.
+    returns : mapping of str to Returns
+        Per instrument the daily log returns of all its bars, which tell what else the
+        market is called in the ledger; see :mod:`ffm_core.runs.markets`.
     """
 
     days: Mapping[str, Sequence[int]]
     fingerprints: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    returns: Mapping[str, Returns] = field(default_factory=dict)
 
     def payload(self) -> dict[str, Any]:
         """Return the days as stored in an event."""
@@ -87,14 +92,23 @@ def trials_of(events: Sequence[Event]) -> dict[str, Trial]:
     return found
 
 
-def lineage(trials: Mapping[str, Trial], tested: DaysTested, *, identity: str) -> list[Trial]:
+def lineage(
+    trials: Mapping[str, Trial],
+    tested: DaysTested,
+    *,
+    identity: str,
+    names: Mapping[str, Collection[str]] | None = None,
+) -> list[Trial]:
     """Return the other trials that share a test day with ``tested``.
 
-    Two trials share a day when both test one instrument on one trading date, on any
-    timeframe, or when a day of theirs has the same fingerprint, so that a renamed
-    file stays the same market.
+    Two trials share a day when both test one market on one trading date, on any
+    timeframe and under any of its ``names`` (by instrument; default its own alone), or
+    when a day of theirs has the same fingerprint, which tells short files.
     """
-    days = {name: frozenset(values) for name, values in tested.days.items()}
+    days: dict[str, frozenset[int]] = {}
+    for name, values in tested.days.items():
+        for other in (names or {}).get(name, (name,)):
+            days[other] = days.get(other, frozenset()).union(values)
     prints = frozenset(f for values in tested.fingerprints.values() for f in values)
     return [trial for trial in trials.values()
             if trial.identity != identity and _overlaps(trial.opened, days, prints)]  # fmt: skip

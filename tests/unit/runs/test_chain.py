@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import os
 import sqlite3
 
 import pytest
@@ -181,3 +182,35 @@ def test_an_unreadable_home(tmp_path, monkeypatch):
     monkeypatch.setattr(type(tmp_path), "mkdir", refuse)
     with pytest.raises(OutputError, match="Permission denied"), chain.write():
         pass
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX systems")
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o277])
+def test_home_and_ledger_are_for_their_owner_alone(tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        Chain(tmp_path / "deep" / "home" / "ledger.sqlite3").read()
+        with Chain(tmp_path / "deep" / "home" / "ledger.sqlite3").write() as writer:
+            home = tmp_path / "deep" / "home"
+            modes = {path.name: path.stat().st_mode & 0o777 for path in home.iterdir()}
+            writer.append("sealed", {"instrument": "ES", "day": 1})
+    finally:
+        os.umask(before)
+    assert home.stat().st_mode & 0o777 == 0o700
+    assert len(modes) == 3
+    assert set(modes.values()) == {0o600}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX systems")
+def test_an_older_home_is_closed_and_a_folder_of_other_things_is_left_alone(tmp_path):
+    older, shared = tmp_path / "older", tmp_path / "shared"
+    for home in (older, shared):
+        (home / "cache").mkdir(parents=True)
+        home.chmod(0o755)
+        (home / "ledger.sqlite3").touch(0o644)
+    (shared / "notes.txt").touch()
+    for home in (older, shared):
+        with Chain(home / "ledger.sqlite3").write():
+            pass
+        assert (home / "ledger.sqlite3").stat().st_mode & 0o777 == 0o600
+    assert (older.stat().st_mode & 0o777, shared.stat().st_mode & 0o777) == (0o700, 0o755)
