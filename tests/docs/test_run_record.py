@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from helpers.store import lend_cache
+
 ROW = re.compile(r"^\| `([^`]+)` \| ([^|]+) \| ([^|]+) \|", re.MULTILINE)
 COLUMNS = re.compile(r"^\| ((?:`\w+`(?:, )?)+) \|", re.MULTILINE)
 TYPES = {
@@ -25,9 +27,10 @@ def written(docs):
 
 
 @pytest.fixture(scope="module")
-def run(docs, tmp_path_factory):
+def run(docs, tmp_path_factory, shared_cache):
     """Judge the rule of the tutorial; return the folder of its run."""
     folder = tmp_path_factory.mktemp("record")
+    lend_cache(docs.home(folder), shared_cache)  # the tutorial's own page judges the same
     tutorial = docs.ROOT / "docs" / "tutorials" / "your-first-strategy.md"
     rule = next(block for block in docs.blocks(tutorial) if block.title == "idea.py")
     (folder / "idea.py").write_text(rule.text)
