@@ -13,6 +13,10 @@ from ffm_core.bars.instruments import minutes_of_day
 from ffm_core.bars.table import Bars
 from ffm_core.types import Bool, Int8, Int32, Int64
 
+# A gap of more than six bars, and of more than an hour, is a hole.
+HOLE_BARS, HOLE_US = 6, 60 * MINUTE_US
+KNOWN_SESSIONS = 20  # fewer say nothing of the hours a file keeps
+
 
 def sessions_of(bars: Bars) -> Schedule:
     """Return the sessions around ``bars``, at least twenty days beyond both ends."""
@@ -115,8 +119,54 @@ def session_length_us(instrument: Instrument) -> int:
 def holes(bars: Bars) -> Int64:
     """Return how many holes lie up to each bar, shape (T,).
 
-    A hole is a gap in which at least one session's length of **scheduled** time
-    is missing; breaks, weekends and holidays of the calendar are none.
+    A hole is a whole session without a bar, or a gap of more than six bars, and of more than
+    an hour, in the hours that the market is open and the file keeps. Breaks, weekends,
+    holidays and early closes of the calendar are none. The hours a file keeps are those in
+    which it has a bar in half of a year's sessions; files of a few sessions keep all hours.
+    """
+    count = np.zeros(len(bars), dtype=np.int64)
+    step = bars.timeframe.us
+    if len(bars) < 2 or int(np.diff(bars.ts_us).max()) <= step:
+        return count
+    expected, session = _expected(bars)
+    before = np.searchsorted(expected, bars.ts_us)
+    closed = np.searchsorted(expected, bars.ts_us + step)
+    missing = (before[1:] - closed[:-1]) * step
+    long = missing > max(HOLE_BARS * step, HOLE_US)
+    count[1:] = np.cumsum(long | (np.diff(session) > 1))
+    return count
+
+
+def _expected(bars: Bars) -> tuple[Int64, Int64]:
+    """Return the opens of all bars a whole file would hold, and the session of each bar it has."""
+    step = bars.timeframe.us
+    days, opens = day_grid(bars)
+    table = sessions_of(bars)
+    length = table.close_us[np.searchsorted(table.days, days)] - opens
+    slots = int(-(-int(length.max()) // step))
+    session = np.maximum(np.searchsorted(opens, bars.ts_us, side="right") - 1, 0)
+    slot = (bars.ts_us - opens[session]) // step
+    held = np.unique((session * slots + slot)[(slot >= 0) & (slot < slots)])
+    year = days.astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64)
+    year -= year[0]
+    years = int(year[-1]) + 1
+    cell = year[held // slots] * slots + held % slots
+    seen = np.bincount(cell, minlength=years * slots).reshape(years, slots)
+    sessions = np.bincount(year[np.unique(held // slots)], minlength=years)
+    few = sessions < KNOWN_SESSIONS
+    seen[few], sessions[few] = seen.sum(axis=0), sessions.sum()
+    kept = 2 * seen >= sessions[:, None]
+    kept[sessions < KNOWN_SESSIONS] = True
+    into = np.arange(slots, dtype=np.int64) * step
+    wanted = kept[year] & (into < length[:, None])
+    return (opens[:, None] + into)[wanted], session
+
+
+def lost_sessions(bars: Bars) -> Int64:
+    """Return how many gaps of a session's length and more lie up to each bar, shape (T,).
+
+    Only **scheduled** time counts; breaks, weekends and holidays of the calendar do not.
+    A bar's count depends on nothing later.
     """
     count = np.zeros(len(bars), dtype=np.int64)
     if len(bars) < 2:

@@ -13,7 +13,7 @@ import polars as pl
 from ffm_core.bars.inputs import Inputs, InputTable
 from ffm_core.bars.instrument import Instrument
 from ffm_core.bars.timeframe import Timeframe
-from ffm_core.types import Float64, Int32, Int64
+from ffm_core.types import Bool, Float64, Int32, Int64
 
 PRICE_COLUMNS = ("open", "high", "low", "close")
 COLUMNS = ("ts", *PRICE_COLUMNS, "volume")
@@ -127,6 +127,13 @@ class Bars:
         codes = names.replace_strict(seen, return_dtype=pl.Int32).to_numpy()
         codes.setflags(write=False)
         return np.ascontiguousarray(codes, dtype=np.int32)
+
+    @cached_property
+    def unnamed(self) -> Bool:
+        """Bars whose contract has a blank name, shape (T,); none without the column."""
+        if "contract" not in self.frame.columns:
+            return np.zeros(len(self), dtype=np.bool_)
+        return (self.frame["contract"].str.strip_chars() == "").to_numpy()
 
     @cached_property
     def rolls(self) -> Int64:

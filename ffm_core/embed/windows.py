@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ffm_core.bars.sessions import holes
+from ffm_core.bars.sessions import lost_sessions
 from ffm_core.bars.table import Bars
 from ffm_core.embed.recipe import CONTEXT_BARS
 from ffm_core.errors import ConfigError
@@ -105,7 +105,7 @@ def windows_at(
         )
     nothing = np.zeros(0, dtype=np.int64)
     rolled = bars.rolls if "roll" in masked else nothing
-    broken = holes(bars) if "hole" in masked else nothing
+    broken = lost_sessions(bars) if "hole" in masked else nothing
     values = np.zeros((len(at), context_bars), dtype=np.float32)
     scale = np.full(len(at), np.nan)
     shape = np.full((len(at), len(RETURN_SHAPE)), np.nan)

@@ -73,7 +73,7 @@ def predicted_outcomes(pool: Pool, picks: Picks, terms: Terms) -> Outcomes:
             continue
         rows = picks.row[mine]
         decisions = stream.decisions.take(pool.source_row[rows])
-        found = terms.fill(stream.bars, decisions, target_r=target[mine])
+        found = terms.fill(stream.bars, decisions, target_r=target[mine], broken=stream.holes)
         for name, values in found.arrays().items():
             merged[name][rows] = values
     return Outcomes(**merged)
@@ -99,7 +99,8 @@ def with_tie(pool: Pool, rows: Int64, outcomes: Outcomes, terms: Terms, tie: str
         if len(mine):
             other = terms.fill(
                 stream.bars, stream.decisions.take(pool.source_row[rows[mine]]),
-                target_r=found.target_r[mine], columns=stream.exit_columns, tie=tie,
+                target_r=found.target_r[mine], columns=stream.exit_columns,
+                broken=stream.holes, tie=tie,
             )  # fmt: skip
             for name, values in other.arrays().items():
                 merged[name][mine] = values
@@ -177,7 +178,11 @@ def _entry_draw(
         horizon_bars=None if horizon is None else horizon[own],
     )
     found = terms.fill(
-        stream.bars, decisions, target_r=decisions.target_r, columns=stream.exit_columns
+        stream.bars,
+        decisions,
+        target_r=decisions.target_r,
+        columns=stream.exit_columns,
+        broken=stream.holes,
     )
     return trades_of_bars(pool, number, at, side, found)
 

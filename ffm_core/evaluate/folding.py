@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ffm_core.errors import DataQualityError
 from ffm_core.evaluate.embedding import EmbeddedBlock
 from ffm_core.evaluate.pool import Folded, Pool, Seal, pool_streams
 from ffm_core.evaluate.streams import Stream
 from ffm_core.evaluate.trial import seal_of
+from ffm_core.records import voids_told
 from ffm_core.ruler.folds import FoldPlan, FoldSettings, plan_folds
+from ffm_core.ruler.tradable import REFUSED_VOID, data_voids
 from ffm_core.types import Int32, Int64
 
 if TYPE_CHECKING:
@@ -34,18 +37,43 @@ def fold(
     ------
     SampleError
         When no fold can be laid.
+    DataQualityError
+        When too many test decisions could not have been traded with these data, and
+        ``accept_quality`` is not set.
     """
     blocks = [block for block in job.parts.blocks if block.name in streams[0].features]
     pool = pool_streams(streams, job.parts.labeler, blocks)
     days, start_us = _grid(streams)
     seal = seal_of(job, promise, streams, write=False)
-    return Folded(
+    folded = Folded(
         pool=pool,
         plan=_lay(job, pool, days, start_us, seal),
         seal=seal,
         days=days,
         day_start_us=start_us,
         embedded=embedded,
+    )
+    if not job.config.accept_quality:
+        refuse_untraded(folded)
+    return folded
+
+
+def refuse_untraded(folded: Folded) -> None:
+    """Raise when no verdict could rest on what is left of the test decisions."""
+    table, rows = folded.pool.table, folded.test_rows
+    lost = data_voids(table.void[rows])
+    if len(lost) <= REFUSED_VOID * len(rows):
+        return
+    told, mend = voids_told(lost)
+    share = f"{100 * len(lost) / len(rows):.0f} %"
+    worst = max(
+        range(len(table.streams)),
+        key=lambda one: len(data_voids(table.void[rows[table.stream[rows] == one]])),
+    )
+    raise DataQualityError(
+        f"{table.streams[worst]}: {share} of {len(rows):,} test decisions "
+        f"could not have been traded with these data: {told}",
+        fix=f"{mend}, or judge what is left with --accept-quality: it will be INCONCLUSIVE",
     )
 
 
@@ -96,4 +124,4 @@ def _grid(streams: Sequence[Stream]) -> tuple[Int32, Int64]:
     )
 
 
-__all__ = ["fix_seal", "fold"]
+__all__ = ["fix_seal", "fold", "refuse_untraded"]

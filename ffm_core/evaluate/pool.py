@@ -76,6 +76,15 @@ class Folded:
         return int(self.day_start_us[place])
 
     @property
+    def test_rows(self) -> Int64:
+        """Rows of every decision of the used test months, void ones too, none sealed."""
+        day, inside = self.pool.table.day, np.zeros(len(self.pool), dtype=np.bool_)
+        for fold in self.plan.folds:
+            first, last = fold.test_days
+            inside |= (day >= first) & (day <= last)
+        return np.flatnonzero(inside & ~self.sealed)
+
+    @property
     def sealed(self) -> Bool:
         """Decisions whose outcome could reach past the seal, (N,); none once it is opened."""
         table = self.pool.table

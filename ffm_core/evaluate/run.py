@@ -47,6 +47,7 @@ from ffm_core.records import (
     answers,
     because,
 )
+from ffm_core.ruler.tradable import held_by_data
 from ffm_core.ruler.verdict import decide, held_back, refused, unsteady
 from ffm_core.runs.canonical import sha256_json
 
@@ -129,6 +130,7 @@ def judge(job: Job, folded: Folded, evidence: Evidence) -> Verdict:
         _judged(check, evidence) for check in job.tightening if evidence.claim in check.claims
     ]
     verdict = decide(evidence, checks, qualifier=job.qualifier, tightening=tightening)
+    verdict = held_by_data(verdict, folded.pool.table.void[folded.test_rows])
     return held_back(verdict, overlaps_of(job, folded), accepted=job.config.accept_overlap)
 
 

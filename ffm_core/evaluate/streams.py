@@ -15,7 +15,7 @@ import numpy as np
 
 from ffm_core.bars import Bars
 from ffm_core.bars.primitives import atr_wilder
-from ffm_core.bars.sessions import day_grid, exchange_hours, trading_days
+from ffm_core.bars.sessions import day_grid, exchange_hours, holes, trading_days
 from ffm_core.causal.cutting.series import part
 from ffm_core.causal.process.access import own_line, roots_of
 from ffm_core.causal.process.budget import Budget, OverBudget, limited, over_budget
@@ -66,6 +66,7 @@ class Stream:
     labels: Outcomes  # under the static policy: what heads are trained on
     outcomes: Outcomes  # under the run's exits; for predicted targets see ``predicted_outcomes``
     exit_columns: Float64 | None  # of the run's exit, (T, K)
+    holes: Int64  # up to each bar
     day: Int32
     hour: Int8
     grid_days: Int32
@@ -156,7 +157,8 @@ def prepare_stream(work: tuple[StreamTask, Decisions]) -> Stream:
     """Fill the decisions of one stream and compute its features."""
     task, decisions = work
     bars, terms = task.bars, task.terms
-    labels = terms.label(bars, decisions)
+    broken = holes(bars)
+    labels = terms.label(bars, decisions, broken=broken)
     as_labels = terms.labels_are_trades or terms.exit.kind == "predicted"
     columns = terms.columns(bars)
     grid_days, grid_start = day_grid(bars)
@@ -164,8 +166,11 @@ def prepare_stream(work: tuple[StreamTask, Decisions]) -> Stream:
         bars=bars,
         decisions=decisions,
         labels=labels,
-        outcomes=labels if as_labels else terms.fill(bars, decisions, columns=columns),
+        outcomes=labels
+        if as_labels
+        else terms.fill(bars, decisions, columns=columns, broken=broken),
         exit_columns=columns,
+        holes=broken,
         day=trading_days(bars),
         hour=exchange_hours(bars),
         grid_days=grid_days,

@@ -13,7 +13,7 @@ from ffm_core.labels.step import TIES
 from ffm_core.records import Decisions, ExitPolicy, Outcomes, Overlap, Params
 from ffm_core.runs.config import EvalConfig
 from ffm_core.runs.resolve import check_params
-from ffm_core.types import Float64
+from ffm_core.types import Float64, Int64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,25 +80,27 @@ class Terms:
         *,
         target_r: Float64 | None = None,
         columns: Float64 | None = None,
+        broken: Int64 | None = None,
         tie: str | None = None,
     ) -> Outcomes:
         """Return what becomes of decisions under the run's exits.
 
-        ``columns`` are those of the exit on these bars, where they are known already; ``tie``
+        ``columns`` of the exit and ``broken``, the holes up to each bar, are those of these bars,
+        where they are known already; ``tie``
         says who wins when one bar touches stop and target, instead of what the exit says.
         """
         return outcomes(
             bars, decisions, self.exit, self.exit_params, horizon_bars=self.horizon_bars,
             flat_at_session_end=self.flat_at_session_end, slippage_ticks=self.slippage_ticks,
-            target_r=target_r, columns=columns, tie=tie,
+            target_r=target_r, columns=columns, broken=broken, tie=tie,
         )  # fmt: skip
 
-    def label(self, bars: Bars, decisions: Decisions) -> Outcomes:
+    def label(self, bars: Bars, decisions: Decisions, *, broken: Int64 | None = None) -> Outcomes:
         """Return what becomes of decisions under the static policy of the labels."""
         return outcomes(
             bars, decisions, self.label_exit, self.label_exit_params,
             horizon_bars=self.horizon_bars, flat_at_session_end=self.flat_at_session_end,
-            slippage_ticks=self.slippage_ticks,
+            slippage_ticks=self.slippage_ticks, broken=broken,
         )  # fmt: skip
 
 

@@ -3,8 +3,9 @@
 A void row is counted, never trained on and never traded; its R columns are NaN.
 The reasons, in the order in which they are given when several apply: no next
 bar, stop beyond the entry open, risk too small, both levels in one bar under the
-tie policy ``skip``, a roll between the signal bar and the exit bar, a hole in
-the data there, the data's end before the trade's.
+tie policy ``skip``, a roll between the signal bar and the exit bar, a contract
+without a name or a hole in the data there, an entry or exit on a bar without
+volume where the file has volumes, the data's end before the trade's.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ def outcomes(
     flat_at_session_end: bool = False,
     target_r: Float64 | None = None,
     columns: Float64 | None = None,
+    broken: Int64 | None = None,
     horizon_max: int | None = None,
     roll_table: Int64 | None = None,
     slippage_ticks: float | None = None,
@@ -59,6 +61,9 @@ def outcomes(
         Targets that replace the decisions' own (a predicted policy).
     columns : float64 (T, K), optional
         The policy's columns on these bars, where they are known already.
+    broken : int64 (T,), optional
+        Holes up to each bar, where they are known already; see
+        :func:`~ffm_core.bars.sessions.holes`.
     horizon_max : int, optional
         Longest horizon any policy of the run allows; moves ``t_end_max`` only.
     roll_table : int64 (R,), optional
@@ -97,7 +102,7 @@ def outcomes(
     chosen = entries.take(live)
     walked = fill(bars, chosen, policy, params, columns, tie)
     peak = _peak(bars, chosen, walked)
-    void[live] = _later_voids(bars, decisions.bar[live], walked, roll_table)
+    void[live] = _later_voids(bars, decisions.bar[live], walked, roll_table, broken)
     return _table(bars, decisions, entries, void, live, walked, peak, horizon_max, slippage_ticks)
 
 
@@ -109,13 +114,23 @@ def _peak(bars: Bars, entries: Entries, walked: Walked) -> Float64:
     return np.fmax(peak, walked.best)  # a target filled first on a tie was reached
 
 
-def _later_voids(bars: Bars, bar: Int64, walked: Walked, roll_table: Int64 | None) -> Int8:
+def _later_voids(
+    bars: Bars, bar: Int64, walked: Walked, roll_table: Int64 | None, broken: Int64 | None
+) -> Int8:
     void = np.zeros(len(bar), dtype=np.int8)
     void[walked.reason == DATA_END] = VOIDS.index("data_end")
-    broken = holes(bars)
+    idle = bars.volume <= 0
+    if not idle.all():
+        void[idle[np.minimum(bar + 1, len(bars) - 1)] | idle[walked.exit_bar]] = VOIDS.index(
+            "no_volume"
+        )
+    broken = holes(bars) if broken is None else broken
     void[broken[walked.exit_bar] > broken[bar]] = VOIDS.index("hole")
     rolled = bars.rolls_with(roll_table)
     void[rolled[walked.exit_bar] > rolled[bar]] = VOIDS.index("roll")
+    nameless = np.cumsum(bars.unnamed)
+    touched = nameless[walked.exit_bar] - nameless[bar] + bars.unnamed[bar]
+    void[touched > 0] = VOIDS.index("contract_unknown")
     void[walked.reason == SKIPPED] = VOIDS.index("tie_skipped")
     return void
 

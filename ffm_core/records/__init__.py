@@ -34,10 +34,12 @@ from ffm_core.records.strategy import (
     ParamValue,
 )
 from ffm_core.records.trades import (
+    DATA_VOIDS,
     ENTRY_LEVELS,
     LEVELS,
     OVERLAPS,
     REASONS,
+    VOID_WORDS,
     VOIDS,
     ExitPolicy,
     Outcomes,
@@ -68,11 +70,13 @@ from ffm_core.records.verdict import (
 
 __all__ = [
     "ANSWERS",
+    "DATA_VOIDS",
     "ENTRY_LEVELS",
     "LEVELS",
     "OVERLAPS",
     "REASONS",
     "VOIDS",
+    "VOID_WORDS",
     "Answer",
     "Certificate",
     "CheckResult",

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 REASONS = ("none", "stop", "stop_gap", "target", "target_gap", "timeout", "session_end",
            "trail", "data_end", "skipped", "ordered")  # fmt: skip
 VOIDS = ("none", "no_next_bar", "data_end", "roll", "hole", "small_risk", "stop_beyond_open",
-         "tie_skipped")  # fmt: skip
+         "tie_skipped", "no_volume", "contract_unknown")  # fmt: skip
+DATA_VOIDS = ("hole", "no_volume", "contract_unknown")  # the data's fault, not the decision's
 # What each reason says of a decision, and what to do when it says so of many.
 VOID_WORDS = {
     "no_next_bar": ("have no next bar", "bring a longer span of data"),
@@ -29,6 +30,8 @@ VOID_WORDS = {
     "hole": ("cross a hole in the data", "bring data without holes"),
     "small_risk": ("risk less than 4 ticks", "place stops farther from the entry"),
     "stop_beyond_open": ("open beyond their stop", "place stops behind the next bar's open"),
+    "no_volume": ("enter or leave on a bar without volume", "bring a contract that is traded"),
+    "contract_unknown": ("hold a contract without a name", "fill the contract column"),
     "tie_skipped": ("touch stop and target in one bar", "use the tie policy stop_first"),
 }
 
@@ -315,6 +318,7 @@ class Trades(ArrayTable):
 
 
 __all__ = [
+    "DATA_VOIDS",
     "ENTRY_LEVELS",
     "LEVELS",
     "OVERLAPS",

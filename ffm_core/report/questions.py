@@ -73,6 +73,10 @@ CHECKS = {
         title="Test months no model has seen", brief="months unseen",
         question="Was every fitted model finished before the first test month?",
         unit="count", needs="no overlap"),
+    "tradable": CheckWords(
+        title="Could have been traded", brief="could be traded",
+        question="How many test decisions do holes and bars without volume make void?",
+        unit="share", needs="at most {}"),
     "months": CheckWords(
         title="Every test month up", brief="every month up",
         question="Even real edges lose in some months; its power says how rarely they do not.",

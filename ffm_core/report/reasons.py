@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 
-from ffm_core.records import Examined, Reason, proofs
+from ffm_core.records import DATA_VOIDS, VOID_WORDS, Examined, Reason, proofs
 from ffm_core.records.proofs import FIELD, PHRASES, filled, value_of
 from ffm_core.records.verdict import reason_of as read
 from ffm_core.report import numbers
@@ -90,6 +90,8 @@ _SEEN = {
     "market, or accept the risk with --accept-overlap",
 }
 _CHECKS = {
+    "untraded": "{share:%1} of {decisions:n test decision} could not have been traded with these "
+    "data ({void_:voids}); no PASS and no FAIL rests on the others",
     "no_look_ahead": "no look-ahead in {cuts:n cut}; a leak in more than {bound:%2} of the rows "
     "would have shown",
     "failures_found": "{count:n failure}; the certificate has the details",
@@ -228,7 +230,16 @@ def titles(names: Iterable[str]) -> str:
     return ", ".join(f"“{check_words(name).title}”" for name in names)
 
 
+def _voids(reason: Reason, name: str) -> str:
+    counts = {
+        key.removeprefix(name): n for key, n in reason.numbers.items() if key.startswith(name)
+    }
+    every = sorted(counts, key=lambda void: -counts[void])
+    return ", ".join(f"{numbers.count(counts[void])} {VOID_WORDS[void][0]}" for void in every)
+
+
 _WHOLE: Mapping[str, Callable[[Reason, str], str]] = {
+    "voids": _voids,
     "est": _estimate,
     "measured": _measured,
     "permuted": _permuted,
@@ -247,6 +258,8 @@ def parts_of(kind: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
             found |= {f"{name}_{part}": True for part in ("p", "draws", "planned", "stopped")}
         elif spec == "measured":
             found |= {name: False, "value": True, "value_low": True, "value_high": True}
+        elif spec == "voids":
+            found |= dict.fromkeys((f"{name}{void}" for void in DATA_VOIDS), True)
         elif spec == "checks":
             found[name] = False
         elif spec in PHRASES:

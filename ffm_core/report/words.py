@@ -107,6 +107,8 @@ def headline(result: Result) -> str:
         return _fail_headline(result)
     if _UNSTEADY in _kinds(result):
         return "Runs of this very trial found different results, so none of them shows anything."
+    if "untraded" in _kinds(result):
+        return "Too many of these decisions could not have been traded: the data are at fault."
     if overlap(result):
         return "A model may have seen the months it is judged on, so they show nothing."
     house = reason_named(result, "house_rule_open")
@@ -330,6 +332,13 @@ def _on_inconclusive(result: Result) -> list[str]:
                 f"Do not put money on {_subject(result)}: what it does is not the same twice. Find "
                 "what draws at random, or depends on the clock, the order of threads or another "
                 "library's version, and judge it again."
+            )
+        ]
+    if "untraded" in _kinds(result):
+        return [
+            (
+                f"Do not put money on {_subject(result)} yet, and do not drop the idea either: "
+                "bring whole data of a contract that was traded, and judge it again."
             )
         ]
     if overlap(result):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SCHEMA = "ffm-run/2"
 _READ = (SCHEMA, "ffm-run/1")  # reasons and failures of the first are sentences
 # Counts changes of the core that change numbers. Part of every trial's identity.
-NUMERICS = 4
+NUMERICS = 5
 RECORD_FILE = "run.json"
 REPORT_FILE = "report.html"
 _SHAPES: Mapping[str, type] = {

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ffm_core.bars.readers import load
-from ffm_core.bars.sessions import day_grid, session_end_mask, sessions_of, trading_days
+from ffm_core.bars.sessions import day_grid, holes, session_end_mask, sessions_of, trading_days
 from ffm_core.cli import main
 from ffm_core.errors import DataQualityError, SchemaError, UnsupportedFormatError
 
@@ -195,3 +195,13 @@ def test_the_last_bar_of_every_session_ends_at_the_calendar_close(data_dir, name
     assert odd <= HOLES[name]
     assert session_end_mask(bars)[last][~late].all()
     assert session_end_mask(bars).sum() >= (~late).sum()
+
+
+@pytest.mark.parametrize(
+    ("name", "fewest", "most"),
+    [("ES_5m", 1, 1), ("CL_5m", 1, 1), ("NQ_30m", 3, 3), ("BTCUSDT_1h", 0, 0), ("QQQ_15m", 0, 0),
+     ("EURUSD_1m", 0, 0), ("NQ_5m", 75, 80), ("variants/6E_backadj_5m", 65, 75),
+     ("GC_5m", 100, 200), ("SI_5m", 300, 700)],
+)  # fmt: skip
+def test_holes_are_those_that_the_files_are_known_to_have(data_dir, name, fewest, most):
+    assert fewest <= holes(load(real(data_dir, name)).bars)[-1] <= most

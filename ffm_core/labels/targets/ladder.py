@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 
 from ffm_core.bars.primitives import atr_wilder, frozen
-from ffm_core.bars.sessions import holes
+from ffm_core.bars.sessions import lost_sessions
 from ffm_core.bars.table import Bars
 from ffm_core.labels.entries import MIN_RISK_TICKS, TICK_SLACK
 from ffm_core.labels.kernels import fill_barriers, next_flat, on_ticks
@@ -85,7 +85,7 @@ def _compute(side: int, bars: Bars) -> TargetValues:
     end = bar.copy()
     if len(rows):
         value[rows], end[rows] = _climb(bars, rows, side, entry, stop)
-        for breaks in (bars.rolls, holes(bars)):
+        for breaks in (bars.rolls, lost_sessions(bars)):
             value[breaks[end] != breaks] = np.nan
     return told(value, end)
 

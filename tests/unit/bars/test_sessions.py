@@ -1,18 +1,22 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import polars as pl
 import pytest
 
 from ffm_core.bars.instruments import lookup
 from ffm_core.bars.sessions import (
     day_grid,
     exchange_hours,
+    holes,
     session_end_mask,
     session_length_us,
+    sessions_of,
     to_stamp,
     trading_days,
     wall_us,
@@ -151,3 +155,79 @@ def test_stamps_are_spelled_in_utc():
     us = int(datetime(2024, 3, 11, 14, 31, 7, tzinfo=UTC).timestamp()) * 1_000_000
     assert to_stamp(us) == "2024-03-11T14:31:07Z"
     assert to_stamp(us - 7_000_000) == "2024-03-11T14:31Z"
+
+
+class TestHoles:
+    """A hole is time in which the market was open, the file keeps hours, and has no bar."""
+
+    def kept(self, bars, keep):
+        return replace(bars, frame=bars.frame.filter(pl.Series(keep)))
+
+    def year(self, make, symbol="ES", minutes=30):
+        """Every scheduled bar of a year."""
+        bars = make(symbol, start="2023-01-02 23:00", minutes=minutes, rows=365 * 1440 // minutes)
+        table = sessions_of(bars)
+        place = np.maximum(np.searchsorted(table.open_us, bars.ts_us, side="right") - 1, 0)
+        return self.kept(bars, bars.ts_us < table.close_us[place])
+
+    def test_a_whole_file_has_none(self, make):
+        for symbol in ("ES", "GC", "6E", "ZC", "QQQ", "BTCUSDT"):
+            bars = self.year(make, symbol)
+            assert holes(bars)[-1] == 0, symbol
+
+    def test_an_outage_is_one_whatever_the_bars_before_and_after(self, make):
+        bars = self.year(make)
+        gone = np.zeros(len(bars), bool)
+        gone[1000:1007] = True  # seven bars of half an hour
+        assert holes(self.kept(bars, ~gone))[-1] == 1
+        gone[1006] = False
+        assert holes(self.kept(bars, ~gone))[-1] == 0
+
+    def test_the_hours_a_file_keeps_are_no_holes_and_a_day_that_lacks_them_is(self, make):
+        bars = self.year(make)
+        hour = exchange_hours(bars)
+        regular = self.kept(bars, (hour >= 9) & (hour < 16))
+        assert holes(regular)[-1] == 0
+        days = trading_days(regular)
+        some = np.unique(days)[[40, 90]]
+        thin = self.kept(regular, ~(np.isin(days, some) & (exchange_hours(regular) > 10)))
+        assert holes(thin)[-1] == 2
+        assert holes(self.kept(regular, ~np.isin(days, some)))[-1] == 2
+
+    def test_a_weekday_that_is_always_cut_short_is_a_hole_every_week(self, make):
+        bars = self.year(make)
+        tuesday = (trading_days(bars) + 3) % 7 == 1
+        cut = tuesday & (exchange_hours(bars) >= 4) & (exchange_hours(bars) < 17)
+        weeks = len(np.unique(trading_days(bars)[cut]))
+        assert holes(self.kept(bars, ~cut))[-1] == weeks - 1  # after the last no bar follows
+
+    def test_hours_that_change_with_the_year_are_those_of_each_year(self, make):
+        bars = make("ES", start="2022-01-02 23:00", minutes=30, rows=2 * 365 * 48)
+        table = sessions_of(bars)
+        place = np.maximum(np.searchsorted(table.open_us, bars.ts_us, side="right") - 1, 0)
+        year = bars.ts_us.astype("datetime64[us]").astype("datetime64[Y]").astype(int)
+        hour = exchange_hours(bars)
+        open_ = bars.ts_us < table.close_us[place]
+        assert holes(self.kept(bars, open_ & ((year == 53) | ((hour >= 9) & (hour < 16)))))[-1] == 0
+
+    def test_a_few_sessions_say_nothing_of_the_hours_a_file_keeps(self, make):
+        bars = self.year(make)[: 10 * 46]
+        hour = exchange_hours(bars)
+        assert holes(self.kept(bars, (hour >= 9) & (hour < 16)))[-1] == 9
+
+    def test_a_slow_plain_version_agrees(self, make):
+        rng = np.random.default_rng(7)
+        bars = self.year(make)
+        stretches = np.repeat(rng.random(len(bars) // 40 + 1) > 0.05, 40)[: len(bars)]
+        bars = self.kept(bars, stretches)
+        found = np.diff(holes(bars)) > 0
+        table = sessions_of(bars)
+        span = list(zip(table.open_us.tolist(), table.close_us.tolist(), strict=True))
+        for i in range(len(bars) - 1):
+            if bars.ts_us[i + 1] - bars.ts_us[i] == bars.timeframe.us:
+                assert not found[i]
+                continue
+            left, right = int(bars.ts_us[i]) + bars.timeframe.us, int(bars.ts_us[i + 1])
+            missing = sum(max(0, min(b, right) - max(a, left)) for a, b in span)
+            whole = any(left <= a and b <= right for a, b in span)
+            assert found[i] == (missing > 6 * bars.timeframe.us or whole)

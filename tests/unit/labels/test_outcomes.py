@@ -4,14 +4,17 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ffm_core.bars import Timeframe
 from ffm_core.bars.instruments import lookup
+from ffm_core.bars.sessions import holes, lost_sessions
 from ffm_core.errors import ConfigError, StrategyError
 from ffm_core.labels.entries import entries_of
-from ffm_core.labels.outcomes import holes, outcomes
+from ffm_core.labels.outcomes import outcomes
 from ffm_core.labels.policies import ATR_TRAIL, DYNAMIC_TARGET, FIXED_RR, SESSION_END
 from ffm_core.records import REASONS, VOIDS, Decisions, Outcomes
 
@@ -195,22 +198,35 @@ def test_the_policy_skip_voids_a_tie(make_bars):
 
 
 @pytest.mark.parametrize(
-    ("last", "first", "expected"),
+    ("last", "first", "hole", "lost"),
     [
-        ("2024-03-06T21:55", "2024-03-06T23:00", 0),  # the daily break (winter: 22-23 UTC)
-        ("2024-03-01T21:55", "2024-03-03T23:00", 0),  # a weekend
-        ("2024-03-05T12:00", "2024-03-06T10:00", 0),  # 22 hours, a break among them
-        ("2024-03-05T12:00", "2024-03-06T12:10", 1),  # a session's length and more
-        ("2024-03-05T21:55", "2024-03-06T23:00", 1),  # one whole session skipped
-        ("2024-03-01T12:00", "2024-03-04T13:00", 1),  # a weekend plus a session's length
-        ("2024-12-24T18:10", "2024-12-25T23:00", 0),  # early close and Christmas
+        ("2024-03-06T21:55", "2024-03-06T23:00", 0, 0),  # the daily break (winter: 22-23 UTC)
+        ("2024-03-01T21:55", "2024-03-03T23:00", 0, 0),  # a weekend
+        ("2024-03-05T12:00", "2024-03-05T13:05", 0, 0),  # an hour, and no more
+        ("2024-03-05T12:00", "2024-03-05T13:10", 1, 0),
+        ("2024-03-06T21:25", "2024-03-06T23:30", 0, 0),  # an hour, the break between its halves
+        ("2024-03-06T21:20", "2024-03-06T23:30", 1, 0),
+        ("2024-03-05T12:00", "2024-03-06T10:00", 1, 0),  # an outage of 22 hours
+        ("2024-03-05T12:00", "2024-03-06T12:10", 1, 1),  # a session's length and more
+        ("2024-03-05T21:55", "2024-03-06T23:00", 1, 1),  # one whole session skipped
+        ("2024-03-01T12:00", "2024-03-04T13:00", 1, 1),  # a weekend plus a session's length
+        ("2024-12-24T18:10", "2024-12-25T23:00", 0, 0),  # early close and Christmas
     ],
 )
-def test_a_hole_is_scheduled_time_that_is_missing(make_bars, es, last, first, expected):
+def test_a_hole_is_scheduled_time_that_is_missing(make_bars, es, last, first, hole, lost):
     start = us(last)
     stamps = [start - 300_000_000, start, us(first), us(first) + 300_000_000]
     bars = make_bars([100.0] * 4, [101.0] * 4, [99.0] * 4, [100.5] * 4, instrument=es, ts_us=stamps)
-    assert holes(bars).tolist() == [0, 0, expected, expected]
+    assert holes(bars).tolist() == [0, 0, hole, hole]
+    assert lost_sessions(bars).tolist() == [0, 0, lost, lost]
+
+
+def test_six_bars_may_be_missing_however_long_they_are(make_bars, es):
+    hour = 3_600_000_000
+    stamps = us("2024-03-05T00:00") + np.array([0, 1, 8, 16]) * hour
+    bars = make_bars([100.0] * 4, [101.0] * 4, [99.0] * 4, [100.5] * 4, instrument=es, ts_us=stamps)
+    bars = replace(bars, timeframe=Timeframe(3600))
+    assert holes(bars).tolist() == [0, 0, 0, 1]
 
 
 def test_a_trade_across_a_hole_is_void_and_one_beside_it_is_not(make_bars, free):
@@ -219,6 +235,31 @@ def test_a_trade_across_a_hole_is_void_and_one_beside_it_is_not(make_bars, free)
     bars = make_bars([100.0] * 10, [101.0] * 10, [99.0] * 10, [100.5] * 10, ts_us=ts)
     found = outcomes(bars, decisions((0, 1), (3, 1), (4, 1), (5, 1)), FIXED_RR, horizon_bars=3)
     assert [void(found, row) for row in range(4)] == ["none", "hole", "hole", "none"]
+
+
+def _with(bars, **columns):
+    named = [pl.Series(name, values) for name, values in columns.items()]
+    return replace(bars, frame=bars.frame.with_columns(named))
+
+
+def test_an_entry_or_exit_on_a_bar_without_volume_is_void(quiet):
+    volume = np.full(10, 5.0)
+    volume[[2, 7]] = 0.0
+    bars = _with(quiet, volume=volume)
+    found = outcomes(bars, decisions((0, 1), (1, 1), (3, 1), (4, 1)), FIXED_RR, horizon_bars=3)
+    # entries at 1, 2, 4 and 5; exits at 3, 4, 6 and 7
+    assert [void(found, row) for row in range(4)] == ["none", "no_volume", "none", "no_volume"]
+    assert np.isnan(found.r_net[1])
+    assert outcomes(_with(quiet, volume=np.zeros(10)), decisions((1, 1)), FIXED_RR,
+                    horizon_bars=3).valid.all()  # fmt: skip
+
+
+def test_a_trade_that_touches_a_contract_without_a_name_is_void(quiet):
+    bars = _with(quiet, contract=["ESH4"] * 4 + [" "] + ["ESH4"] * 5)
+    found = outcomes(bars, decisions((0, 1), (1, 1), (4, 1), (5, 1)), FIXED_RR, horizon_bars=3)
+    assert [void(found, row) for row in range(4)] == [
+        "none", "contract_unknown", "contract_unknown", "none",
+    ]  # fmt: skip
 
 
 def test_a_target_that_wins_the_tie_was_reached(make_bars):

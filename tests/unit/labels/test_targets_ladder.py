@@ -34,9 +34,11 @@ def test_every_bar_agrees_with_the_outcome_of_its_trade(lively, name):
     assert np.isnan(found.value[:13]).all()
     assert np.isnan(found.value[-1])
     expected = rungs_reached(trades.peak_r)
-    np.testing.assert_array_equal(found.value[rows], expected.astype(np.float32))
+    # A ladder looks at no later bar, so it does not know the hours that a file keeps.
+    same = trades.void_reason != VOIDS.index("hole")
+    np.testing.assert_array_equal(found.value[rows][same], expected.astype(np.float32)[same])
     assert set(np.unique(expected[~np.isnan(expected)])) >= {0, 1, 2, 3}
-    for reason in ("roll", "hole", "data_end"):
+    for reason in ("roll", "data_end"):
         void = trades.void_reason == VOIDS.index(reason)
         assert void.any()
         assert np.isnan(found.value[rows[void]]).all()

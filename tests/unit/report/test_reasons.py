@@ -100,6 +100,12 @@ SAID = [
         because("model_not_shown"),
         "the rule earns on its own; these data do not show that the model adds anything",
     ),
+    (
+        because("untraded", decisions=512, share=0.0703125, void_hole=6, void_no_volume=30),
+        ("7.0 % of 512 test decisions could not have been traded with these data (30 enter or "
+        "leave on a bar without volume, 6 cross a hole in the data); no PASS and no FAIL rests on "
+        "the others"),
+    ),
     (because("no_decision"), "the strategy made no decision in the test months"),
     (
         because("rule_earns", **EST, **OVER),

@@ -4,6 +4,7 @@ import pytest
 
 from ffm_core.report import failures, questions, words
 from ffm_core.ruler.checks import STRICT
+from ffm_core.ruler.tradable import TRADABLE
 from ffm_core.ruler.verdict import UNSEEN
 
 
@@ -19,7 +20,7 @@ def test_every_check_of_the_ruler_is_explained(check):
 
 
 def test_no_words_are_left_over_from_checks_that_are_gone():
-    assert set(questions.CHECKS) == {c.name for c in STRICT} | {UNSEEN}
+    assert set(questions.CHECKS) == {c.name for c in STRICT} | {TRADABLE, UNSEEN}
 
 
 def test_a_check_from_a_plug_in_is_called_by_its_own_name():

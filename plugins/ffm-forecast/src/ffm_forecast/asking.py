@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from ffm_core.bars.sessions import holes, to_stamp
+from ffm_core.bars.sessions import lost_sessions, to_stamp
 from ffm_core.bars.table import Bars
 from ffm_core.embed.cards import read_card
 from ffm_core.embed.catalogue import folders
@@ -177,7 +177,7 @@ def ask(
 def cautions_of(bars: Bars, first: int, last: int) -> tuple[str, ...]:
     """Return a line for each flaw between the first and the last bar of a context."""
     found = []
-    if holes(bars)[first] != holes(bars)[last]:
+    if lost_sessions(bars)[first] != lost_sessions(bars)[last]:
         found.append("the bars it uses are missing at least one session")
     if bars.rolls[first] != bars.rolls[last]:
         found.append("the contract rolls within the bars it uses; that step is not a price move")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ffm_core.bars.sessions import holes, session_length_us
+from ffm_core.bars.sessions import lost_sessions, session_length_us
 from ffm_core.bars.table import Bars
 from ffm_core.errors import ConfigError, SampleError
 from ffm_core.types import Float64, Int64
@@ -125,7 +125,7 @@ def rolling_origins(
     unknown = np.concatenate([[0], np.cumsum(np.isnan(values))])
     for reason, before, after in (
         ("price", unknown[:-1], unknown[1:]),  # the first bar of a context counts as well
-        ("hole", holes(bars), holes(bars)),
+        ("hole", lost_sessions(bars), lost_sessions(bars)),
         ("roll", bars.rolls, bars.rolls),
     ):
         keep = before[at - longest + 1] == after[at + horizon]
