@@ -6,6 +6,13 @@ The names here are all a plug-in author needs. They load on first use, so that
 
 from __future__ import annotations
 
+import sys
+
+# ``python -m ffm_core`` puts the working folder first on the path, where a file called
+# ``json.py`` would be taken for the library's.
+if sys.argv[:1] == ["-m"] and not sys.flags.safe_path:
+    del sys.path[0]
+
 from importlib import import_module
 from typing import TYPE_CHECKING
 

@@ -83,9 +83,32 @@ def begin_worker(parent: int) -> None:
     end_with(parent)
 
 
+def leave_working_folder() -> None:
+    """Take the working folder off this process's path, and off that of all it starts.
+
+    A folder that ``PYTHONPATH`` or an editable install names stays importable, behind the
+    standard library and everything that is installed.
+    """
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        here = Path.cwd().resolve()
+    except OSError:  # it is gone
+        return
+
+    def is_here(place: str) -> bool:
+        return Path(place).resolve() == here
+
+    named = [place for place in sys.path if place and is_here(place)]
+    sys.path[:] = [place for place in sys.path if place and not is_here(place)] + named[:1]
+    places = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if any(is_here(place) for place in places):
+        # Workers are told the whole path once they have started.
+        os.environ["PYTHONPATH"] = os.pathsep.join(p for p in places if not is_here(p))
+
+
 @contextmanager
 def interrupts_held_back() -> Iterator[None]:
-    """Start processes that Ctrl-C does not reach.
+    """Start processes that Ctrl-C does not reach, and whose path lacks the working folder.
 
     A terminal sends it to every process of the command. Workers started here inherit
     the block from their first instruction on, so none prints a traceback of its own;
@@ -94,6 +117,7 @@ def interrupts_held_back() -> Iterator[None]:
     """
     from multiprocessing import resource_tracker
 
+    os.environ["PYTHONSAFEPATH"] = "1"  # workers of the pool are started by name
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -176,9 +200,12 @@ class Worker:
 def start_apart(
     arguments: Sequence[str], environment: Mapping[str, str], *, said: Any
 ) -> subprocess.Popen[bytes]:
-    """Start a Python process with pipes to it; Ctrl-C reaches only this one, which ends it."""
+    """Start a Python process with pipes to it; Ctrl-C reaches only this one, which ends it.
+
+    The working folder is not on its path: a file called ``torch.py`` there is not meant.
+    """
     return subprocess.Popen(
-        [sys.executable, *arguments],
+        [sys.executable, "-P", *arguments],
         env=dict(environment),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -20,6 +20,7 @@ from ffm_core.cli.output import Shell, emit_error
 from ffm_core.errors import FFMError, FFMWarning, OutputError, UsageError
 from ffm_core.host.absent import require_installed
 from ffm_core.host.discovery import Found, listed, names_listed
+from ffm_core.processes import leave_working_folder
 
 BUG = 70
 INTERRUPTED = 130
@@ -121,6 +122,8 @@ class LazyGroup(click.Group):
         integer.
         """
         words = list(sys.argv[1:] if args is None else args)
+        if standalone_mode:
+            leave_working_folder()
         _open_streams()
         shell = _shell_of(words)
 

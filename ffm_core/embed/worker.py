@@ -51,8 +51,7 @@ def require_torch(purpose: str, libraries: Sequence[str] = LIBRARIES) -> None:
 
 
 def _module(name: str, *words: str) -> list[str]:
-    # -P: a file called torch.py in the working folder is not what is meant.
-    return ["-P", "-m", name, *words]
+    return ["-m", name, *words]
 
 
 def _surroundings(threads: int, variables: Mapping[str, str] | None = None) -> dict[str, str]:
