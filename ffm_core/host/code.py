@@ -47,28 +47,26 @@ class Code:
     variables: frozenset[str]
 
 
-def code_hash(plugins: Iterable[Found], *, inputs: Mapping[str, str] | None = None) -> str:
+def code_hash(plugins: Iterable[Found]) -> str:
     """Return one sha256 over everything the answers of several plug-ins can depend on.
 
     Parameters
     ----------
     plugins : iterable of Found
         In the order they were named.
-    inputs : mapping of str to str, optional
-        Name and hash of every input they declare.
 
     Returns
     -------
     str
         Hex digest of names, relative file names and contents, of the libraries they import,
-        of the environment variables they read, and of inputs; no place on this machine is
-        part of it. Lengths are hashed as well, so that moving text between files changes it.
+        and of the environment variables they read; no place on this machine is part of it.
+        Lengths are hashed as well, so that moving text between files changes it. The tables
+        that are handed to a run are hashed with its data.
     """
     parts: list[bytes] = []
     for found in plugins:
         parts.append(found.name.encode())
         parts += _parts(code_of(found), found.who, _READ.get(found.module, frozenset()))
-    parts += (f"input {name}={value}".encode() for name, value in sorted((inputs or {}).items()))
     return _hashed(parts)
 
 
@@ -168,6 +166,14 @@ def _closure(
     return Code(
         files=dict(sorted(files.items())), libraries=libraries, variables=frozenset(variables)
     )
+
+
+def variables_in(roots: Iterable[str]) -> frozenset[str]:
+    """Return the variables that files name; of a folder, which ends in ``/``, all below it."""
+    files: list[Path] = []
+    for root in roots:
+        files += Path(root).rglob("*.py") if root.endswith("/") else [Path(root)]
+    return frozenset().union(*(_source(path).variables for path in files))
 
 
 def _source(path: Path) -> Reading:
@@ -291,5 +297,5 @@ def _counts(name: Path) -> bool:
 
 __all__ = [
     "Code", "code_behind", "code_hash", "code_hash_of_module", "code_of", "code_of_module",
-    "forget", "functions_behind", "reads_remembered", "remember", "source_files",
+    "forget", "functions_behind", "reads_remembered", "remember", "source_files", "variables_in",
 ]  # fmt: skip

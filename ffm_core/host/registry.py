@@ -219,13 +219,8 @@ class Host:
             self._offers[hook] = collected
         return list(self._offers[hook])
 
-    def code_hash(self, inputs: Mapping[str, str] | None = None) -> str:
+    def code_hash(self) -> str:
         """Hash of all that the strategy's and the named extensions' answers can depend on.
-
-        Parameters
-        ----------
-        inputs : mapping of str to str, optional
-            Name and hash of every input they declare.
 
         Returns
         -------
@@ -234,7 +229,7 @@ class Host:
             installed copy, and wherever they lie.
         """
         own = [] if self._strategy is None else [self._strategy]
-        return code_hash([*own, *self.extensions], inputs=inputs)
+        return code_hash([*own, *self.extensions])
 
     def is_core(self, origin: Found) -> bool:
         """Return whether ``origin`` is ffm-core itself."""

@@ -39,8 +39,9 @@ def _tell(key: str) -> None:
     frame: FrameType | None = sys._getframe(2)
     while frame is not None and frame.f_code.co_filename.endswith(_MAPPINGS):
         frame = frame.f_back
-    if frame is not None and _hear:
-        _hear[-1](key, frame)
+    if frame is not None and isinstance(key, str):
+        for hear in _hear:
+            hear(key, frame)
 
 
 @contextmanager
@@ -54,6 +55,12 @@ def reads_heard(hear: Hear) -> Iterator[None]:
     finally:
         os.environ.__class__ = before
         _hear.pop()
+
+
+def hear_reads(hear: Hear) -> None:
+    """Do the same for good."""
+    _hear.append(hear)
+    os.environ.__class__ = _Heard
 
 
 @contextmanager
@@ -103,5 +110,6 @@ def _file_of(thread: threading.Thread) -> str:
 
 
 __all__ = [
-    "EVERYTHING", "Hear", "environment_kept", "reads_heard", "threads_of", "threads_released",
+    "EVERYTHING", "Hear", "environment_kept", "hear_reads", "reads_heard", "threads_of",
+    "threads_released",
 ]  # fmt: skip

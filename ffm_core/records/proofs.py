@@ -61,19 +61,28 @@ _FOUND = {
     "({relative:.1g} of itself), as a running sum does",
     "history_short": f"{_HISTORY} of history do not reproduce it",
 }
+_LOADED = "[ while it is {when}]"
 _OPENED = {
-    "opens_something": "it opens a file, a connection or a process while it is called",
-    "opens_file": "opens the file {file}[ ({reader})]",
-    "writes_file": "writes the file {file}",
-    "opens_database": "opens the database {file}",
-    "connects_to": "connects to {host}",
-    "listens_at": "listens at {host}",
-    "sends_to": "sends to {host}",
-    "looks_up": "looks up {host}",
-    "requests": "requests {host}",
-    "starts_process": "starts another process",
-    "becomes_process": "becomes another process",
-    "forks_process": "forks another process",
+    "opens_something": "it opens a file, a connection or a process while it is loaded or called",
+    **{
+        kind: text + _LOADED
+        for kind, text in {
+            "opens_file": "opens the file {file}[ ({reader})]",
+            "writes_file": "writes the file {file}",
+            "opens_database": "opens the database {file}",
+            "connects_to": "connects to {host}",
+            "listens_at": "listens at {host}",
+            "sends_to": "sends to {host}",
+            "looks_up": "looks up {host}",
+            "requests": "requests {host}",
+            "starts_process": "starts another process",
+            "becomes_process": "becomes another process",
+            "forks_process": "forks another process",
+            "reads_environment": "reads the whole environment",
+        }.items()
+    },
+    "reads_variable": "reads the environment variable {variable}, whose name it computes",
+    "imports_module": "imports {module}, whose name it computes",
 }
 _SPENT = {
     "ran_longer": "it ran longer than {seconds:g} s",
@@ -141,7 +150,9 @@ _REPAIRS = {
     "nothing between calls",
     "fix_determinism": "use no hash(), set order, clock, time zone of the machine, number of cores "
     "or order of threads",
-    "fix_access": "compute from the bars and parameters alone; ship constants in the code",
+    "fix_access": "compute from the bars, the parameters, and files of its own package alone; "
+    "declare a table from outside as an input and hand it over with --input NAME=FILE",
+    "fix_named": "name modules and environment variables in the code, so that they are part of it",
     "fix_budget": "do not wait; keep memory bounded, and time proportional to the number of bars",
     "fix_stream": "compute batch and stream with the same kernel, and put the whole state into "
     "snapshots",

@@ -65,8 +65,8 @@ def counts(bars: Bars) -> Float32:
 
 
 def from_a_file(bars: Bars) -> Float32:
-    """Return the move times a weight from a file that lies beside the code."""
-    text = Path(__file__).read_text(encoding="utf-8")  # fault: reads-file
+    """Return the move times a weight from a file outside its package."""
+    text = Path(__file__).parents[2].joinpath("README.md").read_text()  # fault: reads-file
     return matrix(move(bars) * len(text))
 
 

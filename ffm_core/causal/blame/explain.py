@@ -17,6 +17,7 @@ from ffm_core.records import Failure, Reason, because
 from ffm_core.records.proofs import number, of_line
 
 MAX_FAILURES = 12
+_NAMELESS = ("reads_variable", "reads_environment", "imports_module")
 _EXPLAINED = 3  # failures whose first later bar is searched for
 _HIGHER = {"1h": 3_600_000_000, "4h": 14_400_000_000, "1d": 86_400_000_000}
 
@@ -79,12 +80,15 @@ def _failure(session: Session, finding: Discrepancy, *, search: bool) -> Failure
 def _plain(session: Session, finding: Discrepancy) -> Told:
     """Return what is said of a whole answer, or of a value and no later bar."""
     found, reason = finding.difference, finding.problem
+    fix = f"fix_{finding.check}"
+    if reason is not None and reason.kind in _NAMELESS:
+        fix = "fix_named"
     if finding.check == "access" and session.subject.private:
         reason = because("opens_something")
     if reason is None:
         full, part = number(found.full), number(found.part)
         reason = because("stream_disagrees", full=full, part=part)
-    return reason, because(f"fix_{finding.check}")
+    return reason, because(fix)
 
 
 def _if_alive(session: Session, search: Callable[[], Answer]) -> Answer | None:

@@ -170,7 +170,9 @@ class Link:
     def _ask(self, index: int | None, name: str, *args: Any) -> Any:
         if not self._opened:
             self._opened = True
-            self._pid = self._take(index, _OPEN_SECONDS)
+            self._pid, loaded = self._take(index, _OPEN_SECONDS)
+            for subject, accesses in enumerate(loaded):
+                self.accesses.setdefault(subject, {}).update(dict.fromkeys(accesses))
         if not limits_memory():
             self._held = memory_held(self._pid)
         self._send(name, *args)

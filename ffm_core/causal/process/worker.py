@@ -93,15 +93,16 @@ class Desk:
         self._in_all = setup.budget.all_seconds_for(setup.total)
         self._spent: dict[int, float] = {}
 
-    def open(self) -> int:
-        """Open the plug-ins; return the id of this process."""
+    def open(self) -> tuple[int, list[tuple[Access, ...]]]:
+        """Open the plug-ins; return the id of this process, and what each opened meanwhile."""
         sys.meta_path.append(LooseFinder(self._setup.loose))
-        opener = pickle.loads(self._setup.payload)
-        self._subjects = list(opener())
+        with self._watch.loading():
+            opener = pickle.loads(self._setup.payload)
+            self._subjects = list(opener())
         self._roots = [subject.roots() for subject in self._subjects]
         for roots in self._roots:
             shift_dates(roots)
-        return os.getpid()
+        return os.getpid(), self._watch.loaded(self._roots)
 
     def extend(self, chunk: Chunk) -> None:
         """Learn the bars that follow."""
