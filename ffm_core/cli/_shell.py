@@ -16,11 +16,12 @@ from typing import Any, TextIO
 
 import click
 
-from ffm_core.cli.output import Shell, emit_error
+from ffm_core.cli.output import Shell, emit_error, page
 from ffm_core.errors import FFMError, FFMWarning, OutputError, UsageError
 from ffm_core.host.absent import require_installed
 from ffm_core.host.discovery import Found, listed, names_listed
 from ffm_core.processes import leave_working_folder
+from ffm_core.shown import one_line
 
 BUG = 70
 INTERRUPTED = 130
@@ -88,8 +89,8 @@ class LazyGroup(click.Group):
         for name, found in self._brought().items():
             packages.setdefault(found.who, []).append(name)
         for who, names in packages.items():
-            with formatter.section(f"Commands of {who}"):
-                formatter.write_text(", ".join(names))
+            with formatter.section(one_line(f"Commands of {who}")):
+                formatter.write_text(one_line(", ".join(names)))
 
     def _brought(self) -> dict[str, Found]:
         """Return the commands that installed packages list below this group."""
@@ -224,9 +225,10 @@ def _warner(shell: Shell) -> Any:
         line: str | None = None,
     ) -> None:
         if issubclass(category, FFMWarning):
-            click.echo(f"warning: {message}", err=True)
+            click.echo(one_line(f"warning: {message}"), err=True)
         elif shell.debug:
-            click.echo(warnings.formatwarning(message, category, filename, lineno), err=True)
+            text = warnings.formatwarning(message, category, filename, lineno)
+            click.echo(page(text.splitlines()), err=True)
 
     return show
 
@@ -284,8 +286,8 @@ def _report(shell: Shell, error: BaseException, problem: str, fix: str, code: in
     with suppress(OSError):  # stderr may be gone as well; the exit code still tells
         if shell.debug:
             trace = "".join(traceback.format_exception(error))
-            click.echo(trace, err=True)
-        click.echo(f"error: {problem}" + (f"\n  fix: {fix}" if fix else ""), err=True)
+            click.echo(page(trace.splitlines()), err=True)
+        click.echo(page([f"error: {problem}", *([f"  fix: {fix}"] if fix else [])]), err=True)
     with suppress(OSError):
         emit_error(shell, type(error).__name__, problem, fix, code)
     return code

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ffm_core.cli._shell import LazyGroup
-from ffm_core.cli.output import columns, emit_json, note, output_options, say
+from ffm_core.cli.output import columns, emit_json, note, output_options, page, say
 
 COMMANDS = {
     "list": ("ffm_core.cli.backbone:list_command", "List the backbones, installed and published."),
@@ -134,7 +134,7 @@ def _page(facts: Mapping[str, Any]) -> str:
     rows += [(file, f"sha256 {digest}") for file, digest in facts["files"].items()]
     plain = {k: v for k, v in facts["facts"].items() if isinstance(v, str | int | float)}
     rows += [(key.replace("_", " "), f"{value}") for key, value in plain.items()]
-    return "\n".join([columns(rows), *_scores(facts["facts"].get("scores", {}))])
+    return page([columns(rows), *_scores(facts["facts"].get("scores", {}))])
 
 
 def _scores(scores: Mapping[str, Any]) -> list[str]:

@@ -18,7 +18,7 @@ from ffm_core.cli.eval import (
     stamp_embedders,
     warn_of_quality,
 )
-from ffm_core.cli.output import columns, emit_json, note, output_options, progress_of, say
+from ffm_core.cli.output import columns, emit_json, note, output_options, page, progress_of, say
 from ffm_core.errors import EXIT_CODES
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def command(strategy: str, as_json: bool, quiet: bool, **flags: Any) -> None:
     if as_json:
         emit_json("ffm-check/2", {"strategy": job.strategy["name"], "streams": _rows(found)})
     else:
-        say("\n".join(_page(found)))
+        say(page(_page(found)))
         if job.redact is not None:
             note("names and lines of a private strategy are hidden; set private=False to show them")
     broken = any(item.certificate.status == "broken" for item in found)

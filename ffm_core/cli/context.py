@@ -16,6 +16,7 @@ from ffm_core.cli.output import (
     emit_json,
     note,
     output_options,
+    page,
     progress_of,
     say,
     split_names,
@@ -120,7 +121,7 @@ def probe_command(
     if as_json:
         emit_json("ffm-context-probe/1", probe_record(found))
         return
-    say("\n".join(_probe_page(found)))
+    say(page(_probe_page(found)))
 
 
 def _probe_page(found: Any) -> list[str]:
@@ -320,7 +321,7 @@ def train_command(
             "heads": [head.record() for head in found.heads], "skipped": found.skipped,
         })  # fmt: skip
         return
-    say("\n".join(_train_page(name, version, found)))
+    say(page(_train_page(name, version, found)))
 
 
 def _train_page(name: str, version: str, found: Any) -> list[str]:
@@ -401,4 +402,4 @@ def certify_command(
     lines += ["", columns(certificate_lines(found))]
     if out is not None:
         lines += ["", f"plots: {out}"]
-    say("\n".join(lines))
+    say(page(lines))

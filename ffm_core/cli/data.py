@@ -22,6 +22,7 @@ from ffm_core.cli.output import (
     console,
     emit_json,
     output_options,
+    page,
     say,
     split_names,
 )
@@ -98,7 +99,7 @@ def check_command(
     if as_json:
         emit_json("ffm-data-check/1", {"streams": [_facts(i) for i in loaded], "failed": failed})
     elif loaded:
-        say("\n".join(_audit_page(item) for item in loaded))
+        say(page(_audit_page(item) for item in loaded))
     refused = [
         (i.source_name, f"the audit rejects {i.bars.stream}: {i.audit.refusal}", _REFUSED_FIX)
         for i in loaded
@@ -119,7 +120,7 @@ def describe_command(
     if as_json:
         emit_json("ffm-data-describe/1", {"streams": [_facts(i) for i in loaded], "failed": failed})
     elif loaded:
-        say("\n\n".join(columns(_describe(_facts(item))) for item in loaded))
+        say(page((columns(_describe(_facts(item))) for item in loaded), gap="\n\n"))
     leave_failed(len(loaded) + len(failed), _problems(failed))
 
 
@@ -261,7 +262,7 @@ def _audit_page(item: LoadedBars) -> str:
         for f in item.audit.findings
     ]
     dropped = [("  dropped", reason, str(count)) for reason, count in item.counts.items()]
-    return "\n".join([head, *([columns(rows + dropped)] if rows or dropped else [])])
+    return page([head, *([columns(rows + dropped)] if rows or dropped else [])])
 
 
 def _describe(facts: dict[str, Any]) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ffm_core.cli._complete import complete_extensions, complete_subjects
-from ffm_core.cli.output import emit_json, note, output_options, progress_of, say
+from ffm_core.cli.output import emit_json, note, output_options, page, progress_of, say
 from ffm_core.errors import EXIT_CODES, QUALIFIED_PASS
 
 if TYPE_CHECKING:
@@ -267,4 +267,4 @@ def _say_dry_run(found: dict[str, Any], *, as_json: bool) -> None:
     from ffm_core.report.reasons import sentence
 
     overlaps = [f"overlap     {sentence(overlap)}" for overlap in found.get("overlaps", [])]
-    say("\n".join([*found["lines"], *overlaps]))
+    say(page([*found["lines"], *overlaps]))

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ffm_core.cli.files import extension_option, sources_argument, table_options, write_tables
-from ffm_core.cli.output import columns, emit_json, note, output_options, say
+from ffm_core.cli.output import columns, emit_json, note, output_options, page, say
 from ffm_core.wording import counted
 
 
@@ -82,7 +82,8 @@ def _set_page(facts: Mapping[str, Any], found: Sequence[Mapping[str, Any]]) -> s
     for item in found:
         line = (f"  {item['name']}", item["unit"], item["description"] or item["formula"])
         groups.setdefault(item["group"] or "columns", []).append(line)
-    return "\n\n".join([head, *(f"{name}\n{columns(rows)}" for name, rows in groups.items())])
+    tables = (page([name, columns(rows)]) for name, rows in groups.items())
+    return page([head, *tables], gap="\n\n")
 
 
 def _column_page(facts: Mapping[str, Any]) -> str:

@@ -173,5 +173,7 @@ def leave_failed(total: int, problems: Sequence[tuple[str, str, str]]) -> None:
         raise faults[0]
     note(f"{len(faults)} of {total} failed:")
     for fault in faults:
-        note(f"  {fault.problem}" + (f"\n    fix: {fault.fix}" if fault.fix else ""))
+        note(f"  {fault.problem}")
+        if fault.fix:
+            note(f"    fix: {fault.fix}")
     click.get_current_context().exit(DataError.exit_code)

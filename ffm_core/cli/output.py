@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
+from ffm_core.shown import escaped, one_line
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -71,15 +73,30 @@ def emit_error(where: Shell, kind: str, problem: str, fix: str, code: int) -> No
         _write(where, {"schema": "ffm-error/1", "error": error})
 
 
+class Page(str):
+    """Several lines, laid out by :func:`page` or :func:`columns`; no part begins one itself."""
+
+    __slots__ = ()
+
+
+def page(lines: Iterable[str], *, gap: str = "\n") -> Page:
+    """Lay out lines below one another; each is one line, or a page."""
+    return Page(gap.join(map(_shown, lines)))
+
+
 def say(text: str = "") -> None:
-    """Write a line of the result to stdout (to stderr with ``--json``)."""
-    click.echo(text)
+    """Write a line, or a page, of the result to stdout (to stderr with ``--json``)."""
+    click.echo(_shown(text))
 
 
 def note(text: str) -> None:
     """Write a line of progress or advice to stderr, unless ``--quiet``."""
     if not shell().quiet:
-        click.echo(text, err=True)
+        click.echo(_shown(text), err=True)
+
+
+def _shown(text: str) -> str:
+    return text if isinstance(text, Page) else one_line(text)
 
 
 def console(*, quiet: bool = False) -> Console:
@@ -105,17 +122,17 @@ def progress_of(*, quiet: bool) -> Iterator[Progress]:
         yield progress
 
 
-def columns(rows: Iterable[Sequence[str]], *, gap: int = 2) -> str:
+def columns(rows: Iterable[Sequence[str]], *, gap: int = 2) -> Page:
     """Align rows of text in columns, the last one ragged."""
-    table = [list(row) for row in rows]
+    table = [[one_line(cell) for cell in row] for row in rows]
     if not table:
-        return ""
+        return Page()
     widths = [max(len(row[i]) for row in table if i < len(row)) for i in range(len(table[0]))]
     lines = []
     for row in table:
         cells = [cell.ljust(widths[i]) for i, cell in enumerate(row[:-1])]
         lines.append((" " * gap).join([*cells, row[-1]]).rstrip())
-    return "\n".join(lines)
+    return Page("\n".join(lines))
 
 
 def split_names(context: click.Context, option: click.Parameter, text: str) -> tuple[str, ...]:
@@ -153,7 +170,7 @@ def _write(where: Shell, document: Mapping[str, Any]) -> None:
     ascii_only = "utf" not in (getattr(where.stdout, "encoding", None) or "utf-8").lower()
     text = json.dumps(plain(document), indent=2, ensure_ascii=ascii_only, allow_nan=False)
     where.emitted = True
-    where.stdout.write(text + "\n")
+    where.stdout.write(escaped(text) + "\n")
     where.stdout.flush()
 
 

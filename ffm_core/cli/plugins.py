@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ffm_core.cli._complete import complete_strategies
-from ffm_core.cli.output import columns, debug_option, emit_json, json_option, say
+from ffm_core.cli.output import columns, debug_option, emit_json, json_option, page, say
 from ffm_core.hookspecs import HOOK_API
 
 
@@ -75,11 +75,11 @@ def _page(facts: Mapping[str, Any]) -> str:
         ("module", facts["module"]),
         ("code", facts["code_hash"][:16]),
     ]
-    parts = [columns(head)]
+    parts: list[str] = [columns(head)]
     for kind, records in facts["records"].items():
-        parts.append(f"\n{kind.replace('_', ' ')}")
+        parts += ["", kind.replace("_", " ")]
         parts.extend(_record(record) for record in records)
-    return "\n".join(parts)
+    return page(parts)
 
 
 def _record(record: Mapping[str, Any]) -> str:
@@ -100,4 +100,4 @@ def _record(record: Mapping[str, Any]) -> str:
     rows.extend(
         (f"    column {column['name']}", column["unit"]) for column in record.get("columns", ())
     )
-    return "\n".join([title, columns(rows)]).rstrip()
+    return page([title, *([columns(rows)] if rows else [])])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ffm_core.cli.output import columns, console, emit_json, output_options, say
+from ffm_core.cli.output import columns, console, emit_json, output_options, page, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,7 +132,7 @@ def world_command(
     if as_json:
         emit_json("ffm-ruler-world/1", {"world": kind, "seed": seed, "files": paths})
     else:
-        say("\n".join(str(path) for path in paths))
+        say(page(str(path) for path in paths))
 
 
 def _tasks(
@@ -233,7 +233,7 @@ def _page(title: str, rows: Sequence[Mapping[str, Any]]) -> str:
     parts = [title, columns(table)]
     for row in rows:
         parts.extend(_why(row))
-    return "\n".join(parts)
+    return page(parts)
 
 
 def _why(row: Mapping[str, Any]) -> list[str]:

@@ -300,7 +300,8 @@ def _show_comparison(found: RunComparison) -> None:
             _show_pairs(title, pairs)
     equal = [title for title, pairs in parts.items() if not pairs]
     if equal:
-        say(f"\nno difference in: {', '.join(equal)}")
+        say()
+        say(f"no difference in: {', '.join(equal)}")
     if found.checks:
         say()
         rows = [[name, _text(c["outcome"][0]), _number(c["value"][0]), _text(c["outcome"][1]),
@@ -313,7 +314,8 @@ def _show_comparison(found: RunComparison) -> None:
 
 
 def _show_pairs(title: str, pairs: Mapping[str, Pair]) -> None:
-    say(f"\n{title}:")
+    say()
+    say(f"{title}:")
     say(columns([[f"  {name}", _text(a), _text(b)] for name, (a, b) in pairs.items()]))
 
 

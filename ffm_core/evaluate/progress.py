@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
+from ffm_core.shown import one_line
+
 if TYPE_CHECKING:
     from rich.progress import Progress as RichBars
 
@@ -54,7 +56,7 @@ class Silent:
 class _RichStage:
     def __init__(self, bars: RichBars, name: str, total: int) -> None:
         self._bars = bars
-        self._task = bars.add_task(name, total=total)
+        self._task = bars.add_task(one_line(name), total=total)
 
     def advance(self, steps: int = 1) -> None:
         self._bars.advance(self._task, steps)
@@ -73,7 +75,8 @@ class Live:
 
     def note(self, reason: Reason) -> None:
         """Print a warning above the bars."""
-        self._bars.console.print(f"warning: {self._words(reason)}", highlight=False, markup=False)
+        text = one_line(f"warning: {self._words(reason)}")
+        self._bars.console.print(text, highlight=False, markup=False)
 
 
 @contextmanager
@@ -105,7 +108,7 @@ def live(words: Callable[[Reason], str]) -> Iterator[Progress]:
             return f"{task.finished_speed or task.speed or 0.0:,.0f}/s" if many else ""
 
     columns = (
-        TextColumn("{task.description:<28}"),
+        TextColumn("{task.description:<28}", markup=False),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         Rate(),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ffm_core.report import numbers, questions, words
 from ffm_core.report.failures import finding, place
 from ffm_core.runs.record import ledger_since
+from ffm_core.shown import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,7 +43,7 @@ def summary(run: Mapping[str, Any], console: Console) -> None:
 
 def _clean(text: object) -> str:
     """Return one line without control characters: a name must not steer the terminal."""
-    return " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+    return " ".join(one_line(text).split())
 
 
 def _print(console: Console, text: str = "", style: str = "") -> None:
@@ -70,11 +71,12 @@ def _verdict(result: words.Result, console: Console) -> None:
     decision = str(verdict.get("decision") or "INCONCLUSIVE")
     qualifier = f" (qualified: {verdict['qualifier']})" if verdict.get("qualifier") else ""
     _print(console)
-    _paragraph(console, f"{decision}{qualifier}", style=_STYLES.get(decision, "bold"))
+    # What wraps is set in, so that no name begins a line like a verdict's.
+    _paragraph(console, f"{decision}{qualifier}", "", "  ", _STYLES.get(decision, "bold"))
     _paragraph(console, words.headline(result))
     name = f"{strategy.get('name', '')} {strategy.get('version') or ''}".strip()
     where = ", ".join(words.markets(result))
-    _paragraph(console, f"{name}, claim {words.claim_of(result)}, on {where}")
+    _paragraph(console, f"{name}, claim {words.claim_of(result)}, on {where}", "", "  ")
     _print(console)
     for title, text in words.reasons(result, findings=False):
         _paragraph(console, f"{title}: {text}" if title else text, "- ", "  ")

@@ -17,7 +17,7 @@ from ffm_core.cli.eval import (
     store_run,
     warn_of_quality,
 )
-from ffm_core.cli.output import columns, emit_json, note, output_options, progress_of, say
+from ffm_core.cli.output import columns, emit_json, note, output_options, page, progress_of, say
 from ffm_core.errors import EXIT_CODES
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _page(found: Comparison, folders: Sequence[Path]) -> str:
         f"{found.n_decisions:,} test decisions on {found.n_days:,} days, the same in both arms; "
         "days resampled in blocks, both arms together. Two trials counted."
     )
-    return "\n".join([
+    return page([
         found.judgement.upper(),
         f"{found.reason}.",
         "",

@@ -68,7 +68,8 @@ def command(
         return
     say(columns((key.replace("_", " "), str(value)) for key, value in facts.items()
                 if key != "checks"))  # fmt: skip
-    say(f"\nadd it with: ffm backbone add {out / 'checkpoint'} --name {card.name} --float16")
+    say()
+    say(f"add it with: ffm backbone add {out / 'checkpoint'} --name {card.name} --float16")
 
 
 @contextmanager

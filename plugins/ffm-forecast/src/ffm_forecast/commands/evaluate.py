@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import click
 
 from ffm_core.cli.files import reading_options
-from ffm_core.cli.output import columns, emit_json, output_options, say
+from ffm_core.cli.output import columns, emit_json, output_options, page, say
 from ffm_forecast.commands.forecast import load_bars, watched
 
 if TYPE_CHECKING:
@@ -113,8 +113,9 @@ def tell(
     if as_json:
         emit_json("ffm-backbone-eval/1", _document(asked, found))
         return
-    stamps = "\n".join(stamp_of(item) for item in asked)
-    say("\n\n".join([stamps, *(_table(origins, scores, names) for origins, scores in found)]))
+    stamps = page(stamp_of(item) for item in asked)
+    tables = (_table(origins, scores, names) for origins, scores in found)
+    say(page([stamps, *tables], gap="\n\n"))
 
 
 def numbers(text: str) -> list[int]:
@@ -170,7 +171,7 @@ def _table(origins: Origins, scores: Sequence[ForecastScore], names: Sequence[st
         for item in asked
         if item.possibly_seen
     ]
-    return "\n".join(lines)
+    return page(lines)
 
 
 def _row(item: ForecastScore) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ffm_core.cli.files import column_pairs, reading_options
-from ffm_core.cli.output import columns, emit_json, note, output_options, progress_of, say
+from ffm_core.cli.output import columns, emit_json, note, output_options, page, progress_of, say
 
 if TYPE_CHECKING:
     from ffm_core.bars import Bars
@@ -104,7 +104,7 @@ def command(
     if as_json:
         emit_json("ffm-forecast/1", {"forecasts": [answer.facts() for _, answer in answers]})
         return
-    say("\n\n".join(_page(bars, answer) for bars, answer in answers))
+    say(page((_page(bars, answer) for bars, answer in answers), gap="\n\n"))
 
 
 def load_bars(sources: Sequence[str], demo: bool, **reading: Any) -> list[Bars]:
@@ -200,8 +200,8 @@ def _page(bars: Bars, answer: Answer) -> str:
         rows.append((f"+{step}", *numbers, _up(1.0 - high[step - 1], 1.0 - low[step - 1])))
     head = f"{answer.stream} after {answer.origin}, at {answer.price:,.{places}f}"
     told = (*answer.stamps, *(f"caution: {text}" for text in answer.cautions))
-    return "\n".join([head, *(f"  {line}" for line in told), "", columns(rows),
-                      *_risk(answer), *_ensemble(answer)])  # fmt: skip
+    return page([head, *(f"  {line}" for line in told), "", columns(rows),
+                 *_risk(answer), *_ensemble(answer)])  # fmt: skip
 
 
 def _up(low: float, high: float) -> str:
