@@ -7,16 +7,21 @@ machine that follows IEEE 754.
 from __future__ import annotations
 
 import builtins
+import hashlib
 import os
+import pickle
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from types import FunctionType
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from ffm_core.paths import kernel_folder
 
 os.environ["NUMBA_CACHE_DIR"] = str(kernel_folder())
 
 import numba
+from numba.core.caching import IndexDataCacheFile
 from numba.extending import register_jitable
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -30,12 +35,52 @@ def kernel(function: F, signature: object = None) -> F:
     process.
     """
     options = {"nogil": True, "error_model": "numpy"}
-    compiled: F
+    compiled: Any
     try:
-        compiled = numba.njit(signature, cache=True, **options)(function)
+        compiled = numba.njit(cache=True, **options)(function)
+        if numba.config.DISABLE_JIT:
+            return function
+        compiled._cache._cache_file.__class__ = _Checked
+        if signature is not None:
+            compiled.compile(signature)
+            compiled.disable_compile()
     except RuntimeError:  # numba finds no folder for its cache
         compiled = numba.njit(signature, **options)(function)
-    return compiled
+    return cast("F", compiled)
+
+
+class _Checked(IndexDataCacheFile):  # type: ignore[misc]
+    """Machine code kept with a checksum.
+
+    What a crash, a full disk or a hand left damaged would abort the process, or raise inside
+    whatever called the kernel; here it is compiled anew.
+    """
+
+    def save(self, key: object, data: object) -> None:
+        """Keep machine code, where that is possible."""
+        with suppress(OSError):
+            super().save(key, data)
+
+    def _dump(self, value: object) -> bytes:
+        data: bytes = super()._dump(value)
+        return hashlib.sha256(data).digest() + data
+
+    def _load_index(self) -> dict[object, str]:
+        with suppress(Exception), Path(self._index_path).open("rb") as file:
+            if pickle.load(file) == self._version:
+                stamp, overloads = pickle.loads(_whole(file.read()))
+                return dict(overloads) if stamp == self._source_stamp else {}
+        return {}
+
+    def _load_data(self, name: str) -> object:
+        return pickle.loads(_whole(Path(self._data_path(name)).read_bytes()))
+
+
+def _whole(data: bytes) -> bytes:
+    """Return what follows the checksum; an OSError tells numba that there is nothing."""
+    if hashlib.sha256(data[32:]).digest() != data[:32]:
+        raise OSError("the compiled kernel is damaged")
+    return data[32:]
 
 
 def inlined(function: F) -> F:

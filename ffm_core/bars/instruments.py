@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from ffm_core.bars.instrument import Instrument
 from ffm_core.errors import ContractError, DataError
 from ffm_core.paths import ffm_home
+from ffm_core.runs.reading import small_text
 from ffm_core.wording import did_you_mean
 
 DECLARE = (
@@ -111,7 +112,7 @@ def declare(path: Path) -> dict[str, Instrument]:
         When the file cannot be read or a declaration is incomplete.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(small_text(path))
     except OSError as err:
         raise ContractError(
             f"{path}: cannot be read: {err.strerror}", fix="give --instruments a readable TOML file"

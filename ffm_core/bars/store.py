@@ -23,6 +23,7 @@ import pyarrow.parquet as papq
 
 from ffm_core.bars._profile import profile
 from ffm_core.bars.instruments import lookup
+from ffm_core.bars.readers._parquet import read_table
 from ffm_core.bars.sessions import to_stamp
 from ffm_core.bars.table import COLUMNS, Bars
 from ffm_core.bars.timeframe import Timeframe
@@ -30,6 +31,7 @@ from ffm_core.bars.validate import validate
 from ffm_core.errors import DataError, OutputError, SchemaError
 from ffm_core.paths import kind_of
 from ffm_core.runs.atomic import atomic_write, locked
+from ffm_core.runs.reading import small_text
 
 MANIFEST = "manifest.json"
 SCHEMA = "ffm-store/1"
@@ -188,7 +190,7 @@ class Store:
 def is_store(root: Path) -> bool:
     """Say whether a folder is a store."""
     with suppress(OSError, ValueError):
-        content = json.loads((root / MANIFEST).read_text(encoding="utf-8"))
+        content = json.loads(small_text(root / MANIFEST))
         return isinstance(content, dict) and str(content.get("schema")).startswith("ffm-store/")
     return False
 
@@ -215,7 +217,7 @@ def open_store(root: Path | str, *, create: bool = False) -> Store:
             return Store(place, {})
         raise DataError(f"{place}: there is no store here", fix="create one with ffm data import")
     try:
-        content = json.loads((place / MANIFEST).read_text(encoding="utf-8"))
+        content = json.loads(small_text(place / MANIFEST))
         if content["schema"] != SCHEMA:
             raise DataError(
                 f"{place}: the store has schema {content['schema']}, this version reads {SCHEMA}",
@@ -225,6 +227,11 @@ def open_store(root: Path | str, *, create: bool = False) -> Store:
             name: Stored(stream=name, **{**entry, "sources": tuple(entry["sources"])})
             for name, entry in content["streams"].items()
         }
+        # An import removes the file that an entry named before.
+        if strange := [
+            e.file for e in streams.values() if Path(e.file).name != e.file or not e.file
+        ]:
+            raise ValueError(strange[0])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
         raise DataError(
             f"{place / MANIFEST}: not a store manifest ({type(err).__name__})",
@@ -297,7 +304,7 @@ def _read(path: Path) -> bytes:
 def _bars(stream: str, data: bytes, name: str) -> Bars:
     symbol, _, timeframe = stream.partition("/")
     try:
-        frame = pl.from_arrow(papq.read_table(io.BytesIO(data)))
+        frame = pl.from_arrow(read_table(io.BytesIO(data), name))
     except pa.ArrowException as err:
         raise SchemaError(f"{name}: a damaged Parquet file", fix="import it again") from err
     if not isinstance(frame, pl.DataFrame) or frame.columns[: len(COLUMNS)] != list(COLUMNS):

@@ -24,6 +24,7 @@ from ffm_core.processes import leave_working_folder
 from ffm_core.shown import one_line
 
 BUG = 70
+NO_MEMORY = 7  # what is missing can be brought
 INTERRUPTED = 130
 USAGE = 2
 # A disk or reader that gives way is the user's to mend, whoever was writing; so is a
@@ -252,6 +253,9 @@ def _guarded(run: Any, shell: Shell) -> int:
         return USAGE
     except click.ClickException as error:
         return _report(shell, error, error.format_message(), _usage_fix(error), USAGE)
+    except MemoryError as error:
+        fix = "give fewer --jobs or fewer bars, or close other programs"
+        return _report(shell, error, "there is not enough memory for this", fix, NO_MEMORY)
     except Exception as error:
         return _bug(shell, error)
 

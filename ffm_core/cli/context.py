@@ -390,9 +390,9 @@ def certify_command(
     with stages(quiet=quiet or as_json) as stage:
         found = certify(heads, streams, settings=settings, home=ffm_home(), stage=stage)
     if out is not None:
-        from ffm_core.report.context import page
+        from ffm_core.report.context import page as report
 
-        atomic_write(out, page(found.record()).encode())
+        atomic_write(out, report(found.record()).encode())
     if as_json:
         emit_json("ffm-context-certificate/1", found.record())
         return

@@ -25,6 +25,7 @@ from ffm_core.paths import kind_of
 from ffm_core.records import TargetHead
 from ffm_core.runs.atomic import atomic_dir, partial_name
 from ffm_core.runs.cache import key
+from ffm_core.runs.reading import small_text
 from ffm_core.types import Float32, Float64
 
 SCHEMA = "ffm-context-1"
@@ -239,7 +240,7 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(small_text(path))
         version = content.pop("version")
         if content["schema"] != SCHEMA:
             raise ValueError(f"its schema is {content['schema']}, expected {SCHEMA}")

@@ -17,6 +17,7 @@ from typing import Any
 from ffm_core.errors import ModelError
 from ffm_core.paths import kind_of
 from ffm_core.runs.cache import key
+from ffm_core.runs.reading import small_text
 
 SCHEMA = "ffm-backbone-1"
 CARD = "card.json"
@@ -93,13 +94,15 @@ def read_card(folder: Path) -> Card:
     """
     path = folder / CARD
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored = json.loads(small_text(path))
         if stored.pop("schema", None) != SCHEMA:
             raise ValueError(f"its schema is not {SCHEMA}")
         unknown = sorted(set(stored) - {item.name for item in fields(Card)})
         if unknown:
             raise ValueError(f"it contains the unknown field {unknown[0]!r}")
         card = Card(**(stored | {"quantiles": tuple(stored["quantiles"])}))
+        if strange := [name for name in card.files if Path(name).name != name]:
+            raise ValueError(f"{strange[0]!r} is no file of its folder")
         missing = [name for name in card.files if kind_of(folder / name) != "file"]
         if ENCODER not in card.files or missing:
             raise ValueError(f"{(missing or [ENCODER])[0]} is missing")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ffm_core.embed.adding import RELEASED
-from ffm_core.embed.cards import Card, read_card
+from ffm_core.embed.cards import Card, read_card, verified
 from ffm_core.embed.catalogue import BOX, HUB, folder_of, folders
 from ffm_core.embed.recipe import EmbeddingRecipe
 from ffm_core.errors import ModelError
@@ -60,9 +60,10 @@ def card_facts(name: str) -> dict[str, Any]:
 
 
 def _short(name: str, folder: Path, card: Card, cards: dict[str, Card]) -> dict[str, Any]:
+    problem = _damage(folder, card)
     return {
         "name": name,
-        "state": "built in" if folder == BOX else "added",
+        "state": "damaged" if problem else "built in" if folder == BOX else "added",
         "identity": _identity(card),
         "bytes": sum((folder / file).stat().st_size for file in card.files),
         "architecture": card.architecture,
@@ -72,8 +73,18 @@ def _short(name: str, folder: Path, card: Card, cards: dict[str, Card]) -> dict[
         "made_from": _named(card.base, cards),
         "trained_on": card.trained_on,
         "folder": folder,
-        "problem": "",
+        "problem": problem,
     }
+
+
+def _damage(folder: Path, card: Card) -> str:
+    """Return which file is not the one the card describes, or ""."""
+    try:
+        for file in card.files:
+            verified(folder, card, file)
+    except ModelError as error:
+        return error.problem
+    return ""
 
 
 def _cards() -> dict[str, Card]:

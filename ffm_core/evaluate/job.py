@@ -50,6 +50,7 @@ from ffm_core.ruler.judging import with_constants
 from ffm_core.runs.cache import Cache
 from ffm_core.runs.config import EvalConfig
 from ffm_core.runs.ledger import Ledger
+from ffm_core.runs.reading import small_text
 from ffm_core.wording import suggest
 
 
@@ -324,7 +325,7 @@ def checks_of(config: EvalConfig, host: Host) -> tuple[VerdictCheck, ...]:
         checks = (Offered(check, chosen.origin) for check in chosen.record.checks)
         return tuple(_guarded(check, "verdict check", "judge") for check in checks)
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = tomllib.loads(small_text(path))
     except OSError as error:
         raise ConfigError(
             f"cannot read {path}: {error.strerror}",

@@ -31,6 +31,7 @@ from ffm_core.host.discovery import listed
 from ffm_core.host.loading import Host
 from ffm_core.records import TargetValues
 from ffm_core.runs.atomic import atomic_write, output_error, partial_name, require_writable
+from ffm_core.runs.reading import small_text
 from ffm_core.runs.record import NUMERICS
 from ffm_core.types import Float32, Int64
 from ffm_core.wording import suggest
@@ -293,7 +294,7 @@ def _settle(out: Path, drafts: Sequence[_Draft], found: Sequence[Table]) -> tupl
 
 def _read_manifest(out: Path) -> dict[str, Any]:
     try:
-        text = (out / MANIFEST).read_text(encoding="utf-8")
+        text = small_text(out / MANIFEST)
     except (FileNotFoundError, NotADirectoryError):
         return {"schema": SCHEMA, "sources": {}}
     except OSError as error:

@@ -22,6 +22,7 @@ from ffm_core.errors import RecordError
 from ffm_core.paths import kind_of
 from ffm_core.runs.atomic import atomic_dir
 from ffm_core.runs.canonical import jsonable, sha256_json
+from ffm_core.runs.reading import small_text
 
 if TYPE_CHECKING:
     import polars as pl
@@ -31,6 +32,7 @@ _READ = (SCHEMA, "ffm-run/1")  # reasons and failures of the first are sentences
 # Counts changes of the core that change numbers. Part of every trial's identity.
 NUMERICS = 5
 RECORD_FILE = "run.json"
+_MOST_ROWS = 20_000_000  # of a table; an evaluation writes one a decision
 REPORT_FILE = "report.html"
 _SHAPES: Mapping[str, type] = {
     "strategy": dict, "config": dict, "prereg": dict, "certificate": dict, "folds": dict,
@@ -86,6 +88,9 @@ class Run:
 
         path = self.path / f"{name}.parquet"
         try:
+            rows = pl.scan_parquet(path).select(pl.len()).collect().item()
+            if kind_of(path) != "file" or rows > _MOST_ROWS:
+                raise OSError(f"it is no file, or holds {rows:,} rows")
             return pl.read_parquet(path)
         except (OSError, pl.exceptions.PolarsError) as error:
             raise RecordError(
@@ -211,7 +216,7 @@ def read_record(folder: Path) -> Run:
     path = folder / RECORD_FILE
     fix = "give the folder of a run, or run the evaluation again"
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(small_text(path))
     except OSError as error:
         raise RecordError(f"cannot read {path}: {error.strerror}", fix=fix) from error
     except ValueError as error:

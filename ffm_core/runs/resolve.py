@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from ffm_core.errors import ConfigError
 from ffm_core.records import Param, ParamValue
 from ffm_core.runs.config import EvalConfig, field_names
+from ffm_core.runs.reading import small_text
 from ffm_core.wording import did_you_mean
 
 _PREFIX = "FFM_"
@@ -65,7 +66,7 @@ def resolve(
 def read_config_file(path: Path) -> dict[str, Any]:
     """Read a TOML file of settings; unknown keys are errors."""
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(small_text(path))
     except OSError as error:
         raise ConfigError(
             f"cannot read the configuration {path}: {error.strerror}",

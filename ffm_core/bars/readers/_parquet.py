@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -11,6 +12,8 @@ import pyarrow.parquet as papq
 
 from ffm_core.bars.readers._columns import NEEDED, STAMP, Raw, choose_columns
 from ffm_core.errors import SchemaError
+
+MOST_ROWS = 50_000_000  # a second a bar for two years around the clock
 
 
 def read_parquet(path: Path, columns: Mapping[str, str] | None) -> Raw:
@@ -24,7 +27,9 @@ def read_parquet(path: Path, columns: Mapping[str, str] | None) -> Raw:
     try:
         schema = papq.read_schema(path)
         chosen = choose_columns(path.name, schema.names, columns)
-        table = papq.read_table(path, columns=list(dict.fromkeys(chosen.values())))
+        table = read_table(path, path.name, columns=list(dict.fromkeys(chosen.values())))
+    except MemoryError:  # pyarrow's own is a fault of a file, too
+        raise
     except (pa.ArrowException, OSError) as err:
         reason = str(err).splitlines()[0]
         raise SchemaError(
@@ -41,6 +46,25 @@ def read_parquet(path: Path, columns: Mapping[str, str] | None) -> Raw:
     if not isinstance(frame, pl.DataFrame):  # pragma: no cover - a table stays a frame
         raise SchemaError(f"{path.name}: contains no table")
     return Raw(_named(frame, chosen), path.name, 1, "row")
+
+
+def read_table(source: Any, name: str, *, columns: list[str] | None = None) -> pa.Table:
+    """Read a Parquet table of bars, which may hold a thousand times the rows its size suggests.
+
+    Raises
+    ------
+    SchemaError
+        When it has more rows than anybody has bars of one market.
+    """
+    rows = papq.read_metadata(source).num_rows
+    if rows > MOST_ROWS:
+        raise SchemaError(
+            f"{name}: holds {rows:,} rows, and {MOST_ROWS:,} are the most that is read",
+            fix="resample the bars, or split the file by years",
+        )
+    if hasattr(source, "seek"):
+        source.seek(0)
+    return papq.read_table(source, columns=columns)
 
 
 def _numeric(kind: pa.DataType) -> bool:

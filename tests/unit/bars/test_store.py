@@ -286,3 +286,45 @@ def test_the_manifest_is_plain_json_without_paths(stored, tmp_path):
     content = json.loads(text)
     assert content["schema"] == "ffm-store/1"
     assert str(tmp_path) not in text
+
+
+@pytest.mark.parametrize("place", ["../outside.parquet", "{absolute}", "deep/outside.parquet", ""])
+def test_a_manifest_that_leads_out_of_the_store_deletes_nothing(tmp_path, halves, place):
+    out, outside = tmp_path / "store", tmp_path / "outside.parquet"
+    import_files([str(halves[0])], out)
+    manifest = json.loads((out / MANIFEST).read_text())
+    entry = manifest["streams"]["SIMA1/1h"]
+    outside.write_bytes((out / entry["file"]).read_bytes())
+    entry["file"] = place.format(absolute=outside)
+    (out / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(DataError, match="not a store manifest"):
+        import_files([str(halves[1])], out)
+    assert outside.exists()
+
+
+def test_a_file_of_more_rows_than_anybody_has_bars_is_refused_unread(
+    tmp_path, bars, halves, monkeypatch
+):
+    import_files([str(halves[0])], tmp_path / "store")
+    bars.frame.write_parquet(tmp_path / "SIMA1_1h.parquet")
+    monkeypatch.setattr("ffm_core.bars.readers._parquet.MOST_ROWS", 100)
+    monkeypatch.setattr(
+        "ffm_core.bars.readers._parquet.papq.read_table",
+        lambda *_, **__: pytest.fail("it was read"),
+    )
+    with pytest.raises(SchemaError, match="the most that is read"):
+        load(tmp_path / "SIMA1_1h.parquet")
+    with pytest.raises(SchemaError, match="the most that is read"):
+        open_store(tmp_path / "store").load("SIMA1/1h")
+
+
+def test_too_little_memory_is_no_damage_of_the_file(tmp_path, bars, monkeypatch):
+    import pyarrow as pa
+
+    def full(*_args, **_named):
+        raise pa.ArrowMemoryError("malloc of size 99 failed")
+
+    bars.frame.write_parquet(tmp_path / "SIMA1_1h.parquet")
+    monkeypatch.setattr("ffm_core.bars.readers._parquet.papq.read_table", full)
+    with pytest.raises(MemoryError):
+        load(tmp_path / "SIMA1_1h.parquet")

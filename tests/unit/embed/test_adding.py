@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -15,7 +16,14 @@ import pytest
 from ffm_core.cli import main
 from ffm_core.embed.adding import add_backbone
 from ffm_core.embed.cards import read_card
-from ffm_core.embed.catalogue import backbones_home, embedder_of, embedders, folder_of, model_of
+from ffm_core.embed.catalogue import (
+    BOX,
+    backbones_home,
+    embedder_of,
+    embedders,
+    folder_of,
+    model_of,
+)
 from ffm_core.embed.facts import backbone_facts
 from ffm_core.embed.openvino_session import OpenvinoModel
 from ffm_core.embed.recipe import EmbeddingRecipe, parse_variant
@@ -208,6 +216,34 @@ def test_the_torch_backend_needs_the_checkpoint_as_it_was(originals, tmp_path):
         facts = {**card.facts, "checkpoint": place or ""}
         with pytest.raises(kind, match=words):
             TorchModel(replace(card, facts=facts)).tokens(windows)
+
+
+def test_a_damaged_model_is_listed_as_damaged(capsys):
+    home = backbones_home()
+    home.mkdir(parents=True)
+    for name in ("cut", "whole"):
+        shutil.copytree(BOX, home / name)
+    path = home / "cut" / "encoder.onnx"
+    path.write_bytes(path.read_bytes()[:-9])
+    found = {facts["name"]: facts for facts in backbone_facts()}
+    assert (found["cut"]["state"], found["whole"]["state"]) == ("damaged", "added")
+    assert "encoder.onnx is not the file the card describes" in found["cut"]["problem"]
+    with pytest.raises(SystemExit):
+        main(["backbone", "list"])
+    said = capsys.readouterr()
+    assert "cut: " in said.err
+    assert ["cut", "damaged"] in [line.split()[:2] for line in said.out.splitlines()]
+
+
+def test_a_card_that_names_files_elsewhere_is_broken():
+    folder = backbones_home() / "sly"
+    shutil.copytree(BOX, folder)
+    card = json.loads((folder / "card.json").read_text())
+    card["files"]["../../ledger.sqlite3"] = "ab"
+    (folder / "card.json").write_text(json.dumps(card))
+    (facts,) = [facts for facts in backbone_facts() if facts["name"] == "sly"]
+    assert facts["state"] == "broken"
+    assert "is no file of its folder" in facts["problem"]
 
 
 def test_backbones_are_listed_with_what_is_known(originals, capsys):

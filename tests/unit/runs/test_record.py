@@ -193,3 +193,18 @@ def test_one_broken_run_does_not_hide_the_others(store, tmp_path):
     runs, broken = list_runs(tmp_path / "ffm-runs")
     assert [run.path for run in runs] == [second]
     assert len(broken) == 1
+
+
+def test_a_table_of_more_rows_than_anybody_has_decisions_is_refused(store, monkeypatch):
+    run = load_run(store())
+    monkeypatch.setattr("ffm_core.runs.record._MOST_ROWS", 2)
+    with pytest.raises(RecordError, match="holds 3 rows"):
+        run.table("decisions")
+
+
+def test_a_record_without_an_end_is_an_error(tmp_path):
+    folder = tmp_path / "one"
+    folder.mkdir()
+    (folder / "run.json").symlink_to("/dev/zero")
+    with pytest.raises(RecordError, match="more than 64 MiB"):
+        read_record(folder)
