@@ -46,9 +46,12 @@ def _row(item: Instrument) -> tuple[str, ...]:
     if not item.around_the_clock:
         hours = f"{item.session_open}–{item.session_close} {item.timezone}"
     per_side = item.commission_per_side + item.fees_per_side
+    charged = f"{per_side:.2f} {item.currency}"
+    if item.fee_rate_per_side:
+        charged = f"{100 * item.fee_rate_per_side:g} % of the price"
     return (
         md.code(item.symbol), item.name, item.kind, item.exchange, f"{item.tick_size:g}",
         f"{item.point_value:g} {item.currency}", item.months or "–", item.calendar, hours,
-        f"{per_side:.2f} {item.currency} + {item.slippage_ticks:g} tick",
+        f"{charged} + {item.slippage_ticks:g} tick",
         f"{item.cost_points():.6g}",
     )  # fmt: skip

@@ -39,7 +39,7 @@ def describe(item: LoadedBars) -> dict[str, Any]:
         "tick_size": row.tick_size,
         "tick_value": row.tick_value,
         "currency": row.currency,
-        "round_trip_points": row.cost_points(),
+        "round_trip_points": row.cost_points(price=float(bars.close[-1])),
         "sessions": len(facts.first_row),
         "bars_per_session": round(per_session, 1),
         "gaps": {"sessions": len(facts.absent_us), "bars": facts.n_missing_bars},

@@ -12,6 +12,8 @@ from typing import Literal
 
 from ffm_core.errors import ContractError
 
+_COSTS = ("commission_per_side", "fees_per_side", "fee_rate_per_side", "slippage_ticks")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instrument:
@@ -27,6 +29,8 @@ class Instrument:
         Money per 1.0 point and contract, in ``currency``.
     commission_per_side, fees_per_side : float
         Money per contract and side, in ``currency``.
+    fee_rate_per_side : float
+        Share of the traded price per side, beside that money: 0.0005 is 0.05 %.
     slippage_ticks : float
         Ticks lost per side in the headline result.
     calendar : str
@@ -53,6 +57,7 @@ class Instrument:
     currency: str = "USD"
     commission_per_side: float = 0.0
     fees_per_side: float = 0.0
+    fee_rate_per_side: float = 0.0
     slippage_ticks: float = 1.0
     months: str = ""
     calendar: str = "24/7"
@@ -72,7 +77,7 @@ class Instrument:
                 raise ContractError(
                     f"{self.symbol}: {name} must be positive, got {getattr(self, name)!r}", fix=fix
                 )
-        for name in ("commission_per_side", "fees_per_side", "slippage_ticks"):
+        for name in _COSTS:
             if not 0 <= getattr(self, name) < math.inf:
                 raise ContractError(
                     f"{self.symbol}: {name} must be 0 or more, got {getattr(self, name)!r}",
@@ -93,22 +98,27 @@ class Instrument:
         """Return ``points`` as a whole number of ticks, rounded to nearest."""
         return round(points / self.tick_size)
 
-    def cost_points(self, slippage_ticks: float | None = None) -> float:
+    def cost_points(
+        self, slippage_ticks: float | None = None, *, price: float | None = None
+    ) -> float:
         """Cost of one round trip in points, charged once.
 
         Parameters
         ----------
         slippage_ticks : float, optional
             Ticks per side; default the instrument's own.
+        price : float, optional
+            At which both sides are traded; without it no share of a price is charged.
 
         Returns
         -------
         float
-            ``2 · (commission + fees) / point_value + 2 · slippage · tick``.
+            ``2 · ((commission + fees) / point_value + rate · price + slippage · tick)``.
         """
         slip = self.slippage_ticks if slippage_ticks is None else slippage_ticks
         money = 2.0 * (self.commission_per_side + self.fees_per_side)
-        return money / self.point_value + 2.0 * slip * self.tick_size
+        share = 2.0 * self.fee_rate_per_side * (price or 0.0)
+        return money / self.point_value + share + 2.0 * slip * self.tick_size
 
     def money(self, points: float, contracts: float = 1.0) -> float:
         """Return ``points`` of one contract in ``currency``."""

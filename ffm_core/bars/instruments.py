@@ -22,6 +22,7 @@ DECLARE = (
 )
 _EXAMPLE = 'write [instrument.XX] and below it like = "ES", name = "…", tick_size = 0.25'
 _FIELDS = {f.name: f.type for f in fields(Instrument)}
+_RATE = "fee_rate_per_side"
 _NUMBERS = frozenset(name for name, kind in _FIELDS.items() if kind == "float")
 
 
@@ -93,9 +94,11 @@ def undercuts(instrument: Instrument) -> bool:
     try:
         ours = _shipped().get(instrument.symbol) or _simulated(instrument.symbol)
     except ContractError:
-        free = not instrument.commission_per_side + instrument.fees_per_side
+        flat = instrument.commission_per_side + instrument.fees_per_side
+        free = not flat + instrument.fee_rate_per_side
         return (free and instrument.kind != "proxy") or instrument.slippage_ticks < 1
-    return instrument.cost_points() < ours.cost_points()
+    less = instrument.fee_rate_per_side < ours.fee_rate_per_side
+    return less or instrument.cost_points() < ours.cost_points()
 
 
 def declare(path: Path) -> dict[str, Instrument]:
@@ -179,6 +182,11 @@ def _instrument(symbol: str, row: Any, templates: Any, where: str) -> Instrument
         what = f"{where}: {symbol}: 'like' names an unknown instrument:"
         raise ContractError(_unknown(str(like), tuple(templates), what), fix=_correct(symbol))
     facts = {**(templates[like] if like is not None else {}), **own}
+    if own.get("fees_per_side") and _RATE not in own and facts.get(_RATE):
+        raise ContractError(
+            f"{where}: {symbol}: fees_per_side is money, and {like} charges a share of the price",
+            fix="state the share as fee_rate_per_side, or write fee_rate_per_side = 0 as well",
+        )
     _check_fields(symbol, facts, where)
     numbers = {key: float(value) for key, value in facts.items() if key in _NUMBERS}
     found = Instrument(symbol=symbol, **{**facts, **numbers})

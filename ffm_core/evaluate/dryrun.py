@@ -73,11 +73,12 @@ def dry_run(job: Job, progress: Progress) -> dict[str, Any]:
 
 
 def _costs(job: Job, i: int) -> dict[str, Any]:
-    instrument = job.bars[i].instrument
+    bars, instrument = job.bars[i], job.bars[i].instrument
+    points = instrument.cost_points(job.config.slippage_ticks, price=float(bars.close[-1]))
     return {
-        "stream": job.bars[i].stream,
-        "round_trip_points": instrument.cost_points(job.config.slippage_ticks),
-        "round_trip_money": instrument.money(instrument.cost_points(job.config.slippage_ticks)),
+        "stream": bars.stream,
+        "round_trip_points": points,
+        "round_trip_money": instrument.money(points),
         "currency": instrument.currency,
     }
 

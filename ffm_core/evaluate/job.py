@@ -392,6 +392,7 @@ def data_facts(loaded: LoadedBars) -> dict[str, Any]:
         "first": to_stamp(int(bars.ts_us[0])),
         "last": to_stamp(int(bars.ts_us[-1])),
         "currency": bars.instrument.currency,
+        "timezone": bars.instrument.timezone,
         "audit": {
             "level": audit.level,
             "findings": [

@@ -23,6 +23,7 @@ from ffm_core.evaluate.finding import Finding
 from ffm_core.evaluate.job import Job
 from ffm_core.evaluate.pool import Folded, Pool
 from ffm_core.evaluate.run_tables import decisions_frame, trades_frame
+from ffm_core.evaluate.tails import far_trades, opened_tail
 from ffm_core.evaluate.trades import (
     cost_table,
     daily_r,
@@ -167,6 +168,8 @@ def _result(finding: Finding) -> dict[str, Any]:
             "months_needed": months_needed(finding.verdict),
         },
         "positions": {},
+        "far_trades": {},
+        "opened_tail": {},
         "trigger": {},
         "ablation": [],
         "trials": {},
@@ -177,6 +180,8 @@ def _result(finding: Finding) -> dict[str, Any]:
         result["arms"] = _arms(finding, evidence)
         result["intrabar"] = _intrabar(job, folded.pool, evidence, finding.real)
         result["positions"] = _positions(job, evidence, finding.real)
+        result["far_trades"] = far_trades(evidence)
+        result["opened_tail"] = opened_tail(folded, evidence)
         result["trigger"] = trigger_evidence(evidence).record()
         result["ablation"] = _ablation(evidence)
         result["trials"] = {

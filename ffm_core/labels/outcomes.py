@@ -178,6 +178,8 @@ def _table(
     last = np.maximum(last, exit_bar)
     risk = spread(entries.risk[live], keep_void=True)
     instrument = bars.instrument
+    traded = np.zeros(n)  # both fills, points
+    traded[live] = entries.price[live] + walked.exit_price
     slippage = instrument.slippage_ticks if slippage_ticks is None else slippage_ticks
     return Outcomes(
         entry_bar=entry_bar,
@@ -187,7 +189,7 @@ def _table(
         exit_bar=exit_bar,
         exit_price=spread(walked.exit_price, keep_void=True),
         r_gross=spread(_gross(entries.take(live), walked)),
-        cost_points=np.full(n, instrument.cost_points(0.0)),
+        cost_points=instrument.cost_points(0.0) + instrument.fee_rate_per_side * traded,
         tick_size=np.full(n, instrument.tick_size),
         slippage_ticks=np.full(n, float(slippage)),
         peak_r=spread(peak),

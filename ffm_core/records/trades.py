@@ -220,7 +220,7 @@ class Outcomes(ArrayTable):
     exit_bar: Int64
     exit_price: Float64
     r_gross: Float64
-    cost_points: Float64  # commission and fees of a round trip, points, no slippage
+    cost_points: Float64  # commission and fees of this round trip, points, no slippage
     tick_size: Float64
     slippage_ticks: Float64  # per side
     peak_r: Float64

@@ -78,6 +78,9 @@ def _verdict(result: words.Result, console: Console) -> None:
     where = ", ".join(words.markets(result))
     _paragraph(console, f"{name}, claim {words.claim_of(result)}, on {where}", "", "  ")
     _print(console)
+    if tail := words.opened_tail(result):
+        _paragraph(console, tail)
+        _print(console)
     for title, text in words.reasons(result, findings=False):
         _paragraph(console, f"{title}: {text}" if title else text, "- ", "  ")
     _print(console)
@@ -163,6 +166,7 @@ def _certificate(certificate: Mapping[str, Any], console: Console) -> None:
 
 def _last_lines(result: words.Result, envelope: Mapping[str, Any], console: Console) -> None:
     rows = [("data", _data_line(d)) for d in result.get("data") or []]
+    rows += [("warning", warning) for warning in words.audit_warnings(result)]
     certificate, trials = result.get("certificate") or {}, result.get("trials") or {}
     if certificate.get("status") == "clean":
         bound = numbers.percent(certificate.get("detection_bound"), 2)
@@ -174,6 +178,8 @@ def _last_lines(result: words.Result, envelope: Mapping[str, Any], console: Cons
     rows += [("ablation", line) for line in words.ablation(result)]
     if told := words.intrabar(result):
         rows.append(("inside bars", told))
+    if far := words.far_trades(result):
+        rows.append(("far trades", far))
     if seal := words.seal_line(result):
         rows.append(("seal", seal))
     if trials:

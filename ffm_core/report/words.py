@@ -436,7 +436,8 @@ def _limits_of_run(result: Result) -> list[str]:
         lines.append(
             f"The data audit has findings for {', '.join(_market(d) for d in warned)}; see Data."
         )
-    lines += [said for said in (intrabar(result), positions(result)) if said]
+    told = (intrabar(result), far_trades(result), positions(result))
+    lines += [said for said in told if said]
     return lines
 
 
@@ -532,6 +533,65 @@ def overlap(result: Result) -> bool:
     """Say whether a model may have seen the test months and nobody accepted it."""
     cuts = result.get("cut_offs") or []
     return any(cut.get("overlaps") and not cut.get("accepted") for cut in cuts)
+
+
+def far_trades(result: Result) -> str:
+    """Name the trades beyond 5 R and their share, and the mean without the best and worst 1 %."""
+    found = result.get("far_trades") or {}
+    if not found:
+        return ""
+    inner = (
+        f"Without the best and the worst 1 % of the trades the mean is "
+        f"{numbers.r_multiple(found.get('middle_mean_r'), 3)} instead of "
+        f"{numbers.r_multiple(found.get('mean_r'), 3)}."
+    )
+    if not found.get("n"):
+        return f"No trade lies beyond {numbers.count(found.get('limit_r'))} R. {inner}"
+    named = ", ".join(
+        f"{one['stream']} {numbers.minute(one['entry_time'])} UTC "
+        f"{numbers.r_multiple(one['r_net'], 1)}"
+        for one in found.get("largest") or []
+    )
+    total = ((result.get("arms") or {}).get("REAL") or {}).get("total_r")
+    return (
+        f"{numbers.counted(found['n'], 'trade')} beyond {numbers.count(found.get('limit_r'))} R "
+        f"make {numbers.r_multiple(found.get('total_r'), 1)} of "
+        f"{numbers.r_multiple(total, 1)} in all ({named}). {inner}"
+    )
+
+
+def opened_tail(result: Result) -> str:
+    """Say what the months that were sealed show by themselves; empty unless they were opened."""
+    found = result.get("opened_tail") or {}
+    if not found:
+        return ""
+    start = numbers.day(((result.get("folds") or {}).get("seal") or {}).get("from"))
+    if not found.get("n_trades"):
+        return f"The months that were sealed, from {start} on, hold no trade."
+    mean = numbers.r_multiple(found.get("mean_r"), 3)
+    ends = numbers.interval(found.get("interval"), 3)
+    least = numbers.r_multiple(found.get("minimum_detectable"), 3).removeprefix("+")
+    return (
+        f"The months that were sealed, from {start} on, by themselves: "
+        f"{numbers.counted(found['n_trades'], 'trade')} earn {mean} (95 % interval {ends}); an "
+        f"edge of {least} would have been seen."
+    )
+
+
+def hour_zone(result: Result) -> str:
+    """Return the zone that hours of the day are told in, each exchange's own where they differ."""
+    zones = dict.fromkeys(d["timezone"] for d in result.get("data") or [] if d.get("timezone"))
+    return next(iter(zones)) if len(zones) == 1 else "each exchange's own time"
+
+
+def audit_warnings(result: Result) -> list[str]:
+    """Return what the data audit warns of, each with its stream."""
+    return [
+        f"{_market(data)}: {finding.get('message')}"
+        for data in result.get("data") or []
+        for finding in (data.get("audit") or {}).get("findings") or []
+        if finding.get("level") in ("warn", "refuse")
+    ]
 
 
 def seal_line(result: Result) -> str:

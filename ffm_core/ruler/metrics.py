@@ -140,6 +140,20 @@ def mean_without_best(values: Float64, weight: Float64, share: float) -> float:
     return float((values[order] * left).sum() / left.sum()) if left.sum() > 0 else math.nan
 
 
+def mean_of_middle(values: Float64, weight: Float64, share: float) -> float:
+    """Mean after removing the best and the worst ``share`` of trades by weight.
+
+    A trade on the edge is removed in part, as by :func:`mean_without_best`.
+    """
+    if len(values) == 0:
+        return math.nan
+    order = np.argsort(values, kind="stable")
+    upto = np.cumsum(weight[order])
+    low, high = share * upto[-1], (1.0 - share) * upto[-1]
+    left = np.clip(upto, low, high) - np.clip(upto - weight[order], low, high)
+    return float((values[order] * left).sum() / left.sum())
+
+
 def cumulative(sums: DaySums) -> Float64:
     """Cumulative R per day of the grid, (D,)."""
     return np.cumsum(sums.total)

@@ -171,3 +171,19 @@ def test_costs_below_those_ffm_would_charge_are_an_override(change):
 def test_a_new_contract_with_costs_of_its_own_is_none():
     assert not undercuts(replace(lookup("ES"), symbol="MYES", fees_per_side=0.1))
     assert not undercuts(replace(lookup("EURUSD"), symbol="MYPAIR"))
+
+
+def test_a_perpetual_charges_a_share_of_the_price():
+    row = lookup("BTCUSDT")
+    assert row.fee_rate_per_side == 0.0005
+    assert row.cost_points(0.0) == 0.0
+    assert row.cost_points(0.0, price=60_000.0) == pytest.approx(60.0)
+    assert undercuts(replace(row, fee_rate_per_side=0.0004))
+
+
+def test_money_beside_an_inherited_share_of_the_price_has_to_be_meant(tmp_path):
+    text = '[instrument.BTCUSDT]\nlike = "BTCUSDT"\nfees_per_side = 30\n'
+    with pytest.raises(ContractError, match="charges a share of the price"):
+        lookup("BTCUSDT", declared=_declared(tmp_path / "own.toml", text))
+    meant = _declared(tmp_path / "meant.toml", text + "fee_rate_per_side = 0\n")
+    assert lookup("BTCUSDT", declared=meant).cost_points(0.0, price=60_000.0) == 60.0

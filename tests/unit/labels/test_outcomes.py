@@ -237,6 +237,16 @@ def test_a_trade_across_a_hole_is_void_and_one_beside_it_is_not(make_bars, free)
     assert [void(found, row) for row in range(4)] == ["none", "hole", "hole", "none"]
 
 
+def test_a_share_of_the_price_is_charged_on_both_fills(make_bars, free):
+    dear = replace(free, fee_rate_per_side=0.001, slippage_ticks=0.0)
+    prices = [99, 100, 100], [99, 103, 107], [99, 99, 100], [99, 101, 107]
+    found = outcomes(make_bars(*prices, instrument=dear), decisions((0, 1), (2, 1)), FIXED_RR,
+                     {"rr": 3.0}, horizon_bars=5)  # fmt: skip
+    # in at 100, out at 106; the second decision has no next bar
+    assert found.cost_points.tolist() == pytest.approx([0.206, 0.0])
+    assert found.r_net[0] == pytest.approx(3.0 - 0.206 / 2.0)
+
+
 def _with(bars, **columns):
     named = [pl.Series(name, values) for name, values in columns.items()]
     return replace(bars, frame=bars.frame.with_columns(named))

@@ -253,3 +253,45 @@ def test_the_seal_is_told_closed_opened_and_absent(runs):
     assert words.seal_line(result).endswith("has been opened.")
     assert any("cannot serve as unseen" in line for line in words.limits(result))
     assert words.seal_line(runs.refused()["result"]) == ""
+
+
+def test_trades_beyond_five_r_are_named_with_their_share(runs):
+    result = runs.full()["result"]
+    assert words.far_trades(result) == ""
+    result["far_trades"] = {
+        "limit_r": 5.0, "n": 2, "total_r": -15.5, "share": -0.1, "mean_r": 0.21,
+        "middle_mean_r": 0.2149,
+        "largest": [{"stream": "ES/5m", "entry_time": "2024-03-11T14:31Z", "r_net": -11.0}],
+    }  # fmt: skip
+    said = plain(words.far_trades(result))
+    assert said.startswith("2 trades beyond 5 R make −15.5 R of +633.4 R in all")
+    assert "(ES/5m 2024-03-11 14:31 UTC −11.0 R)" in said
+    assert said.endswith("the mean is +0.215 R instead of +0.210 R.")
+    assert words.far_trades(result) in words.limits(result)
+    result["far_trades"] |= {"n": 0, "largest": []}
+    assert words.far_trades(result).startswith("No trade lies beyond 5 R.")
+
+
+def test_an_opened_tail_is_shown_by_itself(runs):
+    result = runs.full()["result"]
+    assert words.opened_tail(result) == ""
+    result["opened_tail"] = {"n_trades": 41, "mean_r": 0.1, "interval": [-0.2, 0.4],
+                             "minimum_detectable": 0.43}  # fmt: skip
+    assert plain(words.opened_tail(result)) == (
+        "The months that were sealed, from 2025-03-03 on, by themselves: 41 trades earn +0.100 R "
+        "(95 % interval −0.200 to +0.400); an edge of 0.430 R would have been seen."
+    )
+    result["opened_tail"]["n_trades"] = 0
+    assert words.opened_tail(result).endswith("hold no trade.")
+
+
+def test_warnings_of_the_audit_name_their_stream(runs):
+    result = runs.full()["result"]
+    finding = {"level": "warn", "code": "holes", "message": "9 bars missing", "count": 9}
+    findings = [finding, finding | {"level": "info"}]
+    result["data"] = [{"instrument": "ES", "timeframe": "5m", "timezone": "America/New_York",
+                       "audit": {"level": "warn", "findings": findings}}]  # fmt: skip
+    assert words.audit_warnings(result) == ["ES/5m: 9 bars missing"]
+    assert words.hour_zone(result) == "America/New_York"
+    result["data"].append({"timezone": "Europe/Berlin"})
+    assert words.hour_zone(result) == "each exchange's own time"

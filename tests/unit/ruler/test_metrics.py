@@ -14,6 +14,7 @@ from ffm_core.ruler.metrics import (
     cumulative,
     daily_sharpe,
     max_drawdown,
+    mean_of_middle,
     mean_without_best,
     profit_factor,
     summarise_arm,
@@ -142,3 +143,11 @@ class TestSummary:
 def test_cumulative(trades):
     sums = day_sums(trades([1, 3], [1.0, -2.0]), np.array([1, 2, 3], np.int32))
     assert cumulative(sums).tolist() == [1.0, 1.0, -1.0]
+
+
+def test_the_mean_of_the_middle_leaves_out_both_ends_by_weight():
+    values = np.array([-50.0, 1.0, 1.0, 3.0, 90.0])
+    assert mean_of_middle(values, np.ones(5), 0.2) == pytest.approx(5 / 3)
+    assert mean_of_middle(values, np.ones(5), 0.0) == pytest.approx(values.mean())
+    assert mean_of_middle(values[:4], np.ones(4), 0.125) == pytest.approx((-25 + 1 + 1 + 1.5) / 3)
+    assert math.isnan(mean_of_middle(values[:0], np.ones(0), 0.01))
