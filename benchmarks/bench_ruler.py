@@ -12,7 +12,8 @@ from collections.abc import Callable
 import numpy as np
 
 from ffm_core.ruler.arms import draw_random
-from ffm_core.ruler.bootstrap import DaySums, mean_estimate, resample_means, summarise
+from ffm_core.ruler.bootstrap import DaySums
+from ffm_core.ruler.intervals import difference_estimate, mean_estimate
 
 TRADES, DAYS, RESAMPLES = 10_000, 1_250, 2_000
 BUDGET_S = 2.0
@@ -56,16 +57,10 @@ def plain_resamples(arm: DaySums, resamples: int) -> float:
     return last
 
 
-def difference(one: DaySums, other: DaySums) -> object:
-    """Return the difference of two arms on the same days, with its interval."""
-    samples = resample_means([one, other], resamples=RESAMPLES)
-    return summarise(one.mean - other.mean, samples[0] - samples[1])
-
-
 def main() -> int:
     real, naive = make_arm(0), make_arm(1)
-    ours = timed(lambda: mean_estimate(real, resamples=RESAMPLES))
-    paired = timed(lambda: difference(real, naive))
+    ours = timed(lambda: mean_estimate(real))
+    paired = timed(lambda: difference_estimate(real, naive))
     plain = timed(lambda: plain_resamples(real, 40), repeats=2) * RESAMPLES / 40
     rng = np.random.default_rng(2)
     keys = rng.integers(0, 2, TRADES).astype(np.int16), rng.integers(0, 60, TRADES).astype(np.int32)

@@ -39,7 +39,8 @@ from ffm_core.records import VOIDS, Evidence, Trades
 from ffm_core.ruler.bootstrap import equity_band
 from ffm_core.ruler.calibration import calibrate
 from ffm_core.ruler.folds import Fold
-from ffm_core.ruler.judging import SAMPLING, difference_of
+from ffm_core.ruler.intervals import SAMPLING
+from ffm_core.ruler.judging import difference_of
 from ffm_core.ruler.metrics import summarise_arm
 from ffm_core.ruler.verdict import months_needed, trigger_evidence
 from ffm_core.runs.canonical import jsonable, sha256_json

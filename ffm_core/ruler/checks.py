@@ -24,8 +24,8 @@ from ffm_core.records import (
 )
 from ffm_core.ruler.arms import p_value
 from ffm_core.ruler.bootstrap import Estimate, day_sums
+from ffm_core.ruler.intervals import SAMPLING
 from ffm_core.ruler.judging import (
-    SAMPLING,
     Constants,
     arm,
     bounded,

@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
 
-import numpy as np
-
 from ffm_core.errors import ConfigError
 from ffm_core.records import (
     CheckResult,
@@ -20,17 +18,17 @@ from ffm_core.records import (
     VerdictCheck,
     because,
 )
-from ffm_core.ruler.bootstrap import DaySums, Estimate, day_sums, resample_means, summarise
+from ffm_core.ruler.bootstrap import Estimate, day_sums
+from ffm_core.ruler.intervals import LEVELS, difference_estimate, mean_estimate
 from ffm_core.ruler.power import minimum_detectable, months_to_settle, power_at
-from ffm_core.types import Float64, Int32
+from ffm_core.types import Int32
 from ffm_core.wording import span_words
 
 Constants = Mapping[str, float]
 Judge = Callable[[Constants, Evidence], CheckResult]
 
-SAMPLING: Constants = MappingProxyType(
-    {"level": 0.95, "resamples": 2000.0, "block_days": 5.0, "min_interval_days": 20.0}
-)
+# An interval of fewer draws, of random picks or permuted labels, would say nothing.
+FEWEST_DRAWS = 20
 # Differences this small are rounding, not evidence.
 _NOISE = 1e-9
 
@@ -38,8 +36,9 @@ _NOISE = 1e-9
 # What a constant may be, by name; outside of it an interval has no meaning.
 _ANY = (0.0, 1e9)
 _RANGES: Mapping[str, tuple[float, float]] = {
-    "level": (0.5, 0.9999), "level_deflated": (0.5, 0.9999), "tail": (1e-4, 0.5),
+    "level": LEVELS, "level_deflated": (0.5, 0.9999), "tail": (1e-4, 0.5),
     "alpha": (1e-4, 0.5), "resamples": (100, 10_000_000), "block_days": (1, 250),
+    "lag": (0.1, 10.0), "min_draws": (FEWEST_DRAWS, 1e9),
 }  # fmt: skip
 
 
@@ -109,9 +108,8 @@ def arm(evidence: Evidence, name: str) -> Trades | None:
 
 def mean_of(evidence: Evidence, trades: Trades, constants: Constants) -> Estimate:
     """Mean net R per trade of one arm."""
-    sums = day_sums(trades, evidence.days)
-    samples = _resampled(constants, evidence, sums)
-    return _guarded(summarise(sums.mean, samples[0], level=constants["level"]), constants, sums)
+    seed = int(evidence.settings.get("seed", 0))
+    return mean_estimate(day_sums(trades, evidence.days), constants, seed=seed)
 
 
 def difference_of(
@@ -122,29 +120,11 @@ def difference_of(
     *,
     days: Int32 | None = None,
 ) -> Estimate:
-    """Difference of mean net R per trade, on the same resampled days."""
+    """Difference of mean net R per trade, paired by day."""
     grid = evidence.days if days is None else days
     left, right = day_sums(trades, grid), day_sums(other, grid)
-    samples = _resampled(constants, evidence, left, right)
-    estimate = summarise(left.mean - right.mean, samples[0] - samples[1], level=constants["level"])
-    return _guarded(estimate, constants, left, right)
-
-
-def _resampled(constants: Constants, evidence: Evidence, *sums: DaySums) -> Float64:
-    return resample_means(
-        sums,
-        resamples=int(constants["resamples"]),
-        block_days=float(constants["block_days"]),
-        seed=int(evidence.settings.get("seed", 0)),
-    )
-
-
-def _guarded(estimate: Estimate, constants: Constants, *sums: DaySums) -> Estimate:
-    """Drop the interval when too few days hold trades for one to mean anything."""
-    fewest = min(int(np.count_nonzero(part.weight)) for part in sums)
-    if fewest >= constants["min_interval_days"]:
-        return estimate
-    return Estimate(value=estimate.value, low=math.nan, high=math.nan, se=math.nan)
+    seed = int(evidence.settings.get("seed", 0))
+    return difference_estimate(left, right, constants, seed=seed)
 
 
 def by_bounds(estimate: Estimate, effect: float) -> Outcome:

@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from ffm_core.records import Trades
-from ffm_core.ruler.bootstrap import DaySums, day_sums, mean_estimate
+from ffm_core.ruler.bootstrap import DaySums, day_sums
+from ffm_core.ruler.intervals import SAMPLING, mean_estimate
 from ffm_core.ruler.monthly import month_totals
 from ffm_core.ruler.sharpe import moments
 from ffm_core.types import Float64, Int32
@@ -70,7 +71,7 @@ def summarise_arm(
         Every test day, and its month number.
     """
     sums = day_sums(trades, days)
-    estimate = mean_estimate(sums, resamples=resamples, seed=seed)
+    estimate = mean_estimate(sums, {**SAMPLING, "resamples": resamples}, seed=seed)
     r, weight = trades.r_net, trades.weight
     _, totals = month_totals(sums.total, month_days)
     return ArmSummary(

@@ -16,8 +16,8 @@ from ffm_core.records import (
     because,
 )
 from ffm_core.ruler.bootstrap import Estimate
+from ffm_core.ruler.intervals import SAMPLING
 from ffm_core.ruler.judging import (
-    SAMPLING,
     Constants,
     arm,
     bounds,

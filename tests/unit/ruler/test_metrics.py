@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ffm_core.ruler.bootstrap import day_sums
+from ffm_core.ruler.intervals import mean_estimate
 from ffm_core.ruler.metrics import (
     cumulative,
     daily_sharpe,
@@ -108,7 +109,12 @@ class TestSummary:
         assert found.max_drawdown_r == 2.0
         assert (found.n_days, found.positive_months, found.n_months) == (4, 1, 2)
         assert found.top1_removed_mean_r < 0
-        assert found.mean_interval[0] < 0 < found.mean_interval[1]
+        assert np.isnan(found.mean_interval).all()  # four days tell nothing
+
+    def test_the_interval_is_the_one_that_judges(self, trades):
+        arm = trades(np.tile(self.DAYS, 3), np.random.default_rng(0).normal(0.2, 1.0, 120))
+        found = mean_estimate(day_sums(arm, self.DAYS))
+        assert summarise_arm(arm, self.DAYS, self.MONTHS).mean_interval == (found.low, found.high)
 
     def test_averaged_draws_count_like_one(self, trades):
         rng = np.random.default_rng(0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -18,11 +18,11 @@ import polars as pl
 from ffm_core.errors import CausalityError, ConfigError, SampleError
 from ffm_core.evaluate import Evaluation, Job, evaluate, job_of
 from ffm_core.evaluate.progress import Progress
-from ffm_core.ruler.bootstrap import DaySums, Estimate, resample_means, summarise
-from ffm_core.ruler.judging import SAMPLING, bounds, number
+from ffm_core.ruler.bootstrap import DaySums, Estimate
+from ffm_core.ruler.intervals import SAMPLING, difference_estimate
+from ffm_core.ruler.judging import bounds, number
 from ffm_core.runs.canonical import sha256_json
 from ffm_core.runs.config import EvalConfig
-from ffm_core.types import Float64
 
 Judgement: TypeAlias = Literal["adds value", "hurts", "no material difference", "inconclusive"]
 
@@ -230,16 +230,9 @@ def _day_sums(evaluation: Evaluation) -> DaySums:
 
 
 def _difference(sums: Sequence[DaySums], config: EvalConfig) -> Estimate:
-    """Return B − A in mean R a trade, on the same resampled days."""
+    """Return B − A in mean R a trade, paired by day."""
     a, b = sums
-    samples: Float64 = resample_means(
-        [a, b], resamples=config.resamples, block_days=SAMPLING["block_days"], seed=config.seed
-    )
-    found = summarise(b.mean - a.mean, samples[1] - samples[0], level=SAMPLING["level"])
-    fewest = min(int(np.count_nonzero(one.weight)) for one in sums)
-    if fewest < SAMPLING["min_interval_days"]:
-        return replace(found, low=math.nan, high=math.nan, se=math.nan)
-    return found
+    return difference_estimate(b, a, {**SAMPLING, "resamples": config.resamples}, seed=config.seed)
 
 
 def _edge(real: Estimate, a: Arm, b: Arm) -> Estimate:
