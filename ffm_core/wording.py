@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 
+_MOST_DIGITS = 10
+
 
 def counted(n: int, noun: str, many: str = "") -> str:
     """Return a number with its noun: ``1 bar``, ``1,204 bars``; ``many`` is an odd plural."""
@@ -40,6 +42,29 @@ def suggest(name: str, known: Iterable[str], *, noun: str, otherwise: str = "") 
     if names:
         return f"{noun}: {', '.join(names)}"
     return otherwise or f"there are no {noun} here"
+
+
+def digits_apart(values: Iterable[float], marks: Iterable[float], digits: int) -> int:
+    """Return how many digits show every value on its own side of every mark.
+
+    Rounded to fewer, a value could look like the limit it misses, or lie beyond it.
+
+    Parameters
+    ----------
+    values, marks : iterable of float
+        What was measured, and what it is compared with; those that are not finite count not.
+    digits : int
+        At least so many.
+    """
+    pairs = [(v, m) for v in values for m in marks if math.isfinite(v) and math.isfinite(m)]
+    sides = [0 if math.isclose(v, m, rel_tol=1e-9, abs_tol=1e-9) else (v > m) - (v < m)
+             for v, m in pairs]  # fmt: skip
+    while digits < _MOST_DIGITS and any(
+        (round(v, digits) > round(m, digits)) - (round(v, digits) < round(m, digits)) != side
+        for (v, m), side in zip(pairs, sides, strict=True)
+    ):
+        digits += 1
+    return digits
 
 
 def stamp_of(t_us: int) -> str:

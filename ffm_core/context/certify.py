@@ -46,7 +46,7 @@ from ffm_core.statistics import (
     ols_line,
 )
 from ffm_core.types import Float32, Float64, Int64
-from ffm_core.wording import counted
+from ffm_core.wording import counted, digits_apart
 
 BINS = 10
 ALL = "all"
@@ -100,11 +100,21 @@ class HeadFinding:
         why = []
         low, high = CALIBRATION_SLOPES
         if not self.ece <= MAX_CALIBRATION_ERROR:
-            why.append(f"ECE {self.ece:.3f} > {MAX_CALIBRATION_ERROR}")
+            why.append(f"ECE {self.ece_text} > {MAX_CALIBRATION_ERROR}")
         if not low <= self.slope <= high:
-            seen = f"{self.slope:.2f}" if math.isfinite(self.slope) else "undefined"
+            seen = self.slope_text if math.isfinite(self.slope) else "undefined"
             why.append(f"slope {seen} outside {low}…{high}")
         return f"not calibrated: {', '.join(why)}"
+
+    @property
+    def ece_text(self) -> str:
+        """The error with digits that tell it from its limit."""
+        return f"{self.ece:.{digits_apart([self.ece], [MAX_CALIBRATION_ERROR], 3)}f}"
+
+    @property
+    def slope_text(self) -> str:
+        """The slope with digits that tell it from its limits."""
+        return f"{self.slope:.{digits_apart([self.slope], CALIBRATION_SLOPES, 2)}f}"
 
     def record(self) -> dict[str, Any]:
         """Return the entry in a JSON document."""
@@ -290,13 +300,13 @@ def certificate_lines(found: HeadCertificate) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [_NAMES]
     for one in found.findings:
         held = f"{one.coverage:.0%}" if math.isfinite(one.coverage) else "-"
-        slope = f"{one.slope:.2f}" if math.isfinite(one.slope) else "-"
+        slope = one.slope_text if math.isfinite(one.slope) else "-"
         rows.append(
             (
                 PREFIX + one.head if one.scope == ALL else "",
                 one.scope, f"{one.n:,}", str(one.n_days), f"{one.measure} {one.score.value:.3f}",
                 f"{one.score.low:.3f}…{one.score.high:.3f}", f"{one.persistence:.3f}",
-                f"{one.ece:.3f}", f"{one.ece_by_chance:.3f}", slope, held,
+                one.ece_text, f"{one.ece_by_chance:.3f}", slope, held,
                 one.verdict + ("; weak" if one.weak else ""),
             )
         )  # fmt: skip

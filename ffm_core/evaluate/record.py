@@ -40,7 +40,7 @@ from ffm_core.ruler.bootstrap import equity_band
 from ffm_core.ruler.calibration import calibrate
 from ffm_core.ruler.folds import Fold
 from ffm_core.ruler.intervals import SAMPLING
-from ffm_core.ruler.judging import difference_of
+from ffm_core.ruler.judging import FEWEST_DRAWS, difference_of
 from ffm_core.ruler.metrics import summarise_arm
 from ffm_core.ruler.verdict import months_needed, trigger_evidence
 from ffm_core.runs.canonical import jsonable, sha256_json
@@ -330,12 +330,14 @@ def _draws(means: Float64, n: int) -> dict[str, Any]:
     known = means[np.isfinite(means)]
     if len(known) == 0:
         return {"n_trades": n, "n_draws": 0, "mean_r": None, "mean_interval": [None, None]}
-    low, high = np.quantile(known, (0.025, 0.975))
+    ends: list[float] | list[None] = [None, None]
+    if len(known) >= FEWEST_DRAWS:
+        ends = np.quantile(known, (0.025, 0.975)).tolist()
     return {
         "n_trades": n,
         "n_draws": len(known),
         "mean_r": float(known.mean()),
-        "mean_interval": [float(low), float(high)],
+        "mean_interval": ends,
         "total_r": float(known.mean() * n),
     }
 

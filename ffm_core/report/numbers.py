@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+from ffm_core.wording import digits_apart
 
 BLANK = "–"  # en dash: the record holds no value here
 _MINUS = "\N{MINUS SIGN}"
@@ -32,6 +34,25 @@ def decimal(value: object, digits: int = 2, *, signed: bool = False) -> str:
         number = 0.0  # no "-0.00"
     text = f"{number:{'+' if signed and number else ''},.{digits}f}"
     return text.replace("-", _MINUS)
+
+
+def beside(values: Iterable[object], marks: Iterable[object], digits: int) -> int:
+    """Return the digits to show values with that stand beside what they are compared with.
+
+    At least ``digits``; more where rounding would contradict the comparison (0.0304 is no 0.030
+    beside a limit of 0.03). Parts that are no number count not.
+    """
+    measured, compared = ([n for x in group if (n := finite(x)) is not None]
+                          for group in (list(values), list(marks)))  # fmt: skip
+    return digits_apart(measured, compared, digits)
+
+
+def mark(value: object, digits: int, wanted: int) -> int:
+    """Return the digits of a threshold: from ``digits`` on so many as say it, or ``wanted``."""
+    number = finite(value)
+    while digits < wanted and number is not None and abs(round(number, digits) - number) > 1e-12:
+        digits += 1
+    return digits
 
 
 def r_multiple(value: object, digits: int = 2) -> str:
@@ -81,12 +102,17 @@ def minute(value: object) -> str:
     return str(value)[:16].replace("T", " ") if value else BLANK
 
 
-def size(value: object) -> str:
-    """Format any number with about three significant digits, for values of unknown unit."""
+def size(value: object, least: int = 0) -> str:
+    """Format any number with about three significant digits, for values of unknown unit.
+
+    ``least`` is the number of digits behind the point that it needs at any rate.
+    """
     number = finite(value)
     if number is None:
         return BLANK
-    if number == 0 or abs(number) >= 1000 or number == round(number):
+    if number == round(number):
         return decimal(number, 0)
+    if abs(number) >= 1000:
+        return decimal(number, least)
     digits = max(0, 2 - math.floor(math.log10(abs(number))))
-    return decimal(number, min(digits, 4))
+    return decimal(number, max(min(digits, 4), least))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from ffm_core.records.verdict import reason_of
 from ffm_core.report import numbers
 
 Unit: TypeAlias = Literal["r", "count", "share", "probability", "p", "other"]
@@ -83,13 +84,13 @@ CHECKS = {
         unit="share", needs="all"),
 }  # fmt: skip
 
-_UNITS = {
-    "r": numbers.r_multiple,
-    "count": numbers.count,
-    "share": numbers.percent,
-    "probability": lambda v: numbers.decimal(v, 3),
-    "p": lambda v: numbers.decimal(v, 3),
-    "other": numbers.size,
+_UNITS: Mapping[Unit, tuple[Callable[[object, int], str], int]] = {  # and its usual digits
+    "r": (numbers.r_multiple, 2),
+    "count": (numbers.decimal, 0),
+    "share": (numbers.percent, 0),
+    "probability": (numbers.decimal, 3),
+    "p": (numbers.decimal, 3),
+    "other": (numbers.size, 0),
 }
 
 
@@ -100,24 +101,50 @@ def check_words(name: str) -> CheckWords:
     return known or CheckWords(title=plain, brief=plain)
 
 
-def measured(check: Mapping[str, Any], *, bound: bool = False) -> str:
+def _marks(check: Mapping[str, Any]) -> tuple[object, object]:
+    """Return what the numbers of a check are compared with."""
+    unit = check_words(check["name"]).unit
+    return check.get("threshold"), check.get("effect") if unit == "r" else None
+
+
+def _digits(check: Mapping[str, Any], unit: Unit) -> int:
+    """Return digits at which no value of a check contradicts its outcome."""
+    scale = 100.0 if unit == "share" else 1.0
+    values = [check.get("value"), *(check.get("interval") or ())]
+    known, marks = ([scale * n for x in group if (n := numbers.finite(x)) is not None]
+                    for group in (values, _marks(check)))  # fmt: skip
+    return numbers.beside(known, marks, _UNITS[unit][1])
+
+
+def measured(check: Mapping[str, Any]) -> str:
     """Return the value of a check in its unit, without its interval.
 
-    Parameters
-    ----------
-    check : mapping
-        A check of the record.
-    bound : bool
-        Permutations stopped early, so that a p-value is a lower bound.
+    Where permutations stopped early, p is a bound.
     """
-    words = check_words(check["name"])
+    unit = check_words(check["name"]).unit
     if check["name"] == "certificate":
         n = numbers.finite(check.get("value"))
         return "nothing found" if not n else f"{numbers.count(n)} found"
-    text = _UNITS[words.unit](check.get("value"))
-    if words.unit == "p" and text != numbers.BLANK:
-        return f"p ≥ {text}" if bound else f"p = {text}"
+    show, _ = _UNITS[unit]
+    text = show(check.get("value"), _digits(check, unit))
+    if unit == "p" and text != numbers.BLANK:
+        return f"p {'≥' if _is_bound(check) else '='} {text}"
     return text
+
+
+def _is_bound(check: Mapping[str, Any]) -> bool:
+    """Say whether the p shown is that of permutations which stopped early."""
+    reason = reason_of(check.get("reason"))
+    told = reason.numbers if reason else {}
+    return any(
+        told.get(f"{kind}_stopped") and told.get(f"{kind}_p") == check.get("value")
+        for kind in ("full", "block")
+    )
+
+
+def interval(check: Mapping[str, Any]) -> str:
+    """Return the interval of a check, with digits that agree with its outcome."""
+    return numbers.interval(check.get("interval"), _digits(check, check_words(check["name"]).unit))
 
 
 def needed(check: Mapping[str, Any]) -> str:
@@ -130,15 +157,22 @@ def needed(check: Mapping[str, Any]) -> str:
         return numbers.BLANK
     if threshold == 0 and words.unit == "r":
         return words.needs.format("zero")
-    return words.needs.format(_UNITS[words.unit](threshold).removeprefix("+"))
+    return words.needs.format(_mark(check, threshold, words.unit))
 
 
 def fails(check: Mapping[str, Any]) -> str:
     """Return when the check would have failed rather than stayed open; may be empty."""
     words = check_words(check["name"])
-    if not words.fails or numbers.finite(check.get("effect")) is None:
+    effect = numbers.finite(check.get("effect"))
+    if not words.fails or effect is None:
         return ""
-    return words.fails.format(numbers.r_multiple(check["effect"]).removeprefix("+"))
+    return words.fails.format(_mark(check, effect, "r"))
+
+
+def _mark(check: Mapping[str, Any], value: float, unit: Unit) -> str:
+    show, digits = _UNITS[unit]
+    scaled = 100.0 * value if unit == "share" else value
+    return show(value, numbers.mark(scaled, digits, _digits(check, unit))).removeprefix("+")
 
 
 def explains_itself(check: Mapping[str, Any]) -> bool:
@@ -150,5 +184,5 @@ def explains_itself(check: Mapping[str, Any]) -> bool:
 def detectable(check: Mapping[str, Any]) -> str:
     """Return the smallest effect the check could have seen; R for the shuffle test too."""
     unit = check_words(check["name"]).unit
-    show = numbers.r_multiple if unit == "p" else _UNITS[unit]
-    return show(check.get("minimum_detectable")).removeprefix("+")
+    show, digits = _UNITS["r" if unit == "p" else unit]
+    return show(check.get("minimum_detectable"), digits).removeprefix("+")

@@ -101,7 +101,8 @@ _CHECKS = {
     "shown": "{measure:measured}",
     "excluded": "{measure:measured}: an edge of {effect:u3} is ruled out",
     "open": "{measure:measured}: neither zero nor an edge of {effect:u3} is ruled out",
-    "no_interval": "{measure:measured}: too few days with trades for an interval",
+    "no_interval": "{measure:measured}: too few days with trades, or too few different ones, for "
+    "an interval",
     "no_trade": "no trade was taken",
     "took_everything": "the model took every decision, so there is no selection to compare",
     "arm_missing": "there is no {arm} arm to compare with",
@@ -109,11 +110,11 @@ _CHECKS = {
     "few_draws": "{draws:n random draw}; at least {needed:n} are needed",
     "no_permutations": "the permutations {variant:labels} were not run",
     "shuffle_passed": "{full:permuted}; {block:permuted}",
-    "shuffle_excluded": "{full:permuted}; {block:permuted}; {value:est} over permuted labels: an "
-    "edge of {effect:u3} is ruled out",
-    "shuffle_open": "{full:permuted}; {block:permuted}; {value:est} over permuted labels",
-    "deflated": "probability {probability:d3} that the edge is more than the luckiest of "
-    "{trials:n trial} would show (daily Sharpe {sharpe:d3}, luck alone {luck:d3})",
+    "shuffle_excluded": "{full:permuted}; {block:permuted}: an edge of {effect:u3} is ruled out",
+    "shuffle_open": "{full:permuted}; {block:permuted}",
+    "deflated": "probability {probability:d3}[, at least {asked:d2} is asked for,] that the edge "
+    "is more than the luckiest of {trials:n trial} would show (daily Sharpe {sharpe:d3}, luck "
+    "alone {luck:d3})",
     "no_variation": "daily R does not vary, so it has no Sharpe ratio",
     "no_validation_trade": "there is no validation trade to compare with",
     "generalisation": "from validation to test the mean falls by {value:est}; at most {limit:u2} "
@@ -192,20 +193,44 @@ def _shown(reason: Reason, name: str, spec: str) -> str:
     if letter == "r":
         return numbers.r_multiple(value, int(digits or 3))
     if letter == "u":
-        return numbers.r_multiple(value, int(digits)).removeprefix("+")
+        return numbers.r_multiple(value, _digits(reason, name, int(digits))).removeprefix("+")
     if letter == "d":
-        return numbers.decimal(value, int(digits))
+        return numbers.decimal(value, _digits(reason, name, int(digits)))
     if letter == "%":
         return numbers.percent(value, int(digits or 0))
     return numbers.size(value)
 
 
+# What numbers of a reason are compared with, and which ones.
+_COMPARED = (
+    (("effect", "limit"), ("value", "full_over", "block_over")),
+    (("alpha",), ("full_p", "block_p")),
+    (("asked",), ("probability",)),
+)
+
+
+def _digits(reason: Reason, name: str, digits: int) -> int:
+    """Return digits at which a number contradicts nothing that it is compared with.
+
+    Those of a threshold stay few where they say it exactly.
+    """
+    for marks, judged in _COMPARED:
+        if name in marks or name.startswith(judged):
+            values = [reason.numbers[one] for one in reason.numbers if one.startswith(judged)]
+            wanted = numbers.beside(values, [reason.numbers.get(one) for one in marks], digits)
+            known = value_of(reason, name)
+            return numbers.mark(known, digits, wanted) if name in marks else wanted
+    return digits
+
+
 def _estimate(reason: Reason, name: str) -> str:
     if value_of(reason, name) is None:
         return "nothing that can be measured"
-    text = numbers.r_multiple(value_of(reason, name), 3)
-    ends = numbers.interval([value_of(reason, f"{name}_low"), value_of(reason, f"{name}_high")], 3)
-    return text if ends == numbers.BLANK else f"{text} (95 % interval {ends})"
+    ends = [value_of(reason, f"{name}_low"), value_of(reason, f"{name}_high")]
+    digits = numbers.beside(ends, [0.0], _digits(reason, name, 3))
+    text = numbers.r_multiple(value_of(reason, name), digits)
+    told = numbers.interval(ends, digits)
+    return text if told == numbers.BLANK else f"{text} (95 % interval {told})"
 
 
 def _measured(reason: Reason, name: str) -> str:
@@ -213,11 +238,17 @@ def _measured(reason: Reason, name: str) -> str:
 
 
 def _permuted(reason: Reason, name: str) -> str:
+    """Say what one permutation test drew, found and came to, from its own draws alone."""
     sign = "≥" if value_of(reason, f"{name}_stopped") else "="
     drawn, planned = (value_of(reason, f"{name}_{part}") for part in ("draws", "planned"))
-    p = numbers.decimal(value_of(reason, f"{name}_p"), 3)
-    share = f"{numbers.count(drawn)} of {numbers.counted(planned, 'permutation')}"
-    return f"{_PERMUTED[name]}: p {sign} {p} ({share})"
+    p = numbers.decimal(value_of(reason, f"{name}_p"), _digits(reason, f"{name}_p", 3))
+    told = [f"p {sign} {p} ({numbers.count(drawn)} of {numbers.counted(planned, 'permutation')})"]
+    if value_of(reason, f"{name}_over") is not None:
+        real = numbers.r_multiple(value_of(reason, f"{name}_real"), 3)
+        told.append(f"REAL of one seed, {real}, is {_estimate(reason, f'{name}_over')} above them")
+    if outcome := value_of(reason, f"{name}_outcome"):
+        told.append(str(outcome))
+    return f"{_PERMUTED[name]}: {', '.join(told)}"
 
 
 def _checks(reason: Reason, name: str) -> str:
@@ -248,6 +279,9 @@ _WHOLE: Mapping[str, Callable[[Reason, str], str]] = {
 _NAMED: Mapping[str, Mapping[str, str]] = {"subject": _SUBJECTS, "labels": _LABELS}
 
 
+_PARTS = ("p", "draws", "planned", "stopped", "real", "over", "over_low", "over_high")
+
+
 def parts_of(kind: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the numbers and the names that a kind of reason may have."""
     found: dict[str, bool] = {}  # whether it is a number
@@ -255,7 +289,8 @@ def parts_of(kind: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         if spec == "est":
             found |= dict.fromkeys((name, f"{name}_low", f"{name}_high"), True)
         elif spec == "permuted":
-            found |= {f"{name}_{part}": True for part in ("p", "draws", "planned", "stopped")}
+            found |= dict.fromkeys((f"{name}_{part}" for part in _PARTS), True)
+            found[f"{name}_outcome"] = False
         elif spec == "measured":
             found |= {name: False, "value": True, "value_low": True, "value_high": True}
         elif spec == "voids":

@@ -25,15 +25,13 @@ _TRADE_COLUMNS = (
 _TEXT_COLUMNS = ("decision_time", "exit_time", "stream", "side", "reason")
 
 
-def checks(rows: Sequence[Mapping[str, Any]], *, bound: bool = False) -> list[Part]:
+def checks(rows: Sequence[Mapping[str, Any]]) -> list[Part]:
     """Return the rows of a table of checks, with their bar on a common R axis.
 
     Parameters
     ----------
     rows : sequence of mapping
         Checks of the record.
-    bound : bool
-        Whether the p-value of the shuffle test is a lower bound.
 
     Returns
     -------
@@ -47,8 +45,8 @@ def checks(rows: Sequence[Mapping[str, Any]], *, bound: bool = False) -> list[Pa
         {
             "name": c["name"], "words": questions.check_words(c["name"]),
             "outcome": c.get("outcome", "n/a"), "gates": c.get("gates", True),
-            "measured": questions.measured(c, bound=bound),
-            "interval": numbers.interval(c.get("interval")), "needed": questions.needed(c),
+            "measured": questions.measured(c),
+            "interval": questions.interval(c), "needed": questions.needed(c),
             "fails": questions.fails(c), "detectable": questions.detectable(c),
             "power": numbers.percent(c.get("power")),
             "months": numbers.count(c.get("months_needed")), "reason": _reason(c),

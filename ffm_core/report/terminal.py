@@ -94,12 +94,12 @@ def _checks(result: words.Result, console: Console) -> None:
     checks = result.get("checks") or []
     if not checks:
         return
-    bound = words.p_is_bound(result)
     rows = [
         (
             _short(str(c.get("outcome", "n/a")), 12),
-            _short(questions.check_words(c["name"]).brief, 20), questions.measured(c, bound=bound),
-            _ends(c.get("interval")), questions.detectable(c), numbers.percent(c.get("power")),
+            _short(questions.check_words(c["name"]).brief, 20), questions.measured(c),
+            questions.interval(c).replace(" to ", "…"), questions.detectable(c),
+            numbers.percent(c.get("power")),
         )
         for c in checks
     ]  # fmt: skip

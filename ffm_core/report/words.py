@@ -250,14 +250,6 @@ def _looks_ahead(result: Result) -> bool:
     return not failures or any(f.get("check") in _AHEAD for f in failures)
 
 
-def p_is_bound(result: Result) -> bool:
-    """Say whether permutations stopped early: the p-value of the shuffle test is a bound."""
-    nulls = (result.get("plots") or {}).get("nulls") or {}
-    return any(
-        (null or {}).get("stopped") for name, null in nulls.items() if name.startswith("shuffle")
-    )
-
-
 def conclusion(result: Result) -> list[str]:
     """Return what an honest trader should conclude, as a few short sentences."""
     verdict = result.get("verdict") or {}

@@ -9,7 +9,9 @@ constants are part of the pre-registration and its hash.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from statistics import NormalDist
+from typing import TypeAlias
 
 import numpy as np
 
@@ -26,6 +28,7 @@ from ffm_core.ruler.arms import p_value
 from ffm_core.ruler.bootstrap import Estimate, day_sums
 from ffm_core.ruler.intervals import SAMPLING
 from ffm_core.ruler.judging import (
+    FEWEST_DRAWS,
     Constants,
     arm,
     bounded,
@@ -155,60 +158,63 @@ def judge_shuffle(constants: Constants, evidence: Evidence) -> CheckResult:
         return open_question("shuffle", because("no_permutations", variant=absent[0]),
                              threshold=constants["alpha"])  # fmt: skip
     effect = constants["delta"] * (1.0 - evidence.take_rate)
-    tests = {kind: evidence.shuffle[kind] for kind in kinds}
-    sizes = {kind: _shuffle_gap(test, constants, evidence) for kind, test in tests.items()}
-    failing = {
-        kind: "fail" if sizes[kind].high < effect else "inconclusive"
-        for kind, test in tests.items()
-        if not _shuffle_passes(test, constants["alpha"])
-    }
-    worst = max(kinds, key=lambda kind: p_value(tests[kind]))
-    shown = sizes[worst]
+    found = {kind: _permuted(evidence.shuffle[kind], constants, evidence, effect) for kind in kinds}
+    outcome, p, gap = max(found.values(), key=lambda one: (_SEVERITY[one[0]], one[1]))
     months = None
-    if failing and "fail" not in failing.values():
-        months = months_to_settle(evidence.n_test_months, shown.value, shown.se, effect=effect)
+    if outcome == "inconclusive":
+        months = months_to_settle(evidence.n_test_months, gap.value, gap.se, effect=effect)
     return CheckResult(
-        name="shuffle",
-        outcome="pass" if not failing else "fail" if "fail" in failing.values() else "inconclusive",
-        value=p_value(tests[worst]), interval=None, threshold=constants["alpha"], effect=effect,
-        power=number(power_at(effect, shown.se)),
-        minimum_detectable=number(minimum_detectable(shown.se)), months_needed=months,
-        reason=_shuffle_reason(tests, shown, failing, effect),
+        name="shuffle", outcome=outcome, value=p, interval=None, threshold=constants["alpha"],
+        effect=effect, power=number(power_at(effect, gap.se)),
+        minimum_detectable=number(minimum_detectable(gap.se)), months_needed=months,
+        reason=_shuffle_reason(evidence.shuffle, found, outcome, constants["alpha"], effect),
     )  # fmt: skip
 
 
-def _shuffle_passes(test: ShuffleResult, alpha: float) -> bool:
-    return not test.stopped and p_value(test) <= alpha + 1e-12
+_SEVERITY: Mapping[Outcome, int] = {"pass": 0, "inconclusive": 1, "fail": 2}
+_Permuted: TypeAlias = tuple[Outcome, float, Estimate]
 
 
-def _shuffle_gap(test: ShuffleResult, constants: Constants, evidence: Evidence) -> Estimate:
-    """Measure REAL − permuted in R; the spread is that of the draws.
+def _permuted(
+    test: ShuffleResult, constants: Constants, evidence: Evidence, effect: float
+) -> _Permuted:
+    """Judge one permutation test by its own draws: outcome, p, and REAL − permuted in R.
 
-    A test that stopped early leaves too few draws for a spread of its own. The
-    random picks, which have no skill either, then lend theirs.
+    Fewer draws than make an interval exclude nothing. The random picks, which have no skill
+    either, then lend their spread to what the test could have seen.
     """
-    draws = test.draws[np.isfinite(test.draws)]
-    if not len(draws) or not math.isfinite(test.real):
-        return Estimate(value=math.nan, low=math.nan, high=math.nan, se=math.nan)
-    lender = draws if len(draws) >= constants["min_draws"] else evidence.random_means
-    lender = lender[np.isfinite(lender)]
-    spread = float(lender.std(ddof=1)) if len(lender) > 1 else math.nan
-    se = spread * math.sqrt(1.0 + 1.0 / len(draws))  # the centre is estimated too
-    gap = test.real - float(draws.mean())
-    return Estimate(value=gap, low=gap - Z_BOUND * se, high=gap + Z_BOUND * se, se=se)
+    p, draws = p_value(test), test.draws[np.isfinite(test.draws)]
+    gap = Estimate(value=math.nan, low=math.nan, high=math.nan, se=math.nan)
+    if len(draws) and math.isfinite(test.real):
+        enough = len(draws) >= constants["min_draws"]
+        lender = draws if enough else evidence.random_means[np.isfinite(evidence.random_means)]
+        spread = float(lender.std(ddof=1)) if len(lender) > 1 else math.nan
+        se = spread * math.sqrt(1.0 + 1.0 / len(draws))  # the centre is estimated too
+        value, reach = test.real - float(draws.mean()), Z_BOUND * se if enough else math.nan
+        gap = Estimate(value=value, low=value - reach, high=value + reach, se=se)
+    if not test.stopped and p <= constants["alpha"] + 1e-12:
+        return "pass", p, gap
+    return ("fail" if gap.high < effect else "inconclusive"), p, gap
 
 
 def _shuffle_reason(
-    tests: dict[str, ShuffleResult], gap: Estimate, failing: dict[str, str], effect: float
+    tests: Mapping[str, ShuffleResult],
+    found: Mapping[str, _Permuted],
+    outcome: Outcome,
+    alpha: float,
+    effect: float,
 ) -> Reason:
-    told: dict[str, float] = {}
-    for kind, test in tests.items():
-        told |= {f"{kind}_p": p_value(test), f"{kind}_draws": len(test.draws),
-                 f"{kind}_planned": test.planned, f"{kind}_stopped": int(test.stopped)}  # fmt: skip
-    if not failing:
-        return because("shuffle_passed", **told)
-    kind = "shuffle_excluded" if "fail" in failing.values() else "shuffle_open"
-    return because(kind, **told, **estimated("value", gap), effect=effect)
+    """Return what each test drew and found; both compare with REAL of one seed."""
+    told: dict[str, float | str] = {"alpha": alpha, "effect": effect}
+    for kind, (judged, p, gap) in found.items():
+        test = tests[kind]
+        told |= {
+            f"{kind}_outcome": judged, f"{kind}_p": p, f"{kind}_real": test.real,
+            f"{kind}_draws": len(test.draws), f"{kind}_planned": test.planned,
+            f"{kind}_stopped": int(test.stopped), **estimated(f"{kind}_over", gap),
+        }  # fmt: skip
+    kinds: Mapping[Outcome, str] = {"pass": "shuffle_passed", "fail": "shuffle_excluded"}
+    return because(kinds.get(outcome, "shuffle_open"), **told)
 
 
 def judge_deflated(constants: Constants, evidence: Evidence) -> CheckResult:
@@ -225,8 +231,8 @@ def judge_deflated(constants: Constants, evidence: Evidence) -> CheckResult:
         name="deflated", outcome="pass" if passes else "inconclusive", value=found.value,
         threshold=level, power=number(_deflated_power(found, trades_per_day(evidence), constants)),
         months_needed=None if passes else _deflated_months(found, evidence.n_test_months, level),
-        reason=because("deflated", probability=found.value, trials=evidence.trial.n_trials,
-                       sharpe=found.moments.sharpe, luck=found.benchmark),
+        reason=because("deflated", probability=found.value, asked=level, luck=found.benchmark,
+                       trials=evidence.trial.n_trials, sharpe=found.moments.sharpe),
     )  # fmt: skip
 
 
@@ -288,7 +294,8 @@ STRICT: tuple[VerdictCheck, ...] = (
                "selection"),
     make_check("random", judge_random, {"delta": _DELTA, "min_draws": 200.0, "tail": 0.025},
                "picking beats random picks of the same number", "selection"),
-    make_check("shuffle", judge_shuffle, {"delta": _DELTA, "alpha": 0.025, "min_draws": 10.0},
+    make_check("shuffle", judge_shuffle,
+               {"delta": _DELTA, "alpha": 0.025, "min_draws": float(FEWEST_DRAWS)},
                "the model beats itself trained on permuted labels", "selection"),
     make_check("entry", judge_entry, _INTERVAL,
                "the decisions beat random bars of the same months and hours", "trigger"),

@@ -191,7 +191,7 @@ def standard_error(off: Float64, lag: int) -> float:
         if i >= lag:
             window -= off[i - lag] - mean
         squares += window * window
-    return np.sqrt(squares / lag) / n_days
+    return float(np.sqrt(squares / lag) / n_days)
 
 
 @kernel

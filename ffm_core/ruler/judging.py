@@ -154,10 +154,11 @@ def excludes(result: CheckResult) -> bool:
     """
     if result.outcome != "fail" or result.effect is None:
         return False
-    ends = result.interval
-    high = result.reason.numbers.get("value_high") if ends is None and result.reason else None
-    high = ends[1] if ends is not None else high
-    return high is not None and high < result.effect
+    told = result.reason.numbers if result.reason else {}
+    highs = [told.get(f"{name}_high", math.nan) for name in ("value", "full_over", "block_over")]
+    if result.interval is not None:
+        highs = [result.interval[1]]
+    return any(high < result.effect for high in highs)
 
 
 def bounded(

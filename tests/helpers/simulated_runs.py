@@ -153,7 +153,7 @@ def _checks(shift: float) -> list[dict[str, Any]]:
                       reason=_why("shown", measure=name, value=value, value_low=value - 0.09,
                                   value_high=value + 0.09, effect=effect))  # fmt: skip
 
-    chance = "pass" if shift == 0 else "fail"
+    chance, p = ("pass", 0.025) if shift == 0 else ("fail", 0.41)
     return [
         _check("certificate", "pass", 0.0, 0.0,
                reason=_why("no_look_ahead", cuts=4000, bound=0.0011)),
@@ -164,8 +164,10 @@ def _checks(shift: float) -> list[dict[str, Any]]:
         _check("random", chance, real - 0.05, 0.0, [real - 0.12, real + 0.02], effect=0.075,
                power=0.97, minimum_detectable=0.098,
                reason=_why("shown", measure="random", value=real - 0.05)),
-        _check("shuffle", chance, 0.025 if shift == 0 else 0.41, 0.025, effect=0.075, power=0.9,
-               minimum_detectable=0.14),
+        _check("shuffle", chance, p, 0.025, effect=0.075, power=0.9, minimum_detectable=0.14,
+               reason=_why("shuffle_passed" if shift == 0 else "shuffle_excluded", alpha=0.025,
+                           full_p=p, full_draws=39, full_planned=39, full_stopped=0, block_p=p,
+                           block_draws=17, block_planned=39, block_stopped=1, effect=0.075)),
         gap("entry", real + 0.06, 0.15),
         _check("deflated", *(("pass", 0.981) if shift == 0 else ("inconclusive", 0.62)), 0.95),
         _check("generalisation", "pass", 0.04, 0.30, [-0.05, 0.13], effect=0.30, power=0.99,

@@ -77,6 +77,8 @@ def test_the_word_needs_both_the_error_and_the_slope(certificate):
     assert good.verdict == "calibrated"
     assert replace(good, slope=1.25).calibrated
     assert replace(good, ece=0.031).verdict == "not calibrated: ECE 0.031 > 0.03"
+    assert replace(good, ece=0.03004).verdict == "not calibrated: ECE 0.03004 > 0.03"
+    assert replace(good, slope=0.7996).verdict == "not calibrated: slope 0.7996 outside 0.8…1.25"
     assert replace(good, slope=0.79).verdict == "not calibrated: slope 0.79 outside 0.8…1.25"
     assert replace(good, slope=math.nan).verdict.endswith("slope undefined outside 0.8…1.25")
 

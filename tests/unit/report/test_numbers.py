@@ -30,6 +30,24 @@ def test_an_interval_needs_both_ends():
 
 
 @pytest.mark.parametrize(
+    ("value", "limit", "digits"),
+    [(0.0304, 0.03, 4), (0.0296, 0.03, 4), (0.03, 0.03, 3), (0.03 + 1e-13, 0.03, 3),
+     (0.0312, 0.03, 3), (-0.0002, 0.0, 4), (0.5, 0.1, 3), (0.07484, 0.07481, 5)],
+)  # fmt: skip
+def test_digits_are_enough_to_tell_a_value_from_its_limit(value, limit, digits):
+    assert numbers.beside([value, None, math.nan], [limit, None], 3) == digits
+    shown, against = (float(f"{x:.{digits}f}") for x in (value, limit))
+    close = math.isclose(value, limit)
+    assert (shown > against, shown < against) == (value > limit and not close, value < limit)
+
+
+def test_a_limit_is_shown_in_few_digits_where_they_say_it():
+    assert numbers.mark(0.03, 2, 5) == 2
+    assert numbers.mark(0.07481, 3, 5) == 5
+    assert numbers.mark(None, 2, 5) == 2
+
+
+@pytest.mark.parametrize(
     ("value", "text"),
     [(0.04123, "0.0412"), (3.14159, "3.14"), (31.4159, "31.4"), (1e6, "1,000,000"), (7, "7"),
      (0, "0")],

@@ -16,12 +16,17 @@ EST = {"mean": 0.083, "mean_low": -0.0754, "mean_high": 0.2651}
 OVER = {"over": 0.1, "over_low": 0.01, "over_high": 0.19}
 VALUE = {"value": -0.02, "value_low": -0.1, "value_high": 0.06}
 SHUFFLED = {
-    "full_p": 0.05, "full_draws": 1, "full_planned": 39, "full_stopped": 1,
-    "block_p": 0.025, "block_draws": 39, "block_planned": 39, "block_stopped": 0,
+    "full_outcome": "inconclusive", "full_p": 0.05, "full_draws": 1, "full_planned": 39,
+    "full_stopped": 1, "full_real": 0.031, "full_over": -0.012,
+    "block_outcome": "pass", "block_p": 0.025, "block_draws": 39, "block_planned": 39,
+    "block_stopped": 0, "block_real": 0.031, "block_over": 0.05, "block_over_low": 0.01,
+    "block_over_high": 0.0996, "alpha": 0.025, "effect": 0.1,
 }  # fmt: skip
 _PERMUTED = (
-    "labels permuted freely: p ≥ 0.050 (1 of 39 permutations); labels permuted within weeks: "
-    "p = 0.025 (39 of 39 permutations)"
+    "labels permuted freely: p ≥ 0.050 (1 of 39 permutations), REAL of one seed, +0.031 R, is "
+    "−0.0120 R above them, inconclusive; labels permuted within weeks: p = 0.025 (39 of 39 "
+    "permutations), REAL of one seed, +0.031 R, is +0.0500 R (95 % interval +0.0100 to +0.0996) "
+    "above them, pass"
 )
 _MEAN = "taking every decision earns +0.083 R (95 % interval −0.075 to +0.265) after costs"
 _SEEN = "embedder m may have been fitted to the test months: "
@@ -228,8 +233,8 @@ SAID = [
     ),
     (
         because("no_interval", measure="profit", effect=0.15),
-        ("the trades taken earn nothing that can be measured: too few days with trades for an "
-        "interval"),
+        ("the trades taken earn nothing that can be measured: too few days with trades, or too "
+        "few different ones, for an interval"),
     ),
     (because("no_trade"), "no trade was taken"),
     (
@@ -249,18 +254,17 @@ SAID = [
     ),
     (because("shuffle_passed", **SHUFFLED), _PERMUTED),
     (
-        because("shuffle_open", **SHUFFLED, **VALUE, effect=0.1),
-        f"{_PERMUTED}; −0.020 R (95 % interval −0.100 to +0.060) over permuted labels",
+        because("shuffle_open", **SHUFFLED),
+        _PERMUTED,
     ),
     (
-        because("shuffle_excluded", **SHUFFLED, **VALUE, effect=0.1),
-        (f"{_PERMUTED}; −0.020 R (95 % interval −0.100 to +0.060) over permuted labels: an edge of "
-        "0.100 R is ruled out"),
+        because("shuffle_excluded", **SHUFFLED),
+        f"{_PERMUTED}: an edge of 0.100 R is ruled out",
     ),
     (
-        because("deflated", probability=0.8021, trials=1, sharpe=0.11, luck=0.0),
-        ("probability 0.802 that the edge is more than the luckiest of 1 trial would show (daily "
-        "Sharpe 0.110, luck alone 0.000)"),
+        because("deflated", probability=0.94973, asked=0.95, trials=1, sharpe=0.11, luck=0.0),
+        ("probability 0.9497, at least 0.95 is asked for, that the edge is more than the luckiest "
+        "of 1 trial would show (daily Sharpe 0.110, luck alone 0.000)"),
     ),
     (because("no_variation"), "daily R does not vary, so it has no Sharpe ratio"),
     (because("no_validation_trade"), "there is no validation trade to compare with"),

@@ -37,7 +37,7 @@ def test_values_read_in_their_unit(runs):
     assert shown["certificate"] == "nothing found"
     assert shown["sample"] == "3,016"
     assert shown["profit"] == "+0.21 R"
-    assert shown["shuffle"] == "p = 0.025"
+    assert shown["shuffle"] == "p ≥ 0.025"
     assert shown["deflated"] == "0.981"
     assert shown["months"] == "71 %"
     needed = {name: plain(questions.needed(c)) for name, c in by_name.items()}
@@ -193,11 +193,49 @@ def test_a_record_of_before_is_shown_as_it_was_written(runs):
 def test_a_p_value_of_stopped_permutations_is_a_bound(runs):
     result = runs.full()["result"]
     check = next(c for c in result["checks"] if c["name"] == "shuffle")
-    assert words.p_is_bound(result)
-    assert questions.measured(check, bound=True) == "p ≥ 0.025"
-    result["plots"]["nulls"]["shuffle_block"]["stopped"] = False
-    assert not words.p_is_bound(result)
-    assert not words.p_is_bound(runs.refused()["result"])
+    assert questions.measured(check) == "p ≥ 0.025"
+    check["reason"]["numbers"]["block_stopped"] = 0
+    assert questions.measured(check) == "p = 0.025"
+    check["reason"]["numbers"] |= {"block_stopped": 1, "block_p": 0.05, "full_p": 0.3}
+    check["value"] = 0.3  # the larger p is exact, whatever the other test is
+    assert questions.measured(check) == "p = 0.300"
+    check["reason"] = None
+    assert questions.measured(check) == "p = 0.300"
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "shown"),
+    [
+        ("profit", {"value": 0.07, "interval": [0.0004, 0.14]}, "+0.0004 to +0.1400"),
+        ("profit", {"value": 0.07, "interval": [-0.0004, 0.14]}, "−0.0004 to +0.1400"),
+        ("profit", {"value": 0.07, "interval": [-0.01, 0.1496]}, "−0.0100 to +0.1496"),
+        ("profit", {"value": 0.07, "interval": [-0.01, 0.14996]}, "−0.01000 to +0.14996"),
+        ("profit", {"value": 0.07, "interval": [-0.01, 0.09]}, "−0.01 to +0.09"),
+    ],
+)
+def test_no_end_of_an_interval_contradicts_its_check(name, fields, shown):
+    check = {"name": name, "threshold": 0.0, "effect": 0.15, **fields}
+    assert plain(questions.interval(check)) == shown
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "threshold", "shown", "asked"),
+    [
+        ("deflated", 0.9496, 0.95, "0.9496", "at least 0.950"),
+        ("deflated", 0.9504, 0.95, "0.9504", "at least 0.950"),
+        ("deflated", 0.95, 0.95, "0.950", "at least 0.950"),
+        ("generalisation", 0.3004, 0.30, "+0.3004 R", "at most 0.30 R"),
+        ("generalisation", 0.298, 0.30, "+0.298 R", "at most 0.30 R"),
+        ("of-a-house", 0.030004, 0.03, "0.030004", "0.0300"),
+        ("of-a-house", 1500.3, 1500.2, "1,500.3", "1,500.2"),
+        ("shuffle", 0.0251, 0.025, "p = 0.0251", "p at most 0.025"),
+        ("shuffle", 0.02514, 0.02512, "p = 0.02514", "p at most 0.02512"),
+    ],
+)
+def test_no_value_contradicts_its_threshold(name, value, threshold, shown, asked):
+    check = {"name": name, "value": value, "threshold": threshold, "effect": 9.0}
+    assert plain(questions.measured(check)) == shown
+    assert plain(questions.needed(check)) == asked
 
 
 def test_only_known_checks_with_an_interval_need_no_reason(runs):

@@ -11,7 +11,7 @@ import pytest
 from ffm_core.errors import ConfigError
 from ffm_core.records import CheckResult, Evidence, ShuffleResult, TrialContext, because
 from ffm_core.ruler.checks import STRICT
-from ffm_core.ruler.judging import with_constants
+from ffm_core.ruler.judging import excludes, with_constants
 
 
 def judge(name: str, given: Evidence, **constants: float) -> CheckResult:
@@ -171,6 +171,11 @@ class TestRandom:
         assert found.outcome == "inconclusive"
         assert found.reason == because("few_draws", draws=199, needed=200.0)
 
+    @pytest.mark.parametrize("name", ["random", "shuffle"])
+    def test_no_setting_makes_an_interval_of_few_draws(self, name):
+        with pytest.raises(ConfigError, match="min_draws"):
+            with_constants(STRICT, {name: {"min_draws": 1.0}})
+
     def test_equal_draws_are_not_beaten_by_rounding(self, good):
         real = good.trades["REAL"].r_net.mean()
         equal = replace(good, random_means=np.full(200, real - 1e-15))
@@ -206,6 +211,34 @@ class TestShuffle:
         found = judge("shuffle", replace(null, shuffle=tests))
         spread = null.random_means.std(ddof=1) * np.sqrt(2)
         assert found.minimum_detectable == pytest.approx(2.80 * spread, rel=0.01)
+
+    def test_few_draws_exclude_nothing(self, null):
+        """A check fails on evidence that is printed with it, and one draw makes no interval."""
+        tests = {k: stopped(t, [t.real + 9.0]) for k, t in null.shuffle.items()}
+        found = judge("shuffle", replace(null, shuffle=tests))
+        assert found.outcome == "inconclusive"
+        assert found.months_needed is not None
+        assert not {"full_over_low", "block_over_high"} & set(found.reason.numbers)
+        assert not excludes(found)
+
+    def test_it_fails_by_the_test_whose_interval_excludes(self, null):
+        """The full test may be stopped after one draw: only the block test excludes."""
+        one = stopped(null.shuffle["full"], [null.shuffle["full"].real + 0.001])
+        found = judge("shuffle", replace(null, shuffle={**null.shuffle, "full": one}))
+        told = found.reason
+        assert (found.outcome, told.kind) == ("fail", "shuffle_excluded")
+        assert (told.names["full_outcome"], told.names["block_outcome"]) == ("inconclusive", "fail")
+        assert told.numbers["block_over_high"] < found.effect
+        assert "full_over_high" not in told.numbers
+        assert found.value == told.numbers["block_p"]
+        assert excludes(found)
+
+    def test_each_test_tells_its_own(self, good):
+        told = judge("shuffle", good).reason.numbers
+        for kind, test in good.shuffle.items():
+            assert told[f"{kind}_real"] == test.real
+            assert told[f"{kind}_over"] == pytest.approx(test.real - test.draws.mean())
+            assert told[f"{kind}_over_low"] < told[f"{kind}_over"] < told[f"{kind}_over_high"]
 
     def test_nothing_to_borrow_stays_open(self, null):
         tests = {k: stopped(t, [9.0]) for k, t in null.shuffle.items()}
