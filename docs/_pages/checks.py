@@ -15,10 +15,15 @@ _INTRO = """# Checks
 A verdict is made of checks whose constants are fixed, and hashed, before any result is
 seen. [Read a verdict](../how-to/read-a-verdict.md) explains them one by one.
 
-Common to the checks with an interval: the unit of resampling is the trading day, in
-stationary blocks of `block_days` on average, `resamples` times, paired across arms; the
-statistic is mean net R per trade; the interval is the two-sided `level`. With fewer than
-`min_interval_days` days with trades there is no interval. A check **passes** when the low
+Common to the checks with an interval: the statistic is mean net R per trade, or the difference
+of two of them paired by day, and the unit is the trading day. The interval, two-sided at
+`level`, has the **outer ends** of two: a t interval whose error adds up the dependence of days
+up to a lag of `lag` times the root of their number (Bartlett weights, fixed-b critical values),
+and a studentised bootstrap of `resamples` resamples in stationary blocks of `block_days` on
+average, a tenth of the days at most.
+[How often either end misses](validation.md#how-often-an-interval-misses) is measured. There is
+no interval with fewer than `min_interval_days` days with trades, or where too few days differ.
+A check **passes** when the low
 end clears the threshold, **fails** when the high end lies below the effect asked for, and
 is **inconclusive** in between. `delta` is the smallest edge worth having, R per trade;
 where REAL is compared with a mixture that holds its own trades, the effect asked for is

@@ -23,8 +23,11 @@ SCHEMA = "ffm-ruler-validate/1"
 _DEFAULT_LEARNER = "xgb"
 _DEFAULT_FEATURES = "ffm68"
 _DEFAULT_TRAIN_MONTHS = 3
-_KINDS = ("planted", "null", "trigger")
-_KIND_HELP = "An edge on half of the decisions, on none, or on all of them."
+_KINDS = ("planted", "null", "trigger", "rare", "dependent")
+_KIND_HELP = (
+    "An edge on half of the decisions (planted), on all (trigger) or on none: null, rare (few, "
+    "large wins) and dependent (days that hang together)."
+)
 _EDGE_HELP = "Mean net R where there is an edge [0.6; trigger 0.3]."
 
 
@@ -124,7 +127,8 @@ def world_command(
     """Write the bars of one world, to be judged with 'ffm eval FILE.py --data'.
 
     A strategy file trades them with
-    'from ffm_core.testing.worlds_labeler import LABELER'.
+    'from ffm_core.testing.worlds_labeler import LABELER', those of a rare world with
+    RARE_LABELER.
     """
     from ffm_core.testing.worlds import make_world, save_world
 

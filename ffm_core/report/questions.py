@@ -107,10 +107,9 @@ def _marks(check: Mapping[str, Any]) -> tuple[object, object]:
     return check.get("threshold"), check.get("effect") if unit == "r" else None
 
 
-def _digits(check: Mapping[str, Any], unit: Unit) -> int:
-    """Return digits at which no value of a check contradicts its outcome."""
+def _digits(check: Mapping[str, Any], unit: Unit, *values: object) -> int:
+    """Return digits at which none of some values of a check contradicts its outcome."""
     scale = 100.0 if unit == "share" else 1.0
-    values = [check.get("value"), *(check.get("interval") or ())]
     known, marks = ([scale * n for x in group if (n := numbers.finite(x)) is not None]
                     for group in (values, _marks(check)))  # fmt: skip
     return numbers.beside(known, marks, _UNITS[unit][1])
@@ -126,7 +125,7 @@ def measured(check: Mapping[str, Any]) -> str:
         n = numbers.finite(check.get("value"))
         return "nothing found" if not n else f"{numbers.count(n)} found"
     show, _ = _UNITS[unit]
-    text = show(check.get("value"), _digits(check, unit))
+    text = show(check.get("value"), _digits(check, unit, check.get("value")))
     if unit == "p" and text != numbers.BLANK:
         return f"p {'≥' if _is_bound(check) else '='} {text}"
     return text
@@ -144,7 +143,8 @@ def _is_bound(check: Mapping[str, Any]) -> bool:
 
 def interval(check: Mapping[str, Any]) -> str:
     """Return the interval of a check, with digits that agree with its outcome."""
-    return numbers.interval(check.get("interval"), _digits(check, check_words(check["name"]).unit))
+    ends = check.get("interval") or ()
+    return numbers.interval(ends, _digits(check, check_words(check["name"]).unit, *ends))
 
 
 def needed(check: Mapping[str, Any]) -> str:
@@ -172,7 +172,8 @@ def fails(check: Mapping[str, Any]) -> str:
 def _mark(check: Mapping[str, Any], value: float, unit: Unit) -> str:
     show, digits = _UNITS[unit]
     scaled = 100.0 * value if unit == "share" else value
-    return show(value, numbers.mark(scaled, digits, _digits(check, unit))).removeprefix("+")
+    wanted = _digits(check, unit, check.get("value"), *(check.get("interval") or ()))
+    return show(value, numbers.mark(scaled, digits, wanted)).removeprefix("+")
 
 
 def explains_itself(check: Mapping[str, Any]) -> bool:

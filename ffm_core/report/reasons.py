@@ -216,10 +216,11 @@ def _digits(reason: Reason, name: str, digits: int) -> int:
     """
     for marks, judged in _COMPARED:
         if name in marks or name.startswith(judged):
-            values = [reason.numbers[one] for one in reason.numbers if one.startswith(judged)]
+            beside = name in marks
+            near = judged if beside else (name,)
+            values = [reason.numbers[one] for one in reason.numbers if one.startswith(near)]
             wanted = numbers.beside(values, [reason.numbers.get(one) for one in marks], digits)
-            known = value_of(reason, name)
-            return numbers.mark(known, digits, wanted) if name in marks else wanted
+            return numbers.mark(value_of(reason, name), digits, wanted) if beside else wanted
     return digits
 
 
@@ -246,9 +247,8 @@ def _permuted(reason: Reason, name: str) -> str:
     if value_of(reason, f"{name}_over") is not None:
         real = numbers.r_multiple(value_of(reason, f"{name}_real"), 3)
         told.append(f"REAL of one seed, {real}, is {_estimate(reason, f'{name}_over')} above them")
-    if outcome := value_of(reason, f"{name}_outcome"):
-        told.append(str(outcome))
-    return f"{_PERMUTED[name]}: {', '.join(told)}"
+    outcome = value_of(reason, f"{name}_outcome")
+    return f"{_PERMUTED[name]}{(outcome and f' ({outcome})') or ''}: {', '.join(told)}"
 
 
 def _checks(reason: Reason, name: str) -> str:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SCHEMA = "ffm-run/2"
 _READ = (SCHEMA, "ffm-run/1")  # reasons and failures of the first are sentences
 # Counts changes of the core that change numbers. Part of every trial's identity.
-NUMERICS = 5
+NUMERICS = 6
 RECORD_FILE = "run.json"
 _MOST_ROWS = 20_000_000  # of a table; an evaluation writes one a decision
 REPORT_FILE = "report.html"

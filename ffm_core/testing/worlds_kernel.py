@@ -22,7 +22,7 @@ TARGET_R = 2
 MIN_RISK_TICKS = 8
 _LOW_HALF = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
-_STEEPEST = 0.98  # keeps 1 + c·x above zero at the stop
+_STEEPEST = 0.98  # keeps 1 + c·x above zero at the stop, and at the target when c is negative
 _TERMS = 60
 _RISK, _SIDE, _PROFIT, _LAST = 0, 1, 2, 3  # an open trade; _LAST is -1 when there is none
 
@@ -41,40 +41,47 @@ def risk_ticks(bars: Int64, t: int) -> int:
 
 
 @kernel
-def risks(bars: Int64, at: Int64) -> Int64:
-    """Return :func:`risk_ticks` of each bar in ``at``, (N,)."""
+def small_risk_ticks(bars: Int64, t: int, parts: int) -> int:
+    """Return one of ``parts`` equal parts of :func:`risk_ticks`, the smallest risk at least."""
+    return max(risk_ticks(bars, t) // parts, MIN_RISK_TICKS)
+
+
+@kernel
+def risks(bars: Int64, at: Int64, parts: int = 1) -> Int64:
+    """Return :func:`small_risk_ticks` of each bar in ``at``, (N,)."""
     out = np.empty(len(at), dtype=np.int64)
     for i in range(len(at)):
-        out[i] = risk_ticks(bars, at[i])
+        out[i] = small_risk_ticks(bars, at[i], parts)
     return out
 
 
 @kernel
-def expected_steps(risk: int, steps: float) -> float:
+def expected_steps(risk: int, steps: float, target: int = TARGET_R) -> float:
     """Return the mean number of fair steps until stop, target or ``steps`` of them.
 
-    The exit time of a walk from (-risk, TARGET_R · risk) without the cut, less the
+    The exit time of a walk from (-risk, target · risk) without the cut, less the
     series of what lies beyond it.
     """
-    width = (1.0 + TARGET_R) * risk
+    width = (1.0 + target) * risk
     beyond = 0.0
     for i in range(_TERMS):
         turn = (2 * i + 1) * np.pi / width
         rate = 0.5 * turn * turn
         share = 4.0 / (turn * width) * np.sin(turn * risk)
         beyond += share * np.exp(-rate * steps) / rate
-    return max(TARGET_R * risk * risk - beyond, 1.0)
+    return max(target * risk * risk - beyond, 1.0)
 
 
 @kernel
-def climb_odds(risk: int, edge: float, steps: float) -> UInt64:
+def climb_odds(risk: int, edge: float, steps: float, target: int = TARGET_R) -> UInt64:
     """Tabulate the probability of a step up as 32-bit thresholds, per profit in ticks.
 
     Entry ``risk + x`` belongs to profit ``x``; ``edge`` is the mean gross R wanted,
     ``steps`` how many steps the horizon holds.
     """
-    slope = min(edge * risk / expected_steps(risk, steps), _STEEPEST / risk)
-    odds = np.empty((1 + TARGET_R) * risk, dtype=np.uint64)
+    slope = min(edge * risk / expected_steps(risk, steps, target), _STEEPEST / risk)
+    slope = max(slope, -_STEEPEST / (target * risk))
+    odds = np.empty((1 + target) * risk, dtype=np.uint64)
     for i in range(len(odds)):
         up = 0.5 + 0.5 * slope / (1.0 + slope * (i - risk))
         odds[i] = np.uint64(min(up, 1.0) * 4294967296.0)
@@ -95,7 +102,7 @@ def traded_walk(steps: int, trade: Int64, odds: UInt64, state: UInt64, out: Int6
         word = word >> _HALF if (steps - left) % 2 else next_word(state)
         x += 1 if (word & _LOW_HALF) < odds[risk + x] else -1
         high, low = max(high, x), min(low, x)
-        ended = x == -risk or x == TARGET_R * risk
+        ended = x == -risk or x + risk == len(odds)  # the odds reach from stop to target
         left -= 1
     trade[_PROFIT] = x
     if ended:
@@ -113,12 +120,13 @@ def world_bars(
     start: int,
     horizon: int,
     cost_ticks: float,
-    edges: Float64,
+    edge: Float64,
     pace: Float64,
     first: Bool,
     eligible: Bool,
     side: Int64,
-    marked: Int64,
+    target: Int64,
+    parts: int,
     state: UInt64,
 ) -> tuple[Int64, Bool]:
     """Walk a world; return ticks (T, 4) and the bars at which a decision was made.
@@ -129,14 +137,16 @@ def world_bars(
         First price in ticks; bars a trade may last.
     cost_ticks : float
         Cost of a round trip, added to every edge so that it holds after costs.
-    edges : float64 (2,)
-        Mean net R of unmarked and of marked decisions.
+    edge : float64 (T,)
+        Mean net R of a decision at the bar.
     pace : float64 (T, 3)
         Steps inside the bar, steps before its open, roll as a fraction of price.
     first, eligible : bool (T,)
         First bar of a session; bars that may bring a decision when no trade is open.
-    side, marked : int64 (T,)
-        What a decision at the bar would be: ±1, and 0 or 1.
+    side, target : int64 (T,)
+        What a decision at the bar would be: ±1, and its target in R.
+    parts : int
+        Risk is one of so many equal parts of the usual one.
     state : uint64 (1,)
         Random state, advanced in place.
     """
@@ -169,9 +179,9 @@ def world_bars(
             trade[_LAST] = -1
         if trade[_LAST] < 0 and eligible[t]:
             decided[t], entry = True, t + 1
-            risk = risk_ticks(out, t)
+            risk = small_risk_ticks(out, t, parts)
             trade[_RISK], trade[_SIDE] = risk, side[t]
             trade[_PROFIT], trade[_LAST] = 0, t + horizon
             ahead = (total[t + horizon] - total[t] - pace[entry, 1]) * level * level
-            odds = climb_odds(risk, edges[marked[t]] + cost_ticks / risk, ahead)
+            odds = climb_odds(risk, edge[t] + cost_ticks / risk, ahead, target[t])
     return out, decided

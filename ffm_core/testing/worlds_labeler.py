@@ -7,6 +7,8 @@ independent from bar to bar, some slow, one coin that looks like the mark.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ffm_core.bars.table import Bars
@@ -18,6 +20,8 @@ HORIZON_BARS = 150
 HISTORY_BARS = 64
 CODES = 100  # the last two digits of the volume
 FIRST_EVENT = 92  # 92 … 99 announce a decision: 92 + 4 coin + 2 mark + 1 long
+
+RARE_PARTS = 8  # a world of rare wins risks one of so many parts of the usual distance
 
 _SLOW_BARS = (20, 60)
 
@@ -51,11 +55,30 @@ def decide(bars: Bars, params: Params) -> Decisions:
         Risk in points (2 × the mean true range of 14 bars, whole ticks), target
         2 R and ten columns; a row needs the last 60 bars and no more.
     """
+    return _announced(bars, parts=1)
+
+
+def decide_rare(bars: Bars, params: Params) -> Decisions:
+    """Return the announced decisions of a world of rare wins.
+
+    Arguments and answer are those of :func:`decide`, but risk is an eighth of the usual one,
+    and the target 20 R, or 30 R where ``coin`` is 1.
+    """
+    found = _announced(bars, parts=RARE_PARTS)
+    return replace(found, target_r=rare_target(found.columns["coin"]).astype(np.float64))
+
+
+def rare_target(coin: Float64 | Int64) -> Int64:
+    """Return the target of a decision in R, in a world of rare wins."""
+    return np.where(np.asarray(coin) > 0, 30, 20).astype(np.int64)
+
+
+def _announced(bars: Bars, *, parts: int) -> Decisions:
     code = np.remainder(np.rint(bars.volume).astype(np.int64), CODES)
     at = np.flatnonzero(code >= FIRST_EVENT)
     at = at[at >= max(*_SLOW_BARS, ATR_BARS + 1)].astype(np.int64)
     ticks = _ticks(bars)
-    risk = risks(ticks, at)
+    risk = risks(ticks, at, parts)
     code = code[at] - FIRST_EVENT
     return Decisions(
         bar=at,
@@ -127,3 +150,5 @@ LABELER = Labeler(
     columns=COLUMNS,
     summary="Trades what the bars of a simulated world announce.",
 )
+
+RARE_LABELER = replace(LABELER, name="world-rare", decide=decide_rare)

@@ -23,10 +23,10 @@ SHUFFLED = {
     "block_over_high": 0.0996, "alpha": 0.025, "effect": 0.1,
 }  # fmt: skip
 _PERMUTED = (
-    "labels permuted freely: p ≥ 0.050 (1 of 39 permutations), REAL of one seed, +0.031 R, is "
-    "−0.0120 R above them, inconclusive; labels permuted within weeks: p = 0.025 (39 of 39 "
+    "labels permuted freely (inconclusive): p ≥ 0.050 (1 of 39 permutations), REAL of one seed, "
+    "+0.031 R, is −0.012 R above them; labels permuted within weeks (pass): p = 0.025 (39 of 39 "
     "permutations), REAL of one seed, +0.031 R, is +0.0500 R (95 % interval +0.0100 to +0.0996) "
-    "above them, pass"
+    "above them"
 )
 _MEAN = "taking every decision earns +0.083 R (95 % interval −0.075 to +0.265) after costs"
 _SEEN = "embedder m may have been fitted to the test months: "

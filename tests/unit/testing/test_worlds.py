@@ -15,7 +15,7 @@ from ffm_core.features.trivial8 import TRIVIAL8
 from ffm_core.labels.outcomes import outcomes
 from ffm_core.labels.policies import FIXED_RR
 from ffm_core.records import REASONS, Decisions
-from ffm_core.testing.worlds import KINDS, make_world, save_world
+from ffm_core.testing.worlds import make_world, save_world
 
 SEEDS = (1, 2)  # fixed, so that nothing here is flaky
 MONTHS = 20
@@ -31,7 +31,7 @@ def _judge(world):
     return rows
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=("planted", "null", "trigger"))
 def judged(request):
     worlds = [make_world(request.param, seed, months=MONTHS) for seed in SEEDS]
     return worlds[0], [row for world in worlds for row in _judge(world)]
