@@ -10,7 +10,8 @@ import numpy as np
 from ffm_core.bars.sessions import to_stamp
 from ffm_core.evaluate.pool import Folded
 from ffm_core.records import Evidence
-from ffm_core.ruler.judging import SAMPLING, bounds, mean_of, number
+from ffm_core.ruler.intervals import SAMPLING
+from ffm_core.ruler.judging import bounds, mean_of, number
 from ffm_core.ruler.metrics import mean_of_middle
 from ffm_core.ruler.power import minimum_detectable
 
