@@ -35,7 +35,7 @@ from ffm_core.causal.subjects.base import Call, FeatureSubject, LabelerSubject, 
 from ffm_core.causal.trial import stages
 from ffm_core.causal.trial.session import DETECTORS, Series, Session
 from ffm_core.errors import ConfigError
-from ffm_core.records import Certificate, FeatureSet, Labeler, Params
+from ffm_core.records import Certificate, FeatureSet, Labeler, Params, Reason
 from ffm_core.types import Int64
 
 MAX_CUTS = 2_000
@@ -230,7 +230,7 @@ def merge(certificates: Iterable[Certificate]) -> Certificate:
     -------
     Certificate
         Broken when any is; cuts, rows and proven bars add up; the detection bound
-        is that of the weakest.
+        is that of the weakest; what is carried is listed once.
 
     Raises
     ------
@@ -253,6 +253,7 @@ def merge(certificates: Iterable[Certificate]) -> Certificate:
         failures=tuple(failure for c in given for failure in c.failures),
         sampled=sampled,
         proven_bars=sum(c.proven_bars for c in given),
+        carries=tuple(dict.fromkeys(one for c in given for one in c.carries)),
     )
 
 
@@ -264,6 +265,7 @@ class _Item:
     cuts: Cuts
     prefixes: stages.Prefixes
     streaming: stages.Streaming
+    carries: tuple[Reason, ...] = ()
 
 
 def _visit(visit: stages.Visit, item: _Item) -> None:
@@ -321,11 +323,16 @@ class _Case:
         foreign = self._lend(other)
         for item in self._items:
             self._guard(item, partial(self._changed, foreign=foreign))
+        for item in self._items:
+            self._guard(item, self._ask_what_is_carried)
         for index, accesses in self._link.accesses.items():
             for item in self._items:
                 if item.session.index == index:
                     for what, line in accesses:
                         item.session.note("access", 0, [stages.nowhere("")], what, line=line)
+
+    def _ask_what_is_carried(self, item: _Item) -> None:
+        item.carries = self._link.carried(item.session.index)
 
     def _lend(self, other: Bars | None) -> bool:
         """Give the worker another instrument's bars; without any, simulated ones."""
@@ -406,4 +413,5 @@ class _Case:
             failures=failures,
             sampled=sampled,
             proven_bars=session.proven_bars,
+            carries=item.carries if item else (),
         )

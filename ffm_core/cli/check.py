@@ -97,7 +97,7 @@ def _rows(found: Sequence[Checked]) -> list[dict[str, Any]]:
 
 
 def _page(found: Sequence[Checked]) -> list[str]:
-    from ffm_core.report.reasons import subject
+    from ffm_core.report.reasons import sentence, subject
 
     lines = []
     for item in found:
@@ -108,6 +108,8 @@ def _page(found: Sequence[Checked]) -> list[str]:
             ("  subjects", ", ".join(subject(replace(s, stream="")) for s in certificate.subjects)),
             ("  tried", certificate.sentence),
         ]
+        if certificate.carries:
+            rows.append(("  carries", "; ".join(map(sentence, certificate.carries))))
         lines.append(columns(rows))
         for failure in certificate.failures:
             lines += ["", *_failure(failure)]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ffm_core.causal.falsify import falsify, merge
+from ffm_core.causal.process.carried import unnamed
 from ffm_core.causal.subjects.base import FeatureSubject, LabelerSubject, Subject
 from ffm_core.causal.subjects.embedders import (
     MAX_WINDOWS,
@@ -251,9 +252,9 @@ def _certify_learner(job: Job, learner: Learner, folded: Folded) -> Certificate:
 
 
 def without_lines(certificate: Certificate) -> Certificate:
-    """Return a certificate that shows no code."""
+    """Return a certificate that shows no code, and no name of what is carried."""
     failures = tuple(replace(failure, line="") for failure in certificate.failures)
-    return replace(certificate, failures=failures)
+    return replace(certificate, failures=failures, carries=unnamed(certificate.carries))
 
 
 def _labeler_key(cache: Cache, task: StreamTask) -> str:

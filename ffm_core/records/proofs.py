@@ -84,6 +84,11 @@ _OPENED = {
     "reads_variable": "reads the environment variable {variable}, whose name it computes",
     "imports_module": "imports {module}, whose name it computes",
 }
+_CARRIED = {
+    "carries": "[{name}: ]{form} of {count:,.0f} {of}",
+    "carries_source": "[{name}: ]{form}",
+    "carries_file": "[the file {file} of its package|a file of its package]",
+}
 _SPENT = {
     "ran_longer": "it ran longer than {seconds:g} s",
     "calls_ran_longer": "its calls took longer than {seconds:g} s in total",
@@ -209,6 +214,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
     "Failures": _FOUND,
     "Failures: files, connections and processes": _OPENED,
     "Failures: time and memory": _SPENT,
+    "What a plug-in carries": _CARRIED,
     "Failures of targets": _TARGETS,
     "Failures of learners": _LEARNERS,
     "Failures of embedders": _EMBEDDERS,

@@ -141,6 +141,8 @@ class Certificate:
         ``1h``, ``4h``, ``1d``, ``random``); one cut may count under several.
     proven_bars : int
         Bars at which a stream and its batch agreed, over all subjects.
+    carries : tuple of Reason
+        Tables, texts and files that plug-ins bring along and their answers can use.
     """
 
     status: Literal["clean", "broken"]
@@ -151,13 +153,16 @@ class Certificate:
     failures: tuple[Failure, ...] = ()
     sampled: Mapping[str, int] = field(default_factory=dict)
     proven_bars: int = 0
+    carries: tuple[Reason, ...] = ()
 
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> Certificate:
         """Return the certificate that ``dataclasses.asdict`` and JSON made ``stored`` of."""
         failures = (Failure.read(failure) for failure in stored["failures"])
         subjects = (Examined(**subject) for subject in stored["subjects"])
-        return cls(**{**stored, "failures": tuple(failures), "subjects": tuple(subjects)})
+        carries = (r for one in stored.get("carries") or () if (r := reason_of(one)) is not None)
+        return cls(**{**stored, "failures": tuple(failures), "subjects": tuple(subjects),
+                      "carries": tuple(carries)})  # fmt: skip
 
     @property
     def sentence(self) -> str:

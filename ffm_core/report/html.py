@@ -80,7 +80,7 @@ def _context(run: Mapping[str, Any], trades: pl.DataFrame) -> dict[str, Any]:
         "outcomes": questions.OUTCOMES,
         "checks": sections.checks(result.get("checks") or []),
         "arms": words.arms_in_order(result), "ablation": words.ablation(result),
-        "embedders": words.embedders(result),
+        "embedders": words.embedders(result), "carried": words.carried(result),
         "of_draws": _of_draws(result), "equity": plots.equity(result),
         "nulls": plots.nulls(result),
         "calibration": plots.calibration(result),

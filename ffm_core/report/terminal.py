@@ -174,6 +174,7 @@ def _last_lines(result: words.Result, envelope: Mapping[str, Any], console: Cons
         passed = certificate.get("proven_bars")
         tried = f"{cuts} cuts" + (f" and at {numbers.count(passed)} bars" if passed else "")
         rows.append(("look-ahead", f"none in {tried}; leaks above {bound} of rows would show"))
+    rows += [("carries", "; ".join(words.carried(result)))] if words.carried(result) else []
     rows += [("embedder", line) for line in words.embedders(result)]
     rows += [("ablation", line) for line in words.ablation(result)]
     if told := words.intrabar(result):

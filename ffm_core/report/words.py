@@ -586,6 +586,12 @@ def audit_warnings(result: Result) -> list[str]:
     ]
 
 
+def carried(result: Result) -> list[str]:
+    """Return the tables, texts and files that plug-ins bring along, each in words."""
+    found = (result.get("certificate") or {}).get("carries") or []
+    return [sentence(one) for one in found]
+
+
 def seal_line(result: Result) -> str:
     """Return one sentence about the sealed tail, or an empty string."""
     seal = (result.get("folds") or {}).get("seal") or {}

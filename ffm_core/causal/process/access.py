@@ -132,7 +132,7 @@ class Watch:
         self._loading = False
         self._loads: list[_Load] = []
         self._variables: set[str] = set()  # read while loading, so part of the code
-        self.own_files: dict[str, None] = {}  # of plug-ins' packages, in the order they were read
+        self._own_files: dict[tuple[tuple[str, ...], str], None] = {}  # roots, and a name
 
     def start(self) -> None:
         """Begin to listen; there is no way back in this process."""
@@ -164,7 +164,7 @@ class Watch:
                 if place is None:
                     continue
                 if what.kind == "opens_file" and is_own(path, roots):
-                    self.own_files[what.names["file"]] = None
+                    self._own_files[roots, Path(what.names["file"]).name] = None
                 elif what.kind == "reads_variable":
                     self._variables.add(what.names["variable"])
                 else:
@@ -196,6 +196,10 @@ class Watch:
         """Return what was found since the last time."""
         found, self._found = tuple(self._found), {}
         return found
+
+    def own_files(self, roots: tuple[str, ...]) -> list[str]:
+        """Return the data files of a plug-in's own package that were read so far, by name."""
+        return [name for whose, name in self._own_files if whose == roots]
 
     def line(self, stack: Iterable[traceback.FrameSummary]) -> str:
         """Return the innermost line of the plug-in in a stack, outermost frame first."""
@@ -235,7 +239,7 @@ class Watch:
             if self._on and isinstance(given, str | os.PathLike):
                 file = str(os.fspath(given))
                 if not name.startswith("write") and is_own(one_spelling(file), self._roots):
-                    self.own_files[file] = None
+                    self._own_files[self._roots, Path(file).name] = None
                 else:
                     what = because("opens_file", file=file, reader=name)
                     self._note(what, one_spelling(file))
@@ -269,7 +273,7 @@ class Watch:
             return
         if not writes and is_own(whole, self._roots):
             if not whole.endswith(".py"):
-                self.own_files[name] = None
+                self._own_files[self._roots, Path(name).name] = None
             return
         if not writes and self._is_library(name) and not self._loading:
             return

@@ -152,6 +152,11 @@ class Link:
         found: Float32 = self._ask(index, "embed", index, windows)
         return found
 
+    def carried(self, index: int) -> tuple[Reason, ...]:
+        """Return what a plug-in carries beside its code."""
+        found: tuple[Reason, ...] = self._ask(index, "carried", index)
+        return found
+
     def lend(self, other: Bars) -> None:
         """Give the worker bars of another instrument."""
         self._ask(None, "lend", other)

@@ -25,8 +25,9 @@ from ffm_core.bars.instrument import Instrument
 from ffm_core.bars.table import Bars
 from ffm_core.bars.timeframe import Timeframe
 from ffm_core.causal.cutting.series import edited, fingerprint, mirrored, part
-from ffm_core.causal.process.access import Access, Watch
+from ffm_core.causal.process.access import Access, Watch, is_own
 from ffm_core.causal.process.budget import Budget, OverBudget, limited
+from ffm_core.causal.process.carried import carried, unnamed
 from ffm_core.causal.process.clock import shift_clock, shift_dates
 from ffm_core.causal.process.pickling import LooseFinder
 from ffm_core.causal.process.received import Chunk, Held
@@ -34,6 +35,7 @@ from ffm_core.causal.subjects.base import FeatureSubject, Subject
 from ffm_core.causal.trial.rows import Rows
 from ffm_core.causal.trial.streaming import Proof, Stretch
 from ffm_core.errors import FFMError
+from ffm_core.paths import one_spelling
 from ffm_core.processes import end_with, messages, read_message, write_message
 from ffm_core.records import Reason, because
 from ffm_core.types import Float32
@@ -103,6 +105,16 @@ class Desk:
         for roots in self._roots:
             shift_dates(roots)
         return os.getpid(), self._watch.loaded(self._roots)
+
+    def carried(self, index: int) -> tuple[Reason, ...]:
+        """Return what a plug-in carries: tables that its functions reach, and files they read."""
+        subject, roots = self._subjects[index], self._roots[index]
+        if not roots:
+            return ()
+        found = carried([subject.function], lambda file: is_own(one_spelling(file), roots))
+        read = (because("carries_file", file=name) for name in self._watch.own_files(roots))
+        every = dict.fromkeys((*found, *read))
+        return unnamed(every) if subject.private else tuple(every)
 
     def extend(self, chunk: Chunk) -> None:
         """Learn the bars that follow."""

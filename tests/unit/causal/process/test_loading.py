@@ -153,3 +153,9 @@ def test_the_line_is_named_and_the_way_to_declare_a_table(found):
 @pytest.mark.parametrize("name", [*HONEST, *PACKAGE])
 def test_what_is_its_own_is_left_alone(found, name):
     assert [told(failure.reason) for failure in found[name].failures] == []
+
+
+@pytest.mark.parametrize("name", PACKAGE)
+def test_files_of_its_package_that_were_read_are_listed(found, name):
+    assert "the file days.csv of its package" in [told(one) for one in found[name].carries]
+    assert not found["constants"].carries
