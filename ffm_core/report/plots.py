@@ -166,7 +166,8 @@ def _null(
     figure = _figure(height=250)
     one_by_one = len(draws) < _DOTS_UP_TO
     top = _add_dots(figure, draws) if one_by_one else _add_bars(figure, draws)
-    _add_mark(figure, real, top * 1.12, f"REAL {numbers.r_multiple(real)}", draws)
+    who = "REAL, one seed" if name.startswith("shuffle") else "REAL"
+    _add_mark(figure, real, top * 1.12, f"{who} {numbers.r_multiple(real)}", draws)
     if percentile is not None:
         figure.add_shape(
             type="line", x0=percentile, x1=percentile, y0=0, y1=top * 1.12,
@@ -193,7 +194,7 @@ def _null(
         id=f"null-{position}", title=title, figure=_json(figure), height=250, caption=caption,
         label=f"Distribution of the mean R of {len(draws)} {what}, from "
         f"{numbers.r_multiple(min(draws))} to {numbers.r_multiple(max(draws))}; "
-        f"REAL stands at {numbers.r_multiple(real)}.",
+        f"{who} stands at {numbers.r_multiple(real)}.",
     )  # fmt: skip
 
 

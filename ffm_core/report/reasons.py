@@ -109,9 +109,11 @@ _CHECKS = {
     "no_random_entry": "no random entry could be matched",
     "few_draws": "{draws:n random draw}; at least {needed:n} are needed",
     "no_permutations": "the permutations {variant:labels} were not run",
-    "shuffle_passed": "{full:permuted}; {block:permuted}",
-    "shuffle_excluded": "{full:permuted}; {block:permuted}: an edge of {effect:u3} is ruled out",
-    "shuffle_open": "{full:permuted}; {block:permuted}",
+    "shuffle_passed": "{full:permuted}; {block:permuted}[; p at most {alpha:d3} is asked for]",
+    "shuffle_excluded": "{full:permuted}; {block:permuted}: an edge of {effect:u3} is ruled out"
+    "[; p at most {alpha:d3} is asked for]",
+    "shuffle_open": "{full:permuted}; {block:permuted}[: an edge of {effect:u3} is not ruled out]"
+    "[; p at most {alpha:d3} is asked for]",
     "deflated": "probability {probability:d3}[, at least {asked:d2} is asked for,] that the edge "
     "is more than the luckiest of {trials:n trial} would show (daily Sharpe {sharpe:d3}, luck "
     "alone {luck:d3})",

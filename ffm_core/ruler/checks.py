@@ -205,7 +205,9 @@ def _shuffle_reason(
     effect: float,
 ) -> Reason:
     """Return what each test drew and found; both compare with REAL of one seed."""
-    told: dict[str, float | str] = {"alpha": alpha, "effect": effect}
+    told: dict[str, float | str] = {"alpha": alpha}
+    if outcome != "pass":
+        told["effect"] = effect
     for kind, (judged, p, gap) in found.items():
         test = tests[kind]
         told |= {

@@ -52,3 +52,11 @@ def test_an_edge_of_the_rule_is_not_credited_to_the_model(tmp_path: Path) -> Non
     assert by_learner["xgb"]["decision"] != "PASS"
     kinds = [reason["kind"] for reason in by_learner["xgb"]["reasons"]]
     assert "model_adds_nothing" in kinds
+
+
+@pytest.mark.parametrize("kind", ["rare", "dependent"])
+def test_nothing_passes_where_wins_are_rare_or_days_hang_together(
+    tmp_path: Path, kind: str
+) -> None:
+    (world,) = validate(tmp_path, kind, "3", "none")
+    assert world["decision"] in ("FAIL", "INCONCLUSIVE"), world["headline"]

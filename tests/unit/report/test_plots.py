@@ -79,6 +79,9 @@ def test_the_real_value_is_marked_and_in_view(runs):
         assert low < min([*null["draws"], null["real"]])
         assert high > max([*null["draws"], null["real"]])
         assert "REAL" in figure(plot)["layout"]["annotations"][0]["text"]
+        # Permuted models are fitted with one seed, and so is the REAL beside them.
+        one_seed = plot.title.startswith("Labels shuffled")
+        assert ("one seed" in figure(plot)["layout"]["annotations"][0]["text"]) == one_seed
 
 
 def test_captions_count_the_draws_that_reach_real(runs):

@@ -252,14 +252,14 @@ SAID = [
         because("no_permutations", variant="block"),
         "the permutations within weeks were not run",
     ),
-    (because("shuffle_passed", **SHUFFLED), _PERMUTED),
+    (because("shuffle_passed", **SHUFFLED), f"{_PERMUTED}; p at most 0.025 is asked for"),
     (
         because("shuffle_open", **SHUFFLED),
-        _PERMUTED,
+        f"{_PERMUTED}: an edge of 0.100 R is not ruled out; p at most 0.025 is asked for",
     ),
     (
         because("shuffle_excluded", **SHUFFLED),
-        f"{_PERMUTED}: an edge of 0.100 R is ruled out",
+        f"{_PERMUTED}: an edge of 0.100 R is ruled out; p at most 0.025 is asked for",
     ),
     (
         because("deflated", probability=0.94973, asked=0.95, trials=1, sharpe=0.11, luck=0.0),
