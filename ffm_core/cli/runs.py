@@ -44,7 +44,7 @@ def group() -> None:
 @output_options
 def list_command(*, out: Path, as_json: bool, quiet: bool) -> None:
     """List the stored runs, oldest first."""
-    runs, broken = list_runs(out)
+    runs, broken = list_runs(out, Ledger(ffm_home()).records())
     if as_json:
         unreadable = [error.problem for error in broken]
         emit_json("ffm-runs/1", {"runs": [_line(run) for run in runs], "unreadable": unreadable})

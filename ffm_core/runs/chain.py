@@ -127,8 +127,8 @@ class Chain:
                     connection.execute("ROLLBACK")
                 raise
 
-    def read(self) -> list[Event]:
-        """Return all events, oldest first; empty when there is no ledger yet.
+    def read(self, kind: str | None = None) -> list[Event]:
+        """Return all events, or those of one kind, oldest first; none without a ledger.
 
         Raises
         ------
@@ -145,7 +145,7 @@ class Chain:
                 fix="set FFM_HOME to a folder you can write to",
             ) from error
         with self._errors(), closing(self._connect()) as connection:
-            return _read(connection)
+            return _read(connection, kind)
 
     def _connect(self) -> sqlite3.Connection:
         make_home(self.path.parent)
@@ -246,9 +246,11 @@ def _patiently(connection: sqlite3.Connection, statement: str) -> None:
             time.sleep(0.02)
 
 
-def _read(connection: sqlite3.Connection) -> list[Event]:
+def _read(connection: sqlite3.Connection, kind: str | None = None) -> list[Event]:
     rows = connection.execute(
-        "SELECT seq, time, kind, payload, prev_hash, hash FROM events ORDER BY seq"
+        "SELECT seq, time, kind, payload, prev_hash, hash FROM events "
+        "WHERE ?1 IS NULL OR kind = ?1 ORDER BY seq",
+        (kind,),
     )
     return [Event(seq=seq, time=when, kind=kind, text=text, prev_hash=prev, hash=own)
             for seq, when, kind, text, prev, own in rows]  # fmt: skip

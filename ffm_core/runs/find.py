@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from ffm_core.errors import RecordError, UnknownNameError
 from ffm_core.paths import kind_of
-from ffm_core.runs.record import RECORD_FILE, Run, load_run
+from ffm_core.runs.record import RECORD_FILE, Run, glance, load_run
 from ffm_core.wording import did_you_mean
 
 LATEST = "latest"
@@ -78,12 +79,27 @@ def read_run(reference: str | Path, *, out_dir: Path = Path("ffm-runs")) -> Run:
     return load_run(find_run(reference, out_dir=out_dir))
 
 
-def list_runs(out_dir: Path) -> tuple[list[Run], list[RecordError]]:
-    """Return the readable runs of a folder, oldest first, and why others are not."""
+def list_runs(
+    out_dir: Path, known: Mapping[str, str] | None = None
+) -> tuple[list[Run], list[RecordError]]:
+    """Return the readable runs of a folder, oldest first, and why others are not.
+
+    Parameters
+    ----------
+    out_dir : pathlib.Path
+        Folder of run folders.
+    known : mapping of str to str, optional
+        SHA-256 of ``run.json`` by run id, as the ledger has it.
+
+    Returns
+    -------
+    tuple of list
+        The runs hold what :func:`.glance` reads.
+    """
     runs, broken = [], []
     for folder in run_folders(out_dir):
         try:
-            runs.append(load_run(folder))
+            runs.append(glance(folder, (known or {}).get(folder.name)))
         except RecordError as error:
             broken.append(error)
     return runs, broken

@@ -30,6 +30,7 @@ from ffm_core.runs.lineage import (
     trials_of,
 )
 from ffm_core.runs.markets import Returns, names
+from ffm_core.runs.record import RECORD_FILE
 from ffm_core.runs.seals import Unsealed
 from ffm_core.types import Float64
 
@@ -345,6 +346,11 @@ class Ledger:
     def trials(self) -> list[Trial]:
         """Return all trials in order of opening."""
         return list(trials_of(self._chain.read()).values())
+
+    def records(self) -> dict[str, str]:
+        """Return the SHA-256 of every ``run.json`` the ledger knows, by run id."""
+        rows = (event.payload for event in self._chain.read("recorded"))
+        return {row["run"]: str(row["files"].get(RECORD_FILE)) for row in rows}
 
     def events(self) -> list[Event]:
         """Return all events, oldest first."""

@@ -13,7 +13,7 @@ import io
 import json
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -39,6 +39,7 @@ _SHAPES: Mapping[str, type] = {
     "arms": dict, "trials": dict, "data": list, "checks": list,
 }  # fmt: skip
 _OF_TABLES = frozenset({"arms", "data", "checks"})
+_LISTED = ("strategy", "prereg", "data", "verdict")  # what a list of runs shows
 _EDITED = "the result does not match its hash: it was edited after the run"
 _LIBRARIES = ("click", "joblib", "numba", "numpy", "pandas_market_calendars", "plotly", "pluggy",
               "polars", "pyarrow", "pydantic", "scikit-learn", "xgboost")  # fmt: skip
@@ -198,10 +199,7 @@ def load_run(folder: Path) -> Run:
     """
     run = read_record(folder)
     if sha256_json(run.result) != run.result_hash:
-        raise RecordError(
-            f"{folder / RECORD_FILE}: {_EDITED}",
-            fix="run the evaluation again to get a true record",
-        )
+        raise _edited(folder)
     return run
 
 
@@ -213,13 +211,57 @@ def read_record(folder: Path) -> Run:
     RecordError
         When there is no readable ``run.json`` of a known schema.
     """
+    return _record(folder, json.loads)
+
+
+def glance(folder: Path, known: str | None) -> Run:
+    """Read of a run what a list of runs shows, much faster than all of it is.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The run folder.
+    known : str or None
+        SHA-256 of its ``run.json`` as the ledger has it. Without one the record is believed
+        as it stands, but for a PASS, which is held to its own hash.
+
+    Raises
+    ------
+    RecordError
+        When the record cannot be read, or was edited.
+    """
+    from pydantic_core import from_json
+
+    run = _record(folder, from_json)
+    if known is not None:
+        edited = bool(differing(folder, {RECORD_FILE: known}, _EDITED))
+    else:
+        edited = run.decision == "PASS" and not _agrees(run)
+    if edited:
+        raise _edited(folder)
+    return replace(run, result={name: run.result[name] for name in _LISTED if name in run.result})
+
+
+def _agrees(run: Run) -> bool:
+    """Whether a record matches its hash; almost always its plain spelling is the canonical one."""
+    text = json.dumps(run.result, sort_keys=True, separators=(",", ":"))
+    quick = hashlib.sha256(text.encode("ascii")).hexdigest()
+    return run.result_hash in (quick, sha256_json(run.result) if quick != run.result_hash else "")
+
+
+def _edited(folder: Path) -> RecordError:
+    fix = "run the evaluation again to get a true record"
+    return RecordError(f"{folder / RECORD_FILE}: {_EDITED}", fix=fix)
+
+
+def _record(folder: Path, parsed: Callable[[str], Any]) -> Run:
     path = folder / RECORD_FILE
     fix = "give the folder of a run, or run the evaluation again"
     try:
-        record = json.loads(small_text(path))
+        record = parsed(small_text(path))
     except OSError as error:
         raise RecordError(f"cannot read {path}: {error.strerror}", fix=fix) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RecordError(f"{path} is not valid JSON: {error}", fix=fix) from error
     if not isinstance(record, dict) or record.get("schema") not in _READ:
         raise RecordError(f"{path} is not a run record of schema {SCHEMA}", fix=fix)

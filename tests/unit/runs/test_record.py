@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import errno
+import hashlib
 import json
 import os
 
@@ -193,6 +194,31 @@ def test_one_broken_run_does_not_hide_the_others(store, tmp_path):
     runs, broken = list_runs(tmp_path / "ffm-runs")
     assert [run.path for run in runs] == [second]
     assert len(broken) == 1
+
+
+def test_a_list_reads_only_what_it_shows(store, monkeypatch):
+    out = store().parent
+    monkeypatch.setattr("ffm_core.runs.record.sha256_json", lambda _: pytest.fail("it was hashed"))
+    (run,), broken = list_runs(out)
+    assert not broken
+    assert set(run.result) == {"strategy", "prereg", "data", "verdict"}
+
+
+def test_a_pass_that_was_forged_is_not_listed(store, tmp_path):
+    folder, out = store(), tmp_path / "ffm-runs"
+    rewrite(folder, lambda record: record["result"]["verdict"].update(decision="PASS"))
+    runs, broken = list_runs(out)
+    assert (runs, len(broken)) == ([], 1)
+
+
+def test_a_record_that_the_ledger_has_otherwise_is_not_listed(store, tmp_path):
+    folder, out = store(), tmp_path / "ffm-runs"
+    known = {folder.name: hashlib.sha256((folder / "run.json").read_bytes()).hexdigest()}
+    assert len(list_runs(out, known)[0]) == 1
+    rewrite(folder, lambda record: record["result"]["strategy"].update(name="other"))
+    assert len(list_runs(out)[0]) == 1, "it is believed where the ledger does not know it"
+    runs, broken = list_runs(out, known)
+    assert (runs, len(broken)) == ([], 1)
 
 
 def test_a_table_of_more_rows_than_anybody_has_decisions_is_refused(store, monkeypatch):
