@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -76,6 +76,9 @@ def base_of(name: str) -> str:
     return re.split("[:/]", name, maxsplit=1)[0]
 
 
+_scanned: tuple[Found, ...] = ()
+
+
 def normalize(name: str) -> str:
     """Return a distribution name in its normal form (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
@@ -98,7 +101,7 @@ def discover(group: str = STRATEGIES, *, everything: bool = False) -> dict[str, 
         matters only to whoever asks for that name.
     """
     found: dict[str, list[Found]] = {}
-    for item in sorted(_scan(), key=lambda f: (f.name, f.distribution, f.module)):
+    for item in sorted(_scanned or _scan(), key=lambda f: (f.name, f.distribution, f.module)):
         if item.group == group and (everything or is_switched_on(item)):
             found.setdefault(item.name, []).append(item)
     return found
@@ -240,6 +243,17 @@ def _unknown(name: str, group: str, found: dict[str, list[Found]]) -> UnknownNam
         f"no {kind} named {name!r} is installed",
         fix=suggest(name, known, noun=plural, otherwise=otherwise),
     )
+
+
+@contextmanager
+def scanned_once() -> Iterator[None]:
+    """Read the metadata of all packages once for everything that is asked in the block."""
+    global _scanned
+    before, _scanned = _scanned, _scanned or tuple(_scan())
+    try:
+        yield
+    finally:
+        _scanned = before
 
 
 def _scan() -> Iterator[Found]:

@@ -8,7 +8,15 @@ from typing import Any
 
 from ffm_core.errors import PluginLoadError, UnavailableError, UnknownNameError
 from ffm_core.host.boundary import absent_library, one_line
-from ffm_core.host.discovery import EXTENSIONS, GROUPS, STRATEGIES, Found, discover, is_switched_on
+from ffm_core.host.discovery import (
+    EXTENSIONS,
+    GROUPS,
+    STRATEGIES,
+    Found,
+    discover,
+    is_switched_on,
+    scanned_once,
+)
 from ffm_core.host.loading import load_plugin, open_host
 from ffm_core.host.redact import HIDDEN, redact_labeler
 from ffm_core.host.registry import Host, Loaded, Offered
@@ -62,9 +70,10 @@ def survey(*, load: bool = True) -> list[Fact]:
         ``not loaded``.
     """
     facts: list[Fact] = []
-    for group in GROUPS:
-        for entries in discover(group, everything=True).values():
-            facts.extend(_fact(item, entries, load=load) for item in entries)
+    with scanned_once():
+        for group in GROUPS:
+            for entries in discover(group, everything=True).values():
+                facts.extend(_fact(item, entries, load=load) for item in entries)
     return facts
 
 

@@ -135,3 +135,16 @@ def test_details_of_what_cannot_be_used_raise(install, name, error):
     install("twice", distribution="two")
     with pytest.raises(error):
         details(name)
+
+
+def test_a_survey_reads_the_metadata_of_all_packages_once(monkeypatch):
+    from ffm_core.host import discovery, facts
+
+    reads = []
+    scan = discovery._scan
+    monkeypatch.setattr(discovery, "_scan", lambda: reads.append(1) or scan())
+    found = facts.survey()
+    assert len([fact for fact in found if not fact.builtin]) > 2
+    assert len(reads) == 1
+    discovery.discover()
+    assert len(reads) == 2, "outside of the survey they are read anew"
