@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import inspect
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,6 +14,7 @@ from typing import Any
 
 from ffm_core.causal.falsify import merge
 from ffm_core.embed.cutoff import cut_offs
+from ffm_core.errors import FFMError
 from ffm_core.evaluate.arms import hold_positions
 from ffm_core.evaluate.certify import certify, certify_folds
 from ffm_core.evaluate.embedding import embed_streams
@@ -35,6 +37,7 @@ from ffm_core.evaluate.trial import (
     open_trial,
     preregister,
 )
+from ffm_core.host.boundary import is_strict
 from ffm_core.records import (
     Certificate,
     CheckResult,
@@ -125,17 +128,31 @@ def run(job: Job, progress: Progress, command: str = "") -> Evaluation:
 
 def judge(job: Job, folded: Folded, evidence: Evidence) -> Verdict:
     """Ask every check of the pre-registration, those of extensions too, and decide."""
-    checks = [replace(check, judge=partial(_judged, check)) for check in job.checks]
+    private = job.redact is not None
+    checks = [replace(c, judge=partial(_judged, c, private=private)) for c in job.checks]
     tightening = [
-        _judged(check, evidence) for check in job.tightening if evidence.claim in check.claims
+        _judged(check, evidence, private=private)
+        for check in job.tightening
+        if evidence.claim in check.claims
     ]
     verdict = decide(evidence, checks, qualifier=job.qualifier, tightening=tightening)
     verdict = held_by_data(verdict, folded.pool.table.void[folded.test_rows])
     return held_back(verdict, overlaps_of(job, folded), accepted=job.config.accept_overlap)
 
 
-def _judged(check: VerdictCheck, evidence: Evidence) -> CheckResult:
-    return answers.check_result(check, check.judge(evidence))
+def _judged(check: VerdictCheck, evidence: Evidence, *, private: bool) -> CheckResult:
+    """Ask a check; a plug-in's that fails to answer holds the verdict back.
+
+    The results have been seen, so the trial counts and is closed with all the others say.
+    """
+    try:
+        return answers.check_result(check, check.judge(evidence))
+    except FFMError as error:
+        if is_strict():
+            raise
+        said = re.sub("0x[0-9a-f]+", "0x…", error.problem)  # a place in memory differs each time
+        reason = because("check_raised", **({} if private else {"error": said}))
+        return CheckResult(name=check.name, outcome="inconclusive", reason=reason)
 
 
 def warn_of_overlap(job: Job, folded: Folded, progress: Progress) -> None:

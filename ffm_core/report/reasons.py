@@ -94,6 +94,7 @@ _CHECKS = {
     "data ({void_:voids}); no PASS and no FAIL rests on the others",
     "no_look_ahead": "no look-ahead in {cuts:n cut}; a leak in more than {bound:%2} of the rows "
     "would have shown",
+    "check_raised": "it raised an error instead of answering[: {error}]",
     "failures_found": "{count:n failure}; the certificate has the details",
     "sample_enough": "{trades:n trade} on {days:n day} in {months:n test month}",
     "sample_short": "{trades:n trade} on {days:n day} in {months:n test month}; at least "

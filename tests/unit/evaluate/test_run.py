@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,8 +18,11 @@ from ffm_core.evaluate import evaluate, evaluate_bars
 from ffm_core.evaluate.dryrun import dry_run
 from ffm_core.evaluate.job import checks_of, direct_job, qualifier_of
 from ffm_core.evaluate.progress import Silent
+from ffm_core.host.boundary import call_plugin
+from ffm_core.host.discovery import Found
 from ffm_core.host.loading import open_host
 from ffm_core.records import CheckResult, Decisions, Evidence, Labeler, VerdictCheck
+from ffm_core.report.reasons import sentence
 from ffm_core.report.words import headline
 from ffm_core.runs.config import EvalConfig
 from ffm_core.runs.ledger import Ledger
@@ -144,6 +149,31 @@ def test_a_repeat_that_finds_another_result_counts_and_is_inconclusive(
         config=EvalConfig(**SMALL | {"learner": "none", "seed": 1}),
     )  # fmt: skip
     assert changed["result"]["trials"]["n"] == 3
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_a_house_check_that_raises_holds_the_verdict_back_and_costs_nothing_else(
+    small_bars: list[Bars], proven_home: Path, private: bool
+) -> None:
+    origin = Found(name="house", group="ffm.extensions", distribution="ffm-house", version="1",
+                   module="house")  # fmt: skip
+
+    def raises(evidence: Evidence) -> CheckResult:
+        raise ValueError(f"no column in {object()}")
+
+    house = VerdictCheck(name="house", judge=partial(call_plugin, origin, "check", raises))
+    config = EvalConfig(**SMALL | {"learner": "none"})
+    job = direct_job(small_bars, LABELER, config, proven_home, None)
+    redact = SimpleNamespace(value=lambda result: result) if private else None
+    job = dataclasses.replace(job, tightening=(house,), redact=redact)
+    first, again = (evaluate(job).record for _ in range(2))
+    assert first["result_hash"] == again["result_hash"]
+    (found,) = [c for c in first["result"]["checks"] if c["name"] == "house"]
+    assert found["outcome"] == "inconclusive"
+    said = sentence(found["reason"])
+    assert ("ValueError: no column in <object object at 0x…>" in said) != private
+    assert first["result"]["arms"]["REAL"]["n_trades"] > 0
+    assert [trial.state for trial in Ledger(proven_home).trials()] == ["closed"]
 
 
 def test_trigger_claim_takes_every_decision(small_bars: list[Bars], proven_home: Path) -> None:

@@ -111,6 +111,11 @@ SAID = [
         "leave on a bar without volume, 6 cross a hole in the data); no PASS and no FAIL rests on "
         "the others"),
     ),
+    (because("check_raised"), "it raised an error instead of answering"),
+    (
+        because("check_raised", error="ffm-house 1: ValueError: no (house.py:3)"),
+        "it raised an error instead of answering: ffm-house 1: ValueError: no (house.py:3)",
+    ),
     (because("no_decision"), "the strategy made no decision in the test months"),
     (
         because("rule_earns", **EST, **OVER),
