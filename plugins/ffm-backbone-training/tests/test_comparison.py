@@ -7,12 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import polars as pl
 import pytest
 from ffm_backbone_training.comparison import (
     Arm,
     Comparison,
     _edge,
+    _spread_of,
     compare,
     jobs_of,
     judge,
@@ -72,6 +74,11 @@ def test_shuffle_widens_the_interval_of_the_edge() -> None:
     assert wide.value == pytest.approx(0.08)
     assert wide.high - wide.value == pytest.approx(math.hypot(0.06, 1.959964 * 0.05))
     assert math.isnan(_edge(real, arm(math.nan, math.nan), arm(0.0, 0.0)).low)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 19, 20])
+def test_few_draws_of_shuffle_make_no_interval(n: int) -> None:
+    assert math.isfinite(_spread_of(np.linspace(0.0, 0.1, n))) == (n >= 20)
 
 
 def test_the_promise_is_fixed_before_and_changes_with_every_part() -> None:

@@ -20,9 +20,10 @@ from ffm_core.evaluate import Evaluation, Job, evaluate, job_of
 from ffm_core.evaluate.progress import Progress
 from ffm_core.ruler.bootstrap import DaySums, Estimate
 from ffm_core.ruler.intervals import SAMPLING, difference_estimate
-from ffm_core.ruler.judging import bounds, number
+from ffm_core.ruler.judging import FEWEST_DRAWS, bounds, number
 from ffm_core.runs.canonical import sha256_json
 from ffm_core.runs.config import EvalConfig
+from ffm_core.types import Float64
 
 Judgement: TypeAlias = Literal["adds value", "hurts", "no material difference", "inconclusive"]
 
@@ -211,11 +212,17 @@ def _arm(name: str, evaluation: Evaluation) -> Arm:
         name=name,
         real=float(real["r_net"].to_numpy().mean()) if len(real) else math.nan,
         shuffle=float(draws.mean()) if len(draws) else math.nan,
-        shuffle_se=float(draws.std(ddof=1) / math.sqrt(len(draws))) if len(draws) > 1 else math.nan,
+        shuffle_se=_spread_of(draws),
         n_trades=len(real),
         decision=evaluation.decision,
         overlaps=any(cut["overlaps"] for cut in result.get("cut_offs", [])),
     )
+
+
+def _spread_of(draws: Float64) -> float:
+    """Return the standard error of the mean of draws; NaN when too few make an interval."""
+    enough = len(draws) >= FEWEST_DRAWS
+    return float(draws.std(ddof=1) / math.sqrt(len(draws))) if enough else math.nan
 
 
 def _day_sums(evaluation: Evaluation) -> DaySums:
