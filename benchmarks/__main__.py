@@ -19,6 +19,7 @@ NAMES = (
     "io",
     "heads",
     "startup",
+    "scale",
     "walkforward",
     "embed",
 )
