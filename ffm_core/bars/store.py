@@ -23,7 +23,6 @@ import pyarrow.parquet as papq
 
 from ffm_core.bars._profile import profile
 from ffm_core.bars.instruments import lookup
-from ffm_core.bars.readers._parquet import read_table
 from ffm_core.bars.sessions import to_stamp
 from ffm_core.bars.table import COLUMNS, Bars
 from ffm_core.bars.timeframe import Timeframe
@@ -302,6 +301,8 @@ def _read(path: Path) -> bytes:
 
 
 def _bars(stream: str, data: bytes, name: str) -> Bars:
+    from ffm_core.bars.readers._parquet import read_table  # the readers read stores as well
+
     symbol, _, timeframe = stream.partition("/")
     try:
         frame = pl.from_arrow(read_table(io.BytesIO(data), name))

@@ -328,3 +328,9 @@ def test_too_little_memory_is_no_damage_of_the_file(tmp_path, bars, monkeypatch)
     monkeypatch.setattr("ffm_core.bars.readers._parquet.papq.read_table", full)
     with pytest.raises(MemoryError):
         load(tmp_path / "SIMA1_1h.parquet")
+
+
+@pytest.mark.parametrize("first", ["ffm_core.bars.store", "ffm_core.bars.readers"])
+def test_store_and_readers_can_be_imported_in_either_order(first):
+    words = f"import {first}; import ffm_core.bars.store, ffm_core.bars.readers"
+    subprocess.run([sys.executable, "-c", words], check=True)
