@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from zoo import CLEAN, FAULTS, KINDS
 from zoo.matrix import DETECTORS
+from zoo.outside import WRITTEN_CLEAN, WRITTEN_FAULTS
 
 from _pages import markdown as md
 
@@ -33,11 +34,18 @@ _MEANING = {
     "history": "the declared history does not reproduce the rows",
     "stream": "bar by bar is not what batch gives, or a snapshot forgets something",
     "determinism": "another process, hash seed, thread count or order returns different values",
-    "access": "a file, a connection or another program is opened in a call",
+    "access": "a file, a connection or another program is opened in a call or while loading",
     "budget": "a call takes too long or too much memory",
     "horizon": "an outcome or target reads past the bar at which it says to be known",
     "rows": "an answer depends on other rows",
 }
+_LOADED = """
+### While a plug-in is loaded
+
+Found by `access`. These are whole modules, since their fault is done before anything is called,
+or in what a call brings in.
+
+"""
 _HEADINGS = {
     "features": "Feature sets",
     "labeler": "Labelers",
@@ -54,11 +62,18 @@ def page() -> str:
     ])]  # fmt: skip
     for kind in KINDS:
         parts += [f"\n### {_HEADINGS[kind]}\n\n", _matrix(kind)]
-    rows = [(md.code(one.name), one.kind, md.plain(one.summary)) for one in CLEAN]
+    rows = [(md.code(one.name), md.plain(one.summary)) for one in WRITTEN_FAULTS]
+    parts += [
+        _LOADED,
+        md.table(("fault", "what it does"), rows),
+    ]
+    honest = [(one.name, one.kind, one.summary) for one in CLEAN]
+    honest += [(one.name, "features", one.summary) for one in WRITTEN_CLEAN]
+    rows = [(md.code(name), kind, md.plain(summary)) for name, kind, summary in honest]
     parts += [
         "\n## Honest plug-ins that look alike\n\nNo detector may object to any of these.\n\n",
         md.table(("name", "kind", "what it does"), rows),
-        f"\n{len(FAULTS)} faults, {len(CLEAN)} honest plug-ins.\n",
+        f"\n{len(FAULTS) + len(WRITTEN_FAULTS)} faults, {len(honest)} honest plug-ins.\n",
         "[Mend a refused plug-in](../how-to/mend-a-refused-plug-in.md) tells what to do.\n",
     ]
     return md.join(parts)
