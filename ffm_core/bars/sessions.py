@@ -146,13 +146,13 @@ def _expected(bars: Bars) -> tuple[Int64, Int64]:
     slots = int(-(-int(length.max()) // step))
     session = np.maximum(np.searchsorted(opens, bars.ts_us, side="right") - 1, 0)
     slot = (bars.ts_us - opens[session]) // step
-    held = np.unique((session * slots + slot)[(slot >= 0) & (slot < slots)])
+    held = _once((session * slots + slot)[(slot >= 0) & (slot < slots)])
     year = days.astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64)
     year -= year[0]
     years = int(year[-1]) + 1
     cell = year[held // slots] * slots + held % slots
     seen = np.bincount(cell, minlength=years * slots).reshape(years, slots)
-    sessions = np.bincount(year[np.unique(held // slots)], minlength=years)
+    sessions = np.bincount(year[_once(held // slots)], minlength=years)
     few = sessions < KNOWN_SESSIONS
     seen[few], sessions[few] = seen.sum(axis=0), sessions.sum()
     kept = 2 * seen >= sessions[:, None]
@@ -160,6 +160,12 @@ def _expected(bars: Bars) -> tuple[Int64, Int64]:
     into = np.arange(slots, dtype=np.int64) * step
     wanted = kept[year] & (into < length[:, None])
     return (opens[:, None] + into)[wanted], session
+
+
+def _once(ascending: Int64) -> Int64:
+    """Return each of some ascending values, 0 or more, once; np.unique would hash them."""
+    found: Int64 = ascending[np.diff(ascending, prepend=-1) > 0]
+    return found
 
 
 def lost_sessions(bars: Bars) -> Int64:

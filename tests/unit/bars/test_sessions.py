@@ -231,3 +231,11 @@ class TestHoles:
             missing = sum(max(0, min(b, right) - max(a, left)) for a, b in span)
             whole = any(left <= a and b <= right for a, b in span)
             assert found[i] == (missing > 6 * bars.timeframe.us or whole)
+
+
+def test_ascending_values_are_met_once():
+    from ffm_core.bars.sessions import _once
+
+    values = np.array([0, 0, 1, 1, 1, 5, 9, 9])
+    np.testing.assert_array_equal(_once(values), np.unique(values))
+    assert _once(values[:0]).size == 0
