@@ -17,8 +17,10 @@ from typing import Any, TextIO
 import click
 
 from ffm_core.cli.output import Shell, emit_error, page
-from ffm_core.errors import FFMError, FFMWarning, OutputError, UsageError
+from ffm_core.errors import FFMError, FFMWarning, OutputError, PluginError, UsageError
+from ffm_core.host import boundary
 from ffm_core.host.absent import require_installed
+from ffm_core.host.boundary import is_strict
 from ffm_core.host.discovery import Found, listed, names_listed
 from ffm_core.processes import leave_working_folder
 from ffm_core.shown import one_line
@@ -281,6 +283,11 @@ def _settle(shell: Shell) -> bool:
 
 def _bug(shell: Shell, error: Exception) -> int:
     text = " ".join(str(error).split())
+    calls = (frame.f_globals.get("__name__") for frame, _ in traceback.walk_tb(error.__traceback__))
+    if is_strict() and not {boundary.__name__, "ffm_core.host.loading"}.isdisjoint(calls):
+        problem = f"a plug-in raised {type(error).__name__}: {text}"
+        fix = "correct the plug-in; FFM_STRICT=1 shows its own exception"
+        return _report(shell, error, problem, fix, PluginError.exit_code)
     problem = f"unexpected error, most likely a bug in FFM: {type(error).__name__}: {text}"
     fix = "run it again with --debug and report the output, together with 'ffm --version'"
     return _report(shell, error, problem, fix, BUG)

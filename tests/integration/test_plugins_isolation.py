@@ -143,6 +143,13 @@ def test_debug_shows_where_it_came_from(ffm):
     assert "no licence" in done.stderr
 
 
+def test_a_plug_ins_own_exception_is_never_called_a_bug_of_ours(ffm):
+    done = ffm("plugins", "show", "dies-at-import", FFM_STRICT="1")
+    assert done.returncode == 3, done.stderr
+    assert "a plug-in raised" in done.stderr
+    assert "bug" not in done.stderr
+
+
 def test_hidden_plugins_are_not_even_imported(ffm):
     done = ffm("plugins", "list", FFM_PLUGINS="good")
     lines = {line.split()[0]: line for line in done.stdout.splitlines()}
