@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 
 # C0 and C1 codes, line and paragraph separators, marks that turn the direction of writing
@@ -11,6 +12,13 @@ _UNSEEN = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
     r"\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
+
+REVEAL = "FFM_REVEAL"  # set to 1 by --reveal: the author's own terminal shows his names
+
+
+def is_revealed() -> bool:
+    """Return whether the author of a private package asked to see its names, on his terminal."""
+    return os.environ.get(REVEAL, "") not in ("", "0")
 
 
 def one_line(text: object) -> str:

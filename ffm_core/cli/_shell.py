@@ -23,7 +23,7 @@ from ffm_core.host.absent import require_installed
 from ffm_core.host.boundary import is_strict
 from ffm_core.host.discovery import Found, listed, names_listed
 from ffm_core.processes import leave_working_folder
-from ffm_core.shown import one_line
+from ffm_core.shown import REVEAL, one_line
 
 BUG = 70
 NO_MEMORY = 7  # what is missing can be brought
@@ -138,7 +138,7 @@ class LazyGroup(click.Group):
 
         if not standalone_mode:
             return run()
-        with _streams(shell):
+        with _streams(shell), _revealing(words):
             code = _guarded(run, shell)
         sys.exit(code if _settle(shell) or code else USAGE)
 
@@ -200,6 +200,20 @@ def _shell_of(words: Sequence[str]) -> Shell:
         quiet="--quiet" in flags,
         debug=debug,
     )
+
+
+@contextmanager
+def _revealing(words: Sequence[str]) -> Iterator[None]:
+    """Let ``--reveal`` hold while a command runs, in its workers too."""
+    before = os.environ.get(REVEAL)
+    if "--reveal" in words:
+        os.environ[REVEAL] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop(REVEAL, None)
+        if before is not None:
+            os.environ[REVEAL] = before
 
 
 @contextmanager
@@ -295,7 +309,7 @@ def _bug(shell: Shell, error: Exception) -> int:
 
 def _report(shell: Shell, error: BaseException, problem: str, fix: str, code: int) -> int:
     with suppress(OSError):  # stderr may be gone as well; the exit code still tells
-        if shell.debug:
+        if shell.debug and not getattr(error, "hidden", False):
             trace = "".join(traceback.format_exception(error))
             click.echo(page(trace.splitlines()), err=True)
         click.echo(page([f"error: {problem}", *([f"  fix: {fix}"] if fix else [])]), err=True)

@@ -18,8 +18,18 @@ from ffm_core.cli.eval import (
     stamp_embedders,
     warn_of_quality,
 )
-from ffm_core.cli.output import columns, emit_json, note, output_options, page, progress_of, say
+from ffm_core.cli.output import (
+    columns,
+    emit_json,
+    note,
+    output_options,
+    page,
+    progress_of,
+    reveal_option,
+    say,
+)
 from ffm_core.errors import EXIT_CODES
+from ffm_core.shown import is_revealed
 
 if TYPE_CHECKING:
     from ffm_core.evaluate.check import Checked
@@ -33,6 +43,7 @@ _OPTIONS = ("--data", "--demo", "--input", "--features", "--exit", "--set", "--w
 @click.command("check")
 @click.argument("strategy", metavar="NAME|FILE.py", shell_complete=complete_subjects)
 @pick_options(*_OPTIONS)
+@reveal_option
 @output_options
 def command(strategy: str, as_json: bool, quiet: bool, **flags: Any) -> None:
     """Check a strategy, its features and its exit for look-ahead, without judging it.
@@ -62,13 +73,13 @@ def command(strategy: str, as_json: bool, quiet: bool, **flags: Any) -> None:
         stamp_embedders(job, quiet=quiet)
         with names_hidden(job), progress_of(quiet=quiet or as_json) as progress:
             found = check(job, progress)
-    found = redacted(job, found)
+    found = found if is_revealed() else redacted(job, found)
     if as_json:
         emit_json("ffm-check/2", {"strategy": job.strategy["name"], "streams": _rows(found)})
     else:
         say(page(_page(found)))
         if job.redact is not None:
-            note("names and lines of a private strategy are hidden; set private=False to show them")
+            note("names of a private package are hidden in files; --reveal shows them here")
     broken = any(item.certificate.status == "broken" for item in found)
     sys.exit(EXIT_CODES["REFUSED"] if broken else 0)
 

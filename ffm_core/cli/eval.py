@@ -13,8 +13,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ffm_core.cli._complete import complete_extensions, complete_subjects
-from ffm_core.cli.output import emit_json, note, output_options, page, progress_of, say
+from ffm_core.cli.output import (
+    emit_json,
+    note,
+    output_options,
+    page,
+    progress_of,
+    reveal_option,
+    say,
+)
 from ffm_core.errors import EXIT_CODES, QUALIFIED_PASS
+from ffm_core.shown import is_revealed
 
 if TYPE_CHECKING:
     from ffm_core.evaluate import Evaluation, Job
@@ -103,6 +112,7 @@ def pick_options(*names: str) -> Callable[[C], C]:
 @click.command("eval")
 @click.argument("strategy", metavar="NAME|FILE.py", shell_complete=complete_subjects)
 @pick_options()
+@reveal_option
 @output_options
 def command(strategy: str, file: Path | None, dry_run: bool, **flags: Any) -> None:
     """Judge a strategy and say why.
@@ -136,7 +146,7 @@ def command(strategy: str, file: Path | None, dry_run: bool, **flags: Any) -> No
         _say_dry_run(found, as_json=as_json)
         return
     folder = store_run(job, found)
-    _say(found, folder, as_json=as_json)
+    _say(found, folder, as_json=as_json, redact=job.redact)
     sys.exit(exit_code(found.decision, found.qualifier))
 
 
@@ -237,7 +247,7 @@ def store_run(job: Job, evaluation: Evaluation) -> Path:
     )
 
 
-def _say(evaluation: Evaluation, folder: Path, *, as_json: bool) -> None:
+def _say(evaluation: Evaluation, folder: Path, *, as_json: bool, redact: Any = None) -> None:
     record = evaluation.record
     if as_json:
         from ffm_core.report.words import told
@@ -251,7 +261,7 @@ def _say(evaluation: Evaluation, folder: Path, *, as_json: bool) -> None:
     from ffm_core.report.terminal import summary
 
     shown = {**record, "envelope": {**record["envelope"], "out": str(folder)}}
-    summary(shown, Console())
+    summary(redact.revealed(shown) if redact is not None and is_revealed() else shown, Console())
 
 
 def _dry_run(job: Job, progress: Progress) -> dict[str, Any]:

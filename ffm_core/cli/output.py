@@ -165,6 +165,20 @@ def output_options(command: C) -> C:
     return json_option(quiet_option(debug_option(command)))
 
 
+def reveal_option(command: C) -> C:
+    """Add ``--reveal``; what it does is done by the shell, before anything is opened."""
+
+    def refuse(context: click.Context, option: click.Parameter, value: bool) -> None:
+        if value and getattr(context.find_root().obj, "json", False):
+            raise click.UsageError("--reveal is for your terminal and cannot go with --json")
+
+    added = click.option(
+        "--reveal", is_flag=True, expose_value=False, callback=refuse,
+        help="Show a private package's own names on this terminal; files stay redacted.",
+    )  # fmt: skip
+    return added(command)
+
+
 def _write(where: Shell, document: Mapping[str, Any]) -> None:
     # Elsewhere than in Unicode, JSON's own escapes keep the document whole.
     ascii_only = "utf" not in (getattr(where.stdout, "encoding", None) or "utf-8").lower()

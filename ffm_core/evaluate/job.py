@@ -245,8 +245,8 @@ def job_of(config: EvalConfig, home: Path) -> Job:
         terms = terms_of(source.parts, config)
         declared = declared_inputs(source.parts)
         require_named(declared, config.inputs)
-    learner = learner_of(config, host)
-    checks = checks_of(config, host)
+        learner = learner_of(config, host)
+        checks = checks_of(config, host)
     # In one order however they were named: rows are pooled and drawn by stream.
     loaded = sorted(_load(config), key=lambda item: item.bars.stream)
     origin, private = offered.origin, offered.record.private
@@ -291,7 +291,8 @@ def _redactor(host: Host, labeler: Labeler, origin: Any, features: Sequence[str]
 
     named = [offer for offer in host.embedders() if offer.record.name in features]
     hidden = [offer for offer in named if offer.record.private]
-    redactor = Redactor.of([labeler], origin=origin, embedders=hidden)
+    others = host.private_offers()
+    redactor = Redactor.of([labeler], origin=origin, embedders=hidden, others=others)
     return redactor if redactor.is_active else None
 
 

@@ -44,6 +44,7 @@ from ffm_core.ruler.judging import FEWEST_DRAWS, difference_of
 from ffm_core.ruler.metrics import summarise_arm
 from ffm_core.ruler.verdict import months_needed, trigger_evidence
 from ffm_core.runs.canonical import jsonable, sha256_json
+from ffm_core.runs.keyed import keyed_hash
 from ffm_core.runs.record import SCHEMA, run_id, versions
 from ffm_core.types import Float64
 
@@ -114,6 +115,7 @@ def _envelope(
         "jobs": job.executor.jobs,
         "cache": {"hits": job.cache.hits, "misses": job.cache.misses},
         **_embedded(finding),
+        **_hidden_settings(job),
         "versions": versions(),
         "platform": f"{platform.system()} {platform.machine()}",
         "trial": None if ticket is None else ticket.trial_id,
@@ -122,6 +124,16 @@ def _envelope(
         "ledger_head": events[-1].hash if events else "",
         "ledger_since": events[0].time if events else "",
     }
+
+
+def _hidden_settings(job: Job) -> dict[str, Any]:
+    """Return a keyed hash of what a private package hides, so that runs can be compared."""
+    if job.redact is None:
+        return {}
+    constants = {check.name: dict(check.constants) for check in (*job.checks, *job.tightening)}
+    hidden = {"params": dict(job.terms.params), "exit": job.terms.exit.name,
+              "exit_params": dict(job.terms.exit_params), "checks": constants}  # fmt: skip
+    return {"private_settings": keyed_hash(job.home, hidden)}
 
 
 def _embedded(finding: Finding) -> dict[str, Any]:

@@ -77,12 +77,19 @@ def decisions_frame(finding: Finding) -> pl.DataFrame:
         "exits": _exits(finding, n),
     }
     sealed = finding.folded.sealed if finding.evidence is not None else np.ones(n, np.bool_)
-    frame = _no_nan(pl.DataFrame(data).with_columns(sealed=sealed))
+    frame = _targets_hidden(finding, _no_nan(pl.DataFrame(data).with_columns(sealed=sealed)))
     never = pl.col("entry_price").is_null()  # nothing was entered
     open_eyes = pl.when(~pl.col("sealed"))  # what became of sealed decisions is not shown
     hidden = [open_eyes.then(pl.col(name)).alias(name) for name in _OUTCOMES]
     entered = pl.when(~never).then(pl.col("entry_time")).alias("entry_time")
     return frame.with_columns(entered).with_columns(hidden).with_columns(*_times(_WHEN))
+
+
+def _targets_hidden(finding: Finding, frame: pl.DataFrame) -> pl.DataFrame:
+    """Leave targets out where they are a setting that is hidden."""
+    if finding.job.redact is None:
+        return frame
+    return frame.with_columns(pl.lit(None, dtype=pl.Float64).alias("target_r"))
 
 
 def _exits(finding: Finding, n: int) -> list[str]:
@@ -161,6 +168,7 @@ def _arm(
         "row": rows,
     }
     frame = pl.DataFrame(data).with_columns(*_times(("decision_time", "entry_time", "exit_time")))
+    frame = _targets_hidden(finding, frame)
     return _no_nan(frame).select(pl.col(name).cast(kind) for name, kind in _TRADES.items())
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from ffm_core.errors import PluginConflictError, PluginLoadError, UnknownNameError
@@ -69,6 +70,22 @@ class Found:
     def is_core(self) -> bool:
         """Whether ffm-core itself provides it."""
         return self.path is None and normalize(self.distribution) == CORE
+
+    @property
+    def is_private(self) -> bool:
+        """Whether its metadata say so: a classifier that begins with ``Private ::``."""
+        return self.path is None and not self.is_core and _says_private(self.distribution)
+
+
+@lru_cache(maxsize=256)
+def _says_private(distribution: str) -> bool:
+    from importlib.metadata import PackageNotFoundError, metadata
+
+    try:
+        stated = metadata(distribution).get_all("Classifier") or []
+    except PackageNotFoundError:
+        return False
+    return any(str(line).startswith("Private ::") for line in stated)
 
 
 def base_of(name: str) -> str:

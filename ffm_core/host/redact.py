@@ -1,8 +1,10 @@
-"""Keep the names of private labelers out of everything that leaves the machine.
+"""Keep what a private package offers out of everything that leaves the machine.
 
-What is hidden: column names, parameter names and values, variant names, summary
-and descriptions, source paths. What is not: the strategy's own name and distribution, and the
-times of its trades, which always say something about a trigger.
+What is hidden: names of labelers' variants, exits, feature sets, checks, learners and the
+rest, column names, parameter names and values, limits and words of checks, summaries and
+descriptions, source paths, and what its code says when it raises. What is not: the
+strategy's own name and distribution, and the times of its trades, which always say
+something about a trigger.
 """
 
 from __future__ import annotations
@@ -12,16 +14,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ffm_core.errors import FFMError
+from ffm_core.errors import FFMError, PluginError
 from ffm_core.host.code import source_files
 from ffm_core.host.discovery import Found, normalize
 from ffm_core.records import Labeler
+from ffm_core.shown import is_revealed
 
 if TYPE_CHECKING:
     from ffm_core.host.registry import Offered
     from ffm_core.records import Embedder
 
 HIDDEN = "private"
+OWN_NAMES = "the names and words of this private package are shown with --reveal"
 SHORTEST_BARE_NAME = 3  # shorter names hide only where they stand as a column or a setting
 
 # Words of every run record. A private column called like one of them gives
@@ -111,6 +115,10 @@ class Redactor:
         path goes on behind it.
     keep : iterable of str
         Further words that are public, for example instrument symbols.
+    checks : iterable of str
+        Those of the names that are checks: their figures and words are hidden too.
+    owners : iterable of str
+        Distributions and versions whose code may say anything when it raises.
     prefix : str
         Start of every replacement.
     """
@@ -122,8 +130,11 @@ class Redactor:
         params: Iterable[str] = (),
         sources: Iterable[str] = (),
         keep: Iterable[str] = (),
+        checks: Iterable[str] = (),
+        owners: Iterable[str] = (),
         prefix: str = HIDDEN,
     ) -> None:
+        self._checks, self._owners = frozenset(checks), frozenset(owners)
         self._params = frozenset(params)
         ordered = dict.fromkeys([*names, *sorted(self._params)])
         self._names = {name: f"{prefix}_{i}" for i, name in enumerate(ordered, start=1)}
@@ -147,6 +158,7 @@ class Redactor:
         origin: Found | None = None,
         keep: Iterable[str] = (),
         embedders: Iterable[Offered[Embedder]] = (),
+        others: Iterable[Offered[Any]] = (),
     ) -> Redactor:
         """Collect everything private of some labelers and embedders.
 
@@ -161,6 +173,9 @@ class Redactor:
         embedders : iterable of Offered
             Those not marked private add nothing; of the others columns, variant,
             source, texts, modules and files are hidden, and the name is not.
+        others : iterable of Offered
+            Exits, feature sets, checks, learners and the rest of private packages: their
+            names are hidden as well.
         """
         hidden = [labeler for labeler in labelers if labeler.private]
         names: list[str] = []
@@ -179,7 +194,17 @@ class Redactor:
             texts = (record.summary, *(column.description for column in record.columns))
             names.extend(text for text in texts if len(text.split()) > 1)
             sources = [*sources, *_sources_of(place), record.source]
-        return cls(names, params=params, sources=sources, keep=keep)
+        checks: list[str] = []
+        owners = [origin.who] if hidden and origin is not None else []
+        for record, place in ((o.record, o.origin) for o in others):
+            params.extend(param.name for param in getattr(record, "params", ()))
+            names.extend(_names_of(record, place))
+            sources = [*sources, *_sources_of(place)]
+            owners.append(place.who)
+            inside = getattr(record, "checks", ())  # of a check set
+            checks.extend(check.name for check in (record, *inside) if hasattr(check, "judge"))
+        names.extend(checks)
+        return cls(names, params=params, sources=sources, keep=keep, checks=checks, owners=owners)
 
     @property
     def is_active(self) -> bool:
@@ -212,15 +237,40 @@ class Redactor:
         """
         return self._value(value, inside_params=False) if self.is_active else value
 
+    def revealed(self, value: Any) -> Any:
+        """Return a redacted structure with the names put back, for the author's own terminal."""
+        own = {other: name for name, other in self._names.items()}
+        pattern = _words(own)
+        if pattern is None:
+            return value
+        if isinstance(value, str):
+            return pattern.sub(lambda m: own[m[1]], value)
+        if isinstance(value, Mapping):
+            return {self.revealed(key): self.revealed(item) for key, item in value.items()}
+        return [self.revealed(item) for item in value] if isinstance(value, list) else value
+
     @contextmanager
     def hiding(self) -> Iterator[None]:
-        """Take the names out of errors raised inside; they end up in logs and reports."""
+        """Take the names out of errors raised inside; they end up in logs and reports.
+
+        A fix that names what is private, such as a suggestion, would send the author after
+        a replacement that does not exist; it says instead how to see the names.
+        """
         try:
             yield
         except Exception as error:
+            if is_revealed():
+                raise
             error.args = tuple(self.value(list(error.args)))
             if isinstance(error, FFMError):
-                error.problem, error.fix = self.text(error.problem), self.text(error.fix)
+                who = error.named if isinstance(error, PluginError) else ""
+                raised = who in self._owners and not isinstance(error.__cause__, FFMError | None)
+                problem, fix = self.text(error.problem), self.text(error.fix)
+                if raised:
+                    problem = f"{who}: its code raised an error; its words are private"
+                hidden = raised or fix != error.fix
+                error.problem, error.fix = problem, OWN_NAMES if hidden else fix
+            error.hidden = True  # type: ignore[attr-defined]  # no traceback is shown of it
             raise
 
     def leaks(self, text: str) -> list[str]:
@@ -235,6 +285,8 @@ class Redactor:
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, Mapping):
+            if value.get("name") in self._checks and ("outcome" in value or "constants" in value):
+                return self._check(value)
             if value.keys() in (_REASON, _EXAMINED):  # our own words, and names of others
                 return {
                     key: item if key == "kind" else self._values(item)
@@ -255,15 +307,35 @@ class Redactor:
             return {key: self._value(part, inside_params=False) for key, part in item.items()}
         return self._value(item, inside_params=False)
 
+    def _check(self, value: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a private check as it may be shown: its outcome, and no figure or word."""
+        kept = {key: value[key] for key in ("outcome", "gates", "claims") if key in value}
+        rest: dict[str, Any] = {
+            key: {} if key == "constants" else None for key in value if key not in kept
+        }
+        return rest | kept | {"name": self.name(str(value["name"]))}
+
     def _entry(self, key: Any, item: Any, inside_params: bool) -> Any:
         if key in self._params and (inside_params or key in self._bare):
             return self._hidden
-        return self._value(item, inside_params=key in ("params", "set"))
+        if key == "line" and isinstance(item, str) and self.text(item) != item:
+            return ""  # a line of private source
+        return self._value(item, inside_params=key in ("params", "set", "exit_params"))
 
     def _key(self, key: Any, inside_params: bool) -> Any:
         if not isinstance(key, str):
             return key
         return self.name(key) if inside_params else self.text(key)
+
+
+def _names_of(record: Any, origin: Found) -> list[str]:
+    """Return every name and text of a record but what its package is called by."""
+    names = [column.name for column in getattr(record, "columns", ())]
+    names.extend(param.name for param in getattr(record, "params", ()))
+    if normalize(record.name) not in (normalize(origin.name), normalize(origin.distribution)):
+        names.append(record.name)
+    names.extend(_string_values(record))
+    return [*names, *_sentences(record)]
 
 
 def _words(names: Iterable[str], *, before: str = "", after: str = "") -> re.Pattern[str] | None:
@@ -305,21 +377,21 @@ def _sources_of(origin: Found) -> list[str]:
     return [f"{top}/" if is_public else top, *sorted(folders)]
 
 
-def _string_values(labeler: Labeler) -> list[str]:
+def _string_values(labeler: Any) -> list[str]:
     """Return the texts a parameter may take; numbers say nothing without their name."""
     found: list[str] = []
-    for param in labeler.params:
+    for param in getattr(labeler, "params", ()):
         found.extend(param.choices)
         if isinstance(param.default, str) and param.default:
             found.append(param.default)
     return found
 
 
-def _sentences(labeler: Labeler) -> list[str]:
+def _sentences(labeler: Any) -> list[str]:
     """Return the texts that describe the rule; a single word would hit other text."""
     texts = [labeler.summary]
-    texts.extend(column.description for column in labeler.columns)
-    texts.extend(param.description for param in labeler.params)
+    texts.extend(column.description for column in getattr(labeler, "columns", ()))
+    texts.extend(param.description for param in getattr(labeler, "params", ()))
     return [text for text in texts if len(text.split()) > 1]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar, cast
 
 from ffm_core.errors import StrategyError, UnavailableError, UnknownNameError
@@ -45,6 +45,7 @@ OFFERS: Mapping[str, tuple[str, type]] = {
 MOVING = "docs/how-to/move-to-hook-api-2.md"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(:[A-Za-z0-9_.-]+)?")
 _TARGET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9_.-]+")
+_MARKED = ("ffm_labelers", "ffm_embedders")  # whose records say themselves that they are private
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ class Host:
         offers: list[Offered[Labeler]] = self.offers("ffm_labelers")
         for offer in offers:
             _check_labeler(offer)
-        return offers
+        return _as_their_packages(offers)
 
     def feature_sets(self) -> list[Offered[FeatureSet]]:
         """Return every feature set."""
@@ -134,7 +135,19 @@ class Host:
 
     def embedders(self) -> list[Offered[Embedder]]:
         """Return every embedder whose weights are on this machine."""
-        return self.offers("ffm_embedders")
+        return _as_their_packages(self.offers("ffm_embedders"))
+
+    def private_offers(self) -> list[Offered[Any]]:
+        """Return everything but labelers and embedders that private packages offer."""
+        marked: list[Offered[Any]] = [*self.labelers(), *self.embedders()]
+        private = {offer.origin.distribution for offer in marked if offer.record.private}
+        found: list[Offered[Any]] = []
+        for plugin in self.loaded:
+            if plugin.origin.distribution in private or plugin.origin.is_private:
+                hooks = [hook for hook in plugin.hooks if hook in OFFERS and hook not in _MARKED]
+                own = (offer for hook in hooks for offer in self.offers(hook))
+                found.extend(offer for offer in own if offer.origin == plugin.origin)
+        return found
 
     def learners(self) -> list[Offered[Learner]]:
         """Return every learner whose library is installed."""
@@ -271,6 +284,17 @@ class Host:
                 name, [*(o.record.name for o in offers), *listed(hook)], noun=_plural(what)
             ),
         )
+
+
+def _as_their_packages(offers: list[Offered[Any]]) -> list[Offered[Any]]:
+    """Return the offers, each private where its package is: privacy belongs to the package."""
+    private = {offer.origin.distribution for offer in offers if offer.record.private}
+    return [
+        replace(offer, record=replace(offer.record, private=True))
+        if offer.origin.distribution in private or offer.origin.is_private
+        else offer
+        for offer in offers
+    ]
 
 
 def _plural(what: str) -> str:

@@ -55,7 +55,7 @@ def compare_runs(first: Run, second: Run) -> RunComparison:
         decision=(first.decision, second.decision),
         config=_differences(_flat(one.get("config")), _flat(two.get("config"))),
         data=_differences(_data(one), _data(two)),
-        code=_differences(_code(one), _code(two)),
+        code=_differences(_code(first), _code(second)),
         prereg=_differences(_prereg(one), _prereg(two)),
         versions=_differences(_flat(first.envelope.get("versions")),
                               _flat(second.envelope.get("versions"))),
@@ -92,9 +92,11 @@ def _data(result: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _code(result: Mapping[str, Any]) -> dict[str, Any]:
-    strategy = result.get("strategy", {})
-    return _flat({name: strategy.get(name) for name in _CODE})
+def _code(run: Run) -> dict[str, Any]:
+    strategy = run.result.get("strategy", {})
+    found = _flat({name: strategy.get(name) for name in _CODE})
+    # Hidden settings all read alike; a hash under this machine's key tells them apart.
+    return found | {"hidden settings": run.envelope.get("private_settings")}
 
 
 def _prereg(result: Mapping[str, Any]) -> dict[str, Any]:
