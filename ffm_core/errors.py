@@ -23,6 +23,7 @@ class FFMError(Exception):
         What the reader can do about it.
     """
 
+    hidden: bool = False  # whether its traceback would show what is private
     exit_code: ClassVar[int]  # every child states its own; 1 means FAIL and nothing else
     summary: ClassVar[str]  # one line for the generated reference page
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -119,7 +119,7 @@ def certify_stream(work: tuple[StreamTask, Decisions]) -> Certificate:
             only=missing,
         )
         for i, certificate in zip(missing, proven, strict=True):
-            save_certificate(cache, keys[i], certificate)
+            save_certificate(cache, keys[i], certificate, task.redact)
             found[i] = certificate
     proofs = [certificate for certificate in found if certificate is not None]
     if all(proof.status == "clean" for proof in proofs):
@@ -148,7 +148,7 @@ def certify_steps(task: StreamTask, decisions: Decisions) -> list[Certificate]:
             certificate = prove_step(
                 policy, task.bars, live, params, columns, seed=task.config.seed
             )
-            save_certificate(cache, key, certificate)
+            save_certificate(cache, key, certificate, task.redact)
         found.append(certificate)
     return found
 
@@ -178,7 +178,7 @@ def certify_embedders(task: StreamTask, decisions: Decisions) -> list[Certificat
             )  # fmt: skip
             if embedder.private or parts.labeler.private:  # one package may hold both
                 certificate = without_lines(certificate)
-            save_certificate(cache, key, certificate)
+            save_certificate(cache, key, certificate, task.redact)
         found.append(certificate)
     return found
 
@@ -244,7 +244,7 @@ def _certify_learner(job: Job, learner: Learner, folded: Folded) -> Certificate:
         found = falsify_learner(learner, train, validation, test, seed=seed, answers=answers)
         if job.strategy["private"]:  # its package may hold the learner, too
             found = without_lines(found)
-        save_certificate(cache, key, found)
+        save_certificate(cache, key, found, job.redact)
     return found
 
 
@@ -302,6 +302,8 @@ def load_certificate(cache: Cache, key: str) -> Certificate | None:
     return Certificate.read(stored)
 
 
-def save_certificate(cache: Cache, key: str, certificate: Certificate) -> None:
+def save_certificate(cache: Cache, key: str, certificate: Certificate, redact: Any = None) -> None:
     """Store a certificate as JSON."""
-    cache.put_json(key, {"form": _FORM, **asdict(certificate)})
+    stored = asdict(certificate)
+    stored = stored if redact is None else redact.value(stored)
+    cache.put_json(key, {"form": _FORM, **stored})

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -45,6 +45,7 @@ class StreamTask:
     home: Path
     bars: Bars
     other: Bars | None = None  # bars of another stream, whose future the falsifier splices in
+    redact: Any = None  # what hides private names in what is kept
 
     @property
     def parts(self) -> Parts:
@@ -85,6 +86,7 @@ def tasks_of(job: Job) -> tuple[StreamTask, ...]:
             home=job.home,
             bars=bars,
             other=_other(job.bars, bars),
+            redact=job.redact,
         )
         for bars in job.bars
     )

@@ -12,10 +12,13 @@ from typing import ParamSpec, TypeVar
 from ffm_core.errors import ConfigError, FFMError, PluginError, StrategyError, UnavailableError
 from ffm_core.host.discovery import Found
 from ffm_core.host.surroundings import environment_kept
+from ffm_core.shown import is_revealed
 
 P = ParamSpec("P")
 R = TypeVar("R")
 MAX_MESSAGE_CHARS = 300
+SILENCE = "its code raised an error, whose words are private"
+OWN_NAMES = "the names and words of this private package are shown with --reveal"
 
 
 def call_plugin(
@@ -117,7 +120,16 @@ def _is_explained(origin: Found, error: BaseException) -> bool:
     return isinstance(error, PluginError) and error.named == origin.who
 
 
+def hidden(origin: Found, error: BaseException) -> bool:
+    """Return whether the words of an error are private: a private package's own code raised it."""
+    return origin.is_private and not isinstance(error, FFMError) and not is_revealed()
+
+
 def _explain(origin: Found, what: str, error: BaseException) -> FFMError:
+    if hidden(origin, error):
+        silent = StrategyError(f"{origin.who}: {SILENCE}", fix=OWN_NAMES, named=origin.who)
+        silent.hidden = True  # no traceback is shown of it
+        return silent
     where = place(origin, error.__traceback__, error)
     told = isinstance(error, PluginError) and error.named == what
     said = one_line(error) if told else f"{what}: {one_line(error)}"

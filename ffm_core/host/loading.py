@@ -24,8 +24,11 @@ from ffm_core.errors import PluginError, PluginLoadError, UnknownNameError
 from ffm_core.host.beside import look_beside
 from ffm_core.host.boundary import (
     MAX_MESSAGE_CHARS,
+    OWN_NAMES,
+    SILENCE,
     absent_library,
     call_plugin,
+    hidden,
     is_strict,
     one_line,
     place,
@@ -271,6 +274,10 @@ def _import_file(found: Found, path: Path) -> ModuleType:
 
 
 def _failed(found: Found, error: BaseException) -> PluginLoadError:
+    if hidden(found, error):
+        silent = PluginLoadError(f"{found.who} failed to load: {SILENCE}", fix=OWN_NAMES)
+        silent.hidden = True
+        return silent
     where = place(found, error.__traceback__, error)
     text = f"{found.who} ({found.name}) failed to load: {one_line(error)}"
     fix = "upgrade or uninstall it; --debug shows the cause"

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ffm_core.errors import FFMError, PluginError
+from ffm_core.host.boundary import OWN_NAMES, SILENCE
 from ffm_core.host.code import source_files
 from ffm_core.host.discovery import Found, normalize
 from ffm_core.records import Labeler
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from ffm_core.records import Embedder
 
 HIDDEN = "private"
-OWN_NAMES = "the names and words of this private package are shown with --reveal"
 SHORTEST_BARE_NAME = 3  # shorter names hide only where they stand as a column or a setting
 
 # Words of every run record. A private column called like one of them gives
@@ -267,10 +267,10 @@ class Redactor:
                 raised = who in self._owners and not isinstance(error.__cause__, FFMError | None)
                 problem, fix = self.text(error.problem), self.text(error.fix)
                 if raised:
-                    problem = f"{who}: its code raised an error; its words are private"
+                    problem = f"{who}: {SILENCE}"
                 hidden = raised or fix != error.fix
                 error.problem, error.fix = problem, OWN_NAMES if hidden else fix
-            error.hidden = True  # type: ignore[attr-defined]  # no traceback is shown of it
+            error.__dict__["hidden"] = True  # no traceback is shown of it
             raise
 
     def leaks(self, text: str) -> list[str]:
