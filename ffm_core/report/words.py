@@ -206,6 +206,8 @@ def reasons(result: Result, *, findings: bool = True) -> list[tuple[str, str]]:
 
 def _said_of(check: Mapping[str, Any]) -> str:
     """Return what a check says of itself; its numbers where it says nothing."""
+    if check.get("value") is None:
+        return sentence(check.get("reason")) or "no figure is shown"
     return sentence(check.get("reason")) or f"{measured(check)}, asked for: {needed(check)}"
 
 

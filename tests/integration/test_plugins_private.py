@@ -181,9 +181,9 @@ def test_errors_name_nothing_private_either(fresh, quiet_market, words, code):
 
 
 def test_the_search_for_private_names_finds_them(fresh, quiet_market):
-    """With --debug the author sees everything, so the search must find something."""
+    """With --debug and --reveal the author sees everything: the search must find something."""
     done = fresh.ffm("eval", "night-owl", "--data", str(quiet_market[0]), "--learner", "none",
-                     "--jobs", "1", "--set", "hindsight=9", "--debug")  # fmt: skip
+                     "--jobs", "1", "--set", "hindsight=9", "--debug", "--reveal")  # fmt: skip
     found = {word for _, word in leaks(fresh, done)}
     assert {"ffm_strategy_night_owl", "labeler.py", "channel_width"} <= found
 
