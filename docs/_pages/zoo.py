@@ -36,6 +36,7 @@ _MEANING = {
     "determinism": "another process, hash seed, thread count or order returns different values",
     "access": "a file, a connection or another program is opened in a call or while loading",
     "budget": "a call takes too long or too much memory",
+    "stored": "answers belong to the dates or rows of one file; nothing computes them",
     "horizon": "an outcome or target reads past the bar at which it says to be known",
     "rows": "an answer depends on other rows",
 }

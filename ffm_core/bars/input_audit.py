@@ -29,14 +29,7 @@ _LAG = "stamp every row with the moment it was published, or declare the lag: In
 def audit_input(loaded: LoadedInput, streams: Sequence[Bars], *, tz: str | None = None) -> None:
     """Refuse a table that shows values before they could be known, or none at all.
 
-    Parameters
-    ----------
-    loaded : LoadedInput
-        The table.
-    streams : sequence of Bars
-        The bars it is read beside.
-    tz : str, optional
-        Zone of the run, in which midnight is looked for besides UTC and the exchanges'.
+    Midnight is looked for in UTC, in ``tz`` and in the zones of the exchanges.
 
     Raises
     ------

@@ -21,19 +21,9 @@ from ffm_core.wording import did_you_mean
 class InputTable:
     """Rows of an outside table in the order in which they became known.
 
-    Parameters
-    ----------
-    name : str
-        What ``bars.inputs`` calls it.
-    at_us : int64 (R,)
-        From when on a row can be read, microseconds since 1970 UTC, ascending:
-        ``known_at`` and the declared lag.
-    columns : mapping of str to float64 (R,)
-        The declared columns, all finite.
-    moments : frozenset of str
-        Columns that hold moments, microseconds since 1970 UTC.
-    max_age_us : int, optional
-        How long a row is served.
+    ``at_us`` (R,), ascending, is when each can be read: ``known_at`` and the declared lag, in
+    microseconds since 1970 UTC, as are the values of columns that hold ``moments``. Columns
+    (R,) are finite. A row is served for ``max_age_us`` at most.
     """
 
     name: str
@@ -81,15 +71,7 @@ class InputTable:
 
 
 class InputView:
-    """A table as it was known at the close of every bar; one value per bar.
-
-    Parameters
-    ----------
-    table : InputTable
-        The rows known at the last close.
-    close_us : int64 (T,)
-        Bar closes, microseconds since 1970 UTC.
-    """
+    """A table as it was known at the closes of bars, in µs UTC; one value per bar."""
 
     def __init__(self, table: InputTable, close_us: Int64) -> None:
         self._table = table

@@ -34,6 +34,7 @@ from ffm_core.causal.process.pickling import Opener
 from ffm_core.causal.subjects.base import Call, FeatureSubject, LabelerSubject, Subject
 from ffm_core.causal.trial import stages
 from ffm_core.causal.trial.session import DETECTORS, Series, Session
+from ffm_core.causal.trial.stored import stored_answers
 from ffm_core.errors import ConfigError
 from ffm_core.records import Certificate, FeatureSet, Labeler, Params, Reason
 from ffm_core.types import Int64
@@ -386,7 +387,11 @@ class _Case:
         if len(cuts) and not session.peeks:
             if session.wants("mutation"):
                 stages.mutations(session, cuts, foreign=foreign)
-            if session.wants("purity", "prefix", "repaint") and not session.stopped:
+            asked = session.wants("stored") and not (session.stopped or session.peeks)
+            if asked and session.subject.stores and session.subject.sees_bars:
+                stored_answers(session)
+            stored = any(finding.check == "stored" for finding in session.findings)
+            if session.wants("purity", "prefix", "repaint") and not (session.stopped or stored):
                 stages.kept_state(session, cuts)
         if session.wants("purity") and not session.stopped:
             stages.purity_again(session)

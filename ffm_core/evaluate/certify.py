@@ -23,7 +23,6 @@ from ffm_core.causal.subjects.exits import ExitSubject, computes, prove_step
 from ffm_core.causal.subjects.learners import MAX_ROWS, falsify_learner, thin
 from ffm_core.embed.windows import windows_at
 from ffm_core.evaluate.fit import answers_of, fit_versions, fold_views
-from ffm_core.evaluate.outside import hashes_of
 from ffm_core.evaluate.parts import Source
 from ffm_core.evaluate.streams import StreamTask, tasks_of
 from ffm_core.evaluate.terms import terms_of
@@ -50,7 +49,7 @@ if TYPE_CHECKING:
     from ffm_core.evaluate.pool import Folded
     from ffm_core.evaluate.progress import Progress
 
-_FORM = 2  # of stored certificates; others are proven anew
+_FORM = 3  # of stored certificates; others are proven anew
 _VALIDATION_ROWS = 150  # shown to a learner that is falsified
 
 
@@ -291,7 +290,7 @@ def _exit_key(
 
 def _what(task: StreamTask) -> tuple[str | int, ...]:
     other = "" if task.other is None else task.other.sha256
-    return task.bars.sha256, *hashes_of(task.bars.tables), other, task.config.seed
+    return task.bars.sha256, *(table.sha256 for table in task.bars.tables), other, task.config.seed
 
 
 def load_certificate(cache: Cache, key: str) -> Certificate | None:

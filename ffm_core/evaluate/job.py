@@ -22,13 +22,7 @@ from ffm_core.bars.simulate import demo_market
 from ffm_core.embed.blocks import find_embedder, unknown_block
 from ffm_core.errors import ConfigError, StrategyError, UnknownNameError, UsageError
 from ffm_core.evaluate.executor import Executor
-from ffm_core.evaluate.outside import (
-    declared_inputs,
-    input_facts,
-    load_inputs,
-    require_named,
-    with_tables,
-)
+from ffm_core.evaluate.outside import declared_inputs, input_facts, load_inputs, require_named
 from ffm_core.evaluate.parts import Parts, Source
 from ffm_core.evaluate.terms import Terms, terms_of
 from ffm_core.host.boundary import call_plugin
@@ -254,7 +248,7 @@ def job_of(config: EvalConfig, home: Path) -> Job:
         outside = load_inputs(declared, config, [item.bars for item in loaded])
     return Job(
         config=config,
-        bars=[with_tables(item.bars, outside) for item in loaded],
+        bars=[replace(i.bars, tables=tuple(o.table for o in outside)) for i in loaded],
         inputs=input_facts(outside, private=private),
         source=source,
         terms=terms,

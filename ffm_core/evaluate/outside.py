@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ffm_core.bars import Bars
 from ffm_core.bars.input_audit import audit_input
-from ffm_core.bars.inputs import InputTable
 from ffm_core.bars.readers.tables import LoadedInput, load_input
 from ffm_core.bars.sessions import to_stamp
 from ffm_core.errors import StrategyError, UsageError
@@ -22,13 +21,7 @@ from ffm_core.wording import did_you_mean
 
 
 def declared_inputs(parts: Parts) -> tuple[Input, ...]:
-    """Return what the labeler and the feature sets of a run read, each input once.
-
-    Raises
-    ------
-    StrategyError
-        When two of them declare one input in two ways, or a set with a stream reads any.
-    """
+    """Return what the labeler and the feature sets of a run read, each input once."""
     found: dict[str, Input] = {}
     records: tuple[Labeler | FeatureSet, ...] = (parts.labeler, *parts.feature_sets)
     for record in records:
@@ -45,13 +38,7 @@ def declared_inputs(parts: Parts) -> tuple[Input, ...]:
 
 
 def require_named(declared: Sequence[Input], given: Mapping[str, str]) -> None:
-    """Require a file for every declared input, and no others.
-
-    Raises
-    ------
-    UsageError
-        Naming the first that is missing, or that nothing reads.
-    """
+    """Require a file for every declared input, and no others; a ``UsageError`` names the first."""
     names = [one.name for one in declared]
     for name in given:
         if name not in names:
@@ -74,24 +61,13 @@ def require_named(declared: Sequence[Input], given: Mapping[str, str]) -> None:
 def load_inputs(
     declared: Sequence[Input], config: EvalConfig, streams: Sequence[Bars]
 ) -> tuple[LoadedInput, ...]:
-    """Open, validate and audit the tables of a run.
-
-    Raises
-    ------
-    DataError
-        When a table cannot be read, breaks a rule, or shows values too early.
-    """
+    """Open, validate and audit the tables of a run."""
     loaded = []
     for one in declared:
         found = load_input(Path(config.inputs[one.name]), one, tz=config.tz)
         audit_input(found, streams, tz=config.tz)
         loaded.append(found)
     return tuple(loaded)
-
-
-def with_tables(bars: Bars, loaded: Iterable[LoadedInput]) -> Bars:
-    """Return bars beside which the tables lie."""
-    return replace(bars, tables=tuple(one.table for one in loaded))
 
 
 def input_facts(loaded: Sequence[LoadedInput], *, private: bool) -> list[dict[str, Any]]:
@@ -109,11 +85,4 @@ def input_facts(loaded: Sequence[LoadedInput], *, private: bool) -> list[dict[st
     ]
 
 
-def hashes_of(tables: Iterable[InputTable]) -> tuple[str, ...]:
-    """Return what cache keys and a trial's identity say of outside tables."""
-    return tuple(table.sha256 for table in tables)
-
-
-__all__ = [
-    "declared_inputs", "hashes_of", "input_facts", "load_inputs", "require_named", "with_tables",
-]  # fmt: skip
+__all__ = ["declared_inputs", "input_facts", "load_inputs", "require_named"]

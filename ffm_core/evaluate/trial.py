@@ -15,7 +15,6 @@ from ffm_core.errors import FFMError
 from ffm_core.evaluate.arms import WITHOUT
 from ffm_core.evaluate.job import Job
 from ffm_core.evaluate.lineage import daily_returns, day_fingerprints, days_by_instrument
-from ffm_core.evaluate.outside import hashes_of
 from ffm_core.evaluate.pool import Folded, Seal
 from ffm_core.evaluate.streams import Stream
 from ffm_core.evaluate.trades import daily_r
@@ -106,7 +105,7 @@ def open_trial(job: Job, promise: dict[str, Any], folded: Folded) -> Ticket:
             "data": [[b.stream, b.sha256, _terms(b.instrument)] for b in job.bars],
             "seal": {"opened": seal.opened, "from": seal.by_instrument},
             # Absent where there are none, so that trials from before them keep their identity.
-            **({"inputs": hashes_of(job.bars[0].tables)} if job.inputs else {}),
+            **({"inputs": [table.sha256 for table in job.bars[0].tables]} if job.inputs else {}),
         }
     )
     return _open(job, promise, folded, identity)

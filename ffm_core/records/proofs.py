@@ -60,6 +60,15 @@ _FOUND = {
     "history_drifts": f"on {_HISTORY} of history the value differs in its last digits "
     "({relative:.1g} of itself), as a running sum does",
     "history_short": f"{_HISTORY} of history do not reproduce it",
+    "stored_dates": "on {days:d} date(s), the first at {first}, the same bars get another answer "
+    "when they are moved by whole weeks, and at {times:d} other times that answer is always the "
+    "same: it is stored for these dates and not computed",
+    "stored_fails": "it fails when the same bars are moved by {weeks:d} weeks, there and back: it "
+    "looks up answers that are stored for these dates[ ({error})]",
+    "stored_rows": "a simulated walk that begins {skip:d} bars later gets the same {rows:d} "
+    "answers row for row, and none in the {behind:d} rows behind them: they are stored by row",
+    "stored_ends": "it fails on a simulated walk that is longer than the {rows:d} bars of this "
+    "file: it looks up answers that are stored by row[ ({error})]",
 }
 _LOADED = "[ while it is {when}]"
 _OPENED = {
@@ -161,6 +170,8 @@ _REPAIRS = {
     "fix_budget": "do not wait; keep memory bounded, and time proportional to the number of bars",
     "fix_stream": "compute batch and stream with the same kernel, and put the whole state into "
     "snapshots",
+    "fix_stored": "hand outside data over as a declared input (inputs=(Input(name=...),) and "
+    "--input NAME=PATH); what can be computed for any date, compute",
     "fix_values": "return NaN where a value is undefined",
     "fix_withdrawn": "a decision once made must stay: a condition on later bars removes it here; "
     "decide on closed bars only and never withdraw",

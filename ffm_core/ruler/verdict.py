@@ -38,7 +38,7 @@ _CARRIES = {"selection": ("profit", *_SELECTING), "trigger": ("profit", "entry")
 _FAR = 600  # months; beyond fifty years a number would mislead
 _NAMED = 5  # failures of a broken certificate that are reasons by themselves
 # Failures that need not be look-ahead.
-_UNKEPT = ("access", "budget", "determinism", "history", "purity", "stream", "values")
+_UNKEPT = ("access", "budget", "determinism", "history", "purity", "stored", "stream", "values")
 UNSEEN = "unseen"  # the check that holds a verdict back where a model may have seen its months
 
 

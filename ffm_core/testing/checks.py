@@ -258,6 +258,11 @@ def history_is_sufficient(subject: StrategyUnderTest) -> None:
     require_no_failure(subject, "history")
 
 
+def answers_are_computed(subject: UnderTest) -> None:
+    """Compute answers from bars, clock and inputs; store none for the dates or rows of a file."""
+    require_no_failure(subject, "stored")
+
+
 def require_no_failure(subject: UnderTest, check: str) -> None:
     """Require that the falsifier found nothing under one of its checks."""
     found = subject.failures(check)
@@ -350,6 +355,7 @@ _LIST: tuple[tuple[Callable[[StrategyUnderTest], None], tuple[str, ...]], ...] =
     (past_ignores_removed_future, _HONEST),
     (past_ignores_changed_future, (*_HONEST, "past_ignores_removed_future")),
     (history_is_sufficient, _HONEST),
+    (answers_are_computed, (*_HONEST, "past_ignores_removed_future")),
     (no_bars, _PURE),
     (one_bar, _PURE),
     (prices_may_be_scaled, _PURE),

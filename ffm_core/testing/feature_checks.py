@@ -11,7 +11,7 @@ from ffm_core.causal.cutting.series import edited, fingerprint, part
 from ffm_core.features.windowed import open_stream
 from ffm_core.records import FeatureStream, answers
 from ffm_core.records.forms import first_infinite
-from ffm_core.testing.checks import Check, require_no_failure
+from ffm_core.testing.checks import Check, answers_are_computed, require_no_failure
 from ffm_core.testing.fresh import fresh_process
 from ffm_core.testing.market import Kind
 from ffm_core.testing.report import CheckFailed, CheckSkipped
@@ -340,6 +340,7 @@ _LIST: tuple[tuple[Callable[[FeatureSetUnderTest], None], tuple[str, ...]], ...]
     (past_ignores_removed_future, _HONEST),
     (past_ignores_changed_future, _CAUSAL),
     (history_is_sufficient, _HONEST),
+    (answers_are_computed, _CAUSAL),
     (few_bars, (*_PURE, "nothing_is_infinite")),
     (stream_equals_batch, _STREAMS),
     (streams_are_apart, _STREAMS),

@@ -135,6 +135,10 @@ _SETS: dict[str, tuple[str, FeatureSet]] = {
         "history_is_sufficient",
         _plain(twins.over_a_long_top, warmup_bars=99, history_bars=50),
     ),
+    "a list of days": (
+        "answers_are_computed",
+        _plain(_column(peeks.on_listed_days), warmup_bars=0, history_bars=1),
+    ),
     "crashes on no bars": ("few_bars", _plain(_first_price)),
     "a stream that starts early": ("stream_equals_batch", _streamed(twins.EagerStream)),
     "one array for all rows": ("stream_equals_batch", _streamed(twins.ReusingStream)),

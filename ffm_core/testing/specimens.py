@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ffm_core.bars.table import Bars
-from ffm_core.records import Column, Decisions, Labeler, Param, Params
+from ffm_core.records import Column, Decisions, Input, Labeler, Param, Params
 from ffm_core.testing import peeks
 from ffm_core.testing.building import HISTORY, SPAN, build, hourly, range_of, typical
 from ffm_core.types import Float64
@@ -73,6 +73,12 @@ def _edits(bars: Bars, params: Params) -> Decisions:
     if len(bars) > SPAN:
         bars.frame[SPAN, "close"] = 0.0
     return plain
+
+
+def _not_on_listed_days(bars: Bars, params: Params) -> Decisions:
+    rows = hourly(bars)
+    listed = np.isin(bars.ts_us[rows] // 86_400_000_000, peeks.DAYS)
+    return build(bars, rows[~listed], typical(bars))
 
 
 def _by_chance(bars: Bars, params: Params) -> Decisions:
@@ -251,6 +257,7 @@ _LABELERS: dict[str, tuple[str, Labeler]] = {
     "too short a history": ("history_is_sufficient", _value(peeks.slow_average, history_bars=SPAN)),
     "a count since the start": ("history_is_sufficient", _value(peeks.count, memory="event")),
     "a recursion called finite": ("history_is_sufficient", _value(peeks.fast_average)),
+    "a list of days": ("answers_are_computed", _twin(_not_on_listed_days)),
     "waits for the next bar": (_LOOK_AHEAD, _twin(_waits)),
     "withdraws decisions": (_LOOK_AHEAD, _twin(_withdraws)),
     "the next bar's side": (_LOOK_AHEAD, _twin(_side_by_next_bar)),
@@ -295,6 +302,11 @@ def _by_calendar(bars: Bars, params: Params) -> Decisions:
     return build(bars, np.flatnonzero(session_end_mask(bars))[1:], parity)
 
 
+def _with_input(bars: Bars, params: Params) -> Decisions:
+    index = bars.inputs["index"]
+    return build(bars, hourly(bars), index["level"] / index.back("level", 1))
+
+
 _CLEAN: dict[str, Labeler] = {
     "plain": CLEAN_LABELER,
     "whole past": replace(CLEAN_LABELER, history_bars=None),
@@ -306,6 +318,9 @@ _CLEAN: dict[str, Labeler] = {
     "higher timeframe, released late": _value(peeks.hour_released, history_bars=None),
     "confirmed pivot": _value(peeks.pivot_confirmed),
     "expanding score": _value(peeks.expanding_score, memory="recursive", history_bars=None),
+    "an input": _twin(
+        _with_input, history_bars=None, inputs=(Input(name="index", columns=("level",)),)
+    ),
     "calendar known ahead": _twin(_by_calendar, history_bars=None, warmup_bars=0),
 }
 CLEAN: tuple[Specimen, ...] = tuple(

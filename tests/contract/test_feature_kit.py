@@ -4,10 +4,12 @@ import importlib
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from zoo import CLEAN
 
 from ffm_core.errors import ConfigError, UnknownNameError
+from ffm_core.records import Input
 from ffm_core.testing import (
     FEATURE_CHECKS,
     CheckFailed,
@@ -101,6 +103,21 @@ def test_what_does_not_apply_is_skipped_and_says_why():
     skipped = {outcome.check: outcome.reason for outcome in report if outcome.status == "skipped"}
     assert "no stream" in skipped["stream_equals_batch"]
     assert "not an attribute of a module" in skipped["fresh_process_agrees"]
+
+
+def test_a_set_that_reads_an_input_is_given_a_made_up_table():
+    def batch(bars):
+        return bars.inputs["index"]["level"].astype(np.float32)[:, None]
+
+    index = Input(name="index", columns=("level",))
+    made = replace(CLEAN_SET, name="index", batch=batch, warmup_bars=0, history_bars=1,
+                   inputs=(index,))  # fmt: skip
+    report = _report(made)
+    assert not report.failed, str(report)
+    skipped = {outcome.check: outcome.reason for outcome in report if outcome.status == "skipped"}
+    assert "shown bars alone" in skipped["stream_equals_batch"]
+    report = _report(replace(made, inputs=(replace(index, columns=()),)))
+    assert report.failed[0].check == "record_is_sound"
 
 
 def test_an_unknown_set_is_named_as_such():

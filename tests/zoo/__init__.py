@@ -15,21 +15,25 @@ from zoo import (
     declaring,
     exits,
     frames,
+    inputs,
     keeping,
     labelers,
     learners,
     rare,
+    stored,
     streaming,
     targets,
     timing,
     whole_file,
 )
-from zoo.clean import CLEAN
+from zoo.clean import CLEAN as PLAIN
 from zoo.fault import KINDS, Fault, Honest, Kind
 from zoo.kills import KILLS
 
 _ROOMS = (timing, whole_file, frames, rare, keeping, chance, declaring, streaming, labelers,
-          exits, targets, learners)  # fmt: skip
+          stored, inputs, exits, targets, learners)  # fmt: skip
+
+CLEAN: tuple[Honest, ...] = (*PLAIN, *inputs.CLEAN)
 
 FAULTS: tuple[Fault, ...] = tuple(
     replace(fault, kills=KILLS.get(fault.name, ())) for room in _ROOMS for fault in room.FAULTS

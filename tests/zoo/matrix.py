@@ -34,10 +34,11 @@ from ffm_core.testing.market import make_bars
 from ffm_core.testing.views import make_view
 from helpers.exit_proofs import falsify_exit_policy
 from zoo.fault import Honest
+from zoo.inputs import with_tables
 
 DETECTORS = (
     "purity", "values", "prefix", "repaint", "mutation", "history", "stream", "determinism",
-    "access", "budget", "horizon", "rows",
+    "access", "budget", "stored", "horizon", "rows",
 )  # fmt: skip
 ROWS = 1_600  # bars: a clock change, a roll, six sessions and their hours lie in them
 # Cuts are sampled as in a real run; rare faults are looked for where they can be seen at all.
@@ -50,7 +51,7 @@ _ALONE = frozenset({"over-budget"})  # takes its worker down with it, after a se
 @lru_cache(maxsize=1)
 def zoo_bars() -> Bars:
     """Return the bars of the zoo: ES, five minutes, March 2024."""
-    return make_bars("trend", rows=ROWS, seed=7)
+    return with_tables(make_bars("trend", rows=ROWS, seed=7))
 
 
 def certificates(

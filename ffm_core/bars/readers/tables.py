@@ -28,19 +28,7 @@ _ISO = r"^\s*\d{4}-\d{1,2}-\d{1,2}"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedInput:
-    """A validated table, and what it was read from.
-
-    Parameters
-    ----------
-    table : InputTable
-        Its rows, readable from ``known_at`` and the declared lag on.
-    declared : Input
-        What a plug-in says of it.
-    known_us : int64 (R,)
-        ``known_at`` as the file has it, microseconds since 1970 UTC.
-    source_name : str
-        Base name of the file.
-    """
+    """A validated table, its declaration, and ``known_at`` as its file has it (R,), in µs UTC."""
 
     table: InputTable
     declared: Input
@@ -49,24 +37,13 @@ class LoadedInput:
 
 
 def load_input(path: Path, declared: Input, *, tz: str | None = None) -> LoadedInput:
-    """Read and validate the table of a declared input.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        CSV or Parquet, with the column ``known_at`` and those declared.
-    declared : Input
-        What a plug-in reads of it.
-    tz : str, optional
-        IANA zone of stamps without one.
+    """Read and validate the table, CSV or Parquet, of a declared input; ``tz`` as for bars.
 
     Raises
     ------
-    SchemaError
-        For a missing column, rows out of order or twice, an empty table, and cells
-        that are no finite number.
     DataError
-        When the file cannot be read.
+        When it cannot be read; a ``SchemaError`` for a missing column, rows out of order or
+        twice, an empty table, and cells that are no finite number.
     """
     raw = _read(path, declared)
     if raw.frame.height == 0:

@@ -45,7 +45,8 @@ def failures_of(session: Session) -> tuple[Failure, ...]:
 _RANK = {
     check: place
     for place, check in enumerate(
-        ("purity", "budget", "access", "determinism", "prefix", "repaint", "mutation", "stream",
+        ("purity", "budget", "access", "determinism", "prefix", "repaint", "mutation", "stored",
+         "stream",
          "history", "values")
     )
 }  # fmt: skip

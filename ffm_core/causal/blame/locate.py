@@ -15,6 +15,7 @@ import numpy as np
 
 from ffm_core.bars.table import Bars
 from ffm_core.causal.blame.declared import answering, declared, shared
+from ffm_core.causal.blame.held import held
 from ffm_core.causal.blame.interpreted import interpreted, interpreter
 from ffm_core.causal.blame.line import Blame, accuse, blame, origin
 from ffm_core.causal.blame.sources import Sources
@@ -65,6 +66,8 @@ class Question:
     def answer(self, subject: Subject, bars: Bars, seed: int, other: Bars | None) -> Blame | None:
         """Return the line; called in the worker."""
         sources = Sources(subject.function)
+        if self.check == "stored" and (table := held(subject.function, sources.files)) is not None:
+            return table
         files = [Path(root) for root in subject.roots()] or sources.files
         if not (subject.roots() or sources.foreign):
             return declared(getattr(subject, "record", None), self.column, self.check)

@@ -12,6 +12,7 @@ import pickle
 import signal
 import sys
 import time
+from collections.abc import Collection
 from types import TracebackType
 from typing import Any
 
@@ -140,6 +141,16 @@ class Link:
     def twin(self, index: int, cut: int | None) -> tuple[int, Rows]:
         """Return rows of the mirrored series up to ``cut``."""
         found: tuple[int, Rows] = self._ask(index, "twin", index, cut)
+        return found
+
+    def elsewhere(self, index: int, weeks: int, names: Collection[str] | None) -> Rows:
+        """Return a subject's rows for all bars, moved by whole weeks, in some columns."""
+        found: Rows = self._ask(index, "elsewhere", index, weeks, names)
+        return found
+
+    def walked(self, index: int, skip: int, extra: int) -> Rows:
+        """Return a subject's rows for a simulated walk; see :func:`..cutting.elsewhere.walked`."""
+        found: Rows = self._ask(index, "walked", index, skip, extra)
         return found
 
     def stream(self, index: int) -> Stretch:

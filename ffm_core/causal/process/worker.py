@@ -14,7 +14,7 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, cast
@@ -24,6 +24,7 @@ import numpy as np
 from ffm_core.bars.instrument import Instrument
 from ffm_core.bars.table import Bars
 from ffm_core.bars.timeframe import Timeframe
+from ffm_core.causal.cutting.elsewhere import moved, walked
 from ffm_core.causal.cutting.series import edited, fingerprint, mirrored, part
 from ffm_core.causal.process.access import Access, Watch, is_own
 from ffm_core.causal.process.budget import Budget, OverBudget, limited
@@ -35,6 +36,7 @@ from ffm_core.causal.subjects.base import FeatureSubject, Subject
 from ffm_core.causal.trial.rows import Rows
 from ffm_core.causal.trial.streaming import Proof, Stretch
 from ffm_core.errors import FFMError
+from ffm_core.keyed import keyed
 from ffm_core.paths import one_spelling
 from ffm_core.processes import end_with, messages, read_message, write_message
 from ffm_core.records import Reason, because
@@ -151,6 +153,17 @@ class Desk:
         answer = self._run(index, part(self._twin, 0, stop))
         lo = subject.reach(answer, stop) if cut is not None else 0
         return lo, subject.rows(answer, lo, stop).copy()
+
+    def elsewhere(self, index: int, weeks: int, names: Collection[str] | None) -> Rows:
+        """Answer for all bars, moved by whole weeks, in some columns."""
+        bars = moved(self._held.bars, weeks)
+        return self._subjects[index].rows(self._run(index, bars), 0, len(bars)).only(names)
+
+    def walked(self, index: int, skip: int, extra: int) -> Rows:
+        """Answer for a simulated walk that begins ``skip`` bars later; see :func:`.walked`."""
+        rng = keyed(self._setup.seed, "walk", self._subjects[index].name)
+        bars = walked(self._held.bars, skip, extra, rng)
+        return self._subjects[index].rows(self._run(index, bars), 0, len(bars))
 
     def stream(self, index: int) -> Stretch:
         """Feed a stream the bars that arrived since the last time."""

@@ -68,6 +68,7 @@ class Subject(Protocol):
     recursive: frozenset[str] | None  # columns that may drift a little; None: all
     streams: bool
     sees_bars: bool  # False: nothing it answers can depend on them
+    stores: bool  # whether its code could hold a stored answer
     function: Callable[..., Any]  # what the plug-in's author wrote
     call: Call | None  # who words its errors in this process
 
@@ -108,6 +109,7 @@ class Asked:
     private = False
     streams = False
     sees_bars = True
+    stores = True
 
     def called_by(self, call: Call | None) -> None:
         """Set who calls the plug-in; by default errors name the subject."""

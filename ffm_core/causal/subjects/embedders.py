@@ -81,6 +81,8 @@ class WindowSubject(FeatureSubject):
         From :func:`.windows_as_features`.
     """
 
+    stores = False  # windows are made by the host
+
     def __init__(self, windows: FeatureSet) -> None:
         super().__init__(windows, None)
         self._at: WindowRows = cast("WindowRows", windows.batch)

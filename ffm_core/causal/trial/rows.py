@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -41,6 +42,14 @@ class Rows:
         """Return rows that hold on to no larger answer."""
         group = None if self.group is None else self.group.copy()
         return Rows(key=self.key, names=self.names, values=self.values.copy(), group=group)
+
+    def only(self, names: Collection[str] | None) -> Rows:
+        """Return some columns of the rows, all of them for None."""
+        if names is None:
+            return self
+        places = [place for place, name in enumerate(self.names) if name in names]
+        chosen = tuple(self.names[place] for place in places)
+        return Rows(key=self.key, names=chosen, values=self.values[:, places], group=self.group)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from ffm_core.types import Int64
 DETECTORS = frozenset(
     {
         "purity", "values", "prefix", "mutation", "history", "stream", "repaint",
-        "determinism", "access", "budget",
+        "determinism", "access", "budget", "stored",
     }
 )  # fmt: skip
 

@@ -106,6 +106,35 @@ SEEN = [
         ("on 20 bars of history the value differs in its last digits (2e-09 of itself), as a "
         "running sum does"),
     ),
+    (
+        because("stored_dates", days=8, first="2024-03-04T00:00:00Z", times=30),
+        (
+            "on 8 date(s), the first at 2024-03-04T00:00:00Z, the same bars get another answer "
+            "when they are moved by whole weeks, and at 30 other times that answer is always "
+            "the same: it is stored for these dates and not computed"
+        ),
+    ),
+    (
+        because("stored_fails", weeks=1461, error="KeyError: 9558"),
+        (
+            "it fails when the same bars are moved by 1461 weeks, there and back: it looks up "
+            "answers that are stored for these dates (KeyError: 9558)"
+        ),
+    ),
+    (
+        because("stored_rows", skip=228, rows=1599, behind=800),
+        (
+            "a simulated walk that begins 228 bars later gets the same 1599 answers row for "
+            "row, and none in the 800 rows behind them: they are stored by row"
+        ),
+    ),
+    (
+        because("stored_ends", rows=1600),
+        (
+            "it fails on a simulated walk that is longer than the 1600 bars of this file: it "
+            "looks up answers that are stored by row"
+        ),
+    ),
     (because("history_short", bars=1200), "1200 bars of history do not reproduce it"),
     (because("history_short", days=3), "3 trading dates of history do not reproduce it"),
     (
