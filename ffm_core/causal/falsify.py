@@ -23,10 +23,16 @@ from functools import partial
 
 import numpy as np
 
-from ffm_core.bars.simulate import market
 from ffm_core.bars.table import Bars
 from ffm_core.causal.blame.explain import failures_of
-from ffm_core.causal.cutting.cuts import Cuts, detection_bound, sample_cuts
+from ffm_core.causal.cutting.cuts import (
+    MIN_RANDOM,
+    Cuts,
+    detection_bound,
+    replayed,
+    sample_cuts,
+)
+from ffm_core.causal.cutting.series import stranger
 from ffm_core.causal.process.access import own_line
 from ffm_core.causal.process.budget import Budget, OverBudget, limited
 from ffm_core.causal.process.client import Halted, Link
@@ -36,6 +42,7 @@ from ffm_core.causal.trial import stages
 from ffm_core.causal.trial.session import DETECTORS, Series, Session
 from ffm_core.causal.trial.stored import stored_answers
 from ffm_core.errors import ConfigError
+from ffm_core.keyed import keyed
 from ffm_core.records import Certificate, FeatureSet, Labeler, Params, Reason
 from ffm_core.types import Int64
 
@@ -73,12 +80,13 @@ def falsify(
         Many cuts lie at each of them ± 2; default: the decisions of the first
         labeler among the subjects.
     max_cuts : int
-        Upper limit on cut points per subject, 300 or more of them random.
+        Upper limit on cut points per subject, 300 or more of them random. The row of every
+        decision is replayed besides, on the bars up to it, where that is cheap.
     detectors : collection of str, optional
         What to look for; default all of :data:`~.session.DETECTORS`.
     others : sequence of Bars
         Other streams; the future of the first is spliced into this one. Without
-        any, that of a simulated market is.
+        any, that of a made-up market is.
     budget : Budget, optional
         Time and memory of each call.
     answers : mapping of int to object, optional
@@ -255,6 +263,9 @@ def merge(certificates: Iterable[Certificate]) -> Certificate:
         sampled=sampled,
         proven_bars=sum(c.proven_bars for c in given),
         carries=tuple(dict.fromkeys(one for c in given for one in c.carries)),
+        decision_bound=max(
+            (c.decision_bound for c in given if c.decision_bound is not None), default=None
+        ),
     )
 
 
@@ -264,6 +275,7 @@ class _Item:
 
     session: Session
     cuts: Cuts
+    decisions: Int64  # bars at which its rows are used
     prefixes: stages.Prefixes
     streaming: stages.Streaming
     carries: tuple[Reason, ...] = ()
@@ -305,16 +317,23 @@ class _Case:
         for session in self._sessions:
             if session.full is None:
                 continue
-            own = session.decided if session.subject.kind == "labeler" else decided
+            chosen = session.decided if session.subject.kind == "labeler" else decided
+            own = np.asarray(chosen, dtype=np.int64)
             most = self._max_cuts if session.subject.sees_bars else min(self._max_cuts, _BLIND)
+            name, seed = session.subject.name, session.seed
+            at = np.empty(0, np.int64)
+            if not session.proven_by_stream and session.subject.sees_bars:
+                at = replayed(
+                    own, len(session.bars), session.start, seed=seed, subject=name, max_cuts=most
+                )
+            last = len(session.bars) - 1
+            if session.subject.kind == "labeler" and len(at) == len(np.unique(own[own < last])) > 0:
+                most = min(most, max(most // 2, MIN_RANDOM))  # it answers at its decisions alone
             cuts = sample_cuts(
-                session.bars, np.asarray(own, dtype=np.int64),
-                first=max(session.subject.warmup_bars, 1), seed=session.seed,
-                subject=session.subject.name, max_cuts=most,
-            )  # fmt: skip
-            self._items.append(
-                _Item(session, cuts, stages.Prefixes(session, cuts), stages.Streaming(session))
+                session.bars, own, seed=seed, subject=name, max_cuts=most, replays=at
             )
+            prefixes = stages.Prefixes(session, cuts)
+            self._items.append(_Item(session, cuts, own, prefixes, stages.Streaming(session)))
 
     def prove(self, other: Bars | None) -> None:
         """Go through the stages; a subject that goes over its budget leaves."""
@@ -336,12 +355,13 @@ class _Case:
         item.carries = self._link.carried(item.session.index)
 
     def _lend(self, other: Bars | None) -> bool:
-        """Give the worker another instrument's bars; without any, simulated ones."""
+        """Give the worker another instrument's bars; without any, made-up ones."""
         changing = [i for i in self._items if i.session.wants("mutation") and len(i.cuts)]
         if not self._link.alive or not changing:
             return False
         if other is None or len(other) == 0:
-            other = market("SIMB", seed=changing[0].session.seed + 1_009, months=1)
+            first = changing[0].session
+            other = stranger(first.bars, keyed(first.seed, "stranger", first.bars.stream))
         self._link.lend(replace(other, tables=()))  # its outside tables are not for this worker
         return True
 
@@ -408,7 +428,11 @@ class _Case:
         sampled = {name: int(np.isin(places, made).sum()) for name, places in families.items()}
         total = len(session.bars)
         proven = total > 0 and session.proven_bars == total
-        proven |= not session.subject.sees_bars
+        proven |= not session.subject.sees_bars or len(made) == max(total - 1, 0) > 0
+        decided = np.unique(item.decisions) + 1 if item else made[:0]
+        used = decided[decided < total]  # what the last bar says, no later bar can change
+        shown = int(np.isin(used, made).sum())
+        whole = proven or shown == len(used)
         return Certificate(
             status="broken" if failures else "clean",
             subjects=(session.examined,),
@@ -419,4 +443,5 @@ class _Case:
             sampled=sampled,
             proven_bars=session.proven_bars,
             carries=item.carries if item else (),
+            decision_bound=None if not len(decided) else 0.0 if whole else detection_bound(shown),
         )

@@ -21,6 +21,7 @@ from ffm_core.cli.eval import (
 from ffm_core.cli.output import (
     columns,
     emit_json,
+    failure_lines,
     note,
     output_options,
     page,
@@ -33,7 +34,6 @@ from ffm_core.shown import is_revealed
 
 if TYPE_CHECKING:
     from ffm_core.evaluate.check import Checked
-    from ffm_core.records import Failure
 
 _OPTIONS = ("--data", "--demo", "--input", "--features", "--exit", "--set", "--with", "--seed",
             "--from", "--to", "--tz", "--stamps", "--policy", "--instruments",
@@ -50,7 +50,8 @@ def command(strategy: str, as_json: bool, quiet: bool, **flags: Any) -> None:
 
     Without --data it runs on the simulated market. Feature sets that come with the
     strategy are checked too; --features adds others, and embedders. The exit code is 6
-    when something reads the future, is not reproducible, or opens files or the network.
+    when something reads the future, is not reproducible, or opens files or the network,
+    and 5 when too few rows could be proven.
 
     \b
     Examples:
@@ -80,8 +81,9 @@ def command(strategy: str, as_json: bool, quiet: bool, **flags: Any) -> None:
         say(page(_page(found)))
         if job.redact is not None:
             note("names of a private package are hidden in files; --reveal shows them here")
-    broken = any(item.certificate.status == "broken" for item in found)
-    sys.exit(EXIT_CODES["REFUSED"] if broken else 0)
+    said = {item.certificate.word for item in found}
+    unproven = EXIT_CODES["INCONCLUSIVE"] if "unproven" in said else 0
+    sys.exit(EXIT_CODES["REFUSED"] if "broken" in said else unproven)
 
 
 def _own_sets(strategy: str, extensions: Sequence[str]) -> list[str]:
@@ -114,7 +116,7 @@ def _page(found: Sequence[Checked]) -> list[str]:
     for item in found:
         certificate = item.certificate
         head = f"{item.stream}: {item.bars} bars, {item.decisions} decisions"
-        lines.append(f"{head}: {certificate.status}")
+        lines.append(f"{head}: {certificate.word}")
         rows = [
             ("  subjects", ", ".join(subject(replace(s, stream="")) for s in certificate.subjects)),
             ("  tried", certificate.sentence),
@@ -123,19 +125,6 @@ def _page(found: Sequence[Checked]) -> list[str]:
             rows.append(("  carries", "; ".join(map(sentence, certificate.carries))))
         lines.append(columns(rows))
         for failure in certificate.failures:
-            lines += ["", *_failure(failure)]
+            lines += ["", *failure_lines(failure)]
         lines.append("")
     return lines[:-1]
-
-
-def _failure(failure: Failure) -> list[str]:
-    from ffm_core.report.reasons import sentence, subject
-
-    where = f"bar {failure.bar} ({failure.stamp})" if failure.stamp else f"bar {failure.bar}"
-    head = f"  {failure.check}: {subject(failure.subject)}, {failure.column}, {where}"
-    lines = [head, f"    {sentence(failure.reason)}"]
-    if failure.line:
-        lines.append(f"    line: {failure.line}")
-    if failure.repair is not None:
-        lines.append(f"    fix: {sentence(failure.repair)}")
-    return lines

@@ -15,6 +15,7 @@ import click
 from ffm_core.cli._complete import complete_extensions, complete_subjects
 from ffm_core.cli.output import (
     emit_json,
+    failure_lines,
     note,
     output_options,
     page,
@@ -144,7 +145,7 @@ def command(strategy: str, file: Path | None, dry_run: bool, **flags: Any) -> No
             found = _dry_run(job, progress) if dry_run else _evaluate(job, progress)
     if isinstance(found, dict):
         _say_dry_run(found, as_json=as_json)
-        return
+        sys.exit(EXIT_CODES["REFUSED"] if found["failures"] else 0)
     folder = store_run(job, found)
     _say(found, folder, as_json=as_json, redact=job.redact)
     sys.exit(exit_code(found.decision, found.qualifier))
@@ -274,7 +275,11 @@ def _say_dry_run(found: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         emit_json("ffm-dry-run/1", found)
         return
+    from ffm_core.records import Failure
     from ffm_core.report.reasons import sentence
 
     overlaps = [f"overlap     {sentence(overlap)}" for overlap in found.get("overlaps", [])]
-    say(page([*found["lines"], *overlaps]))
+    lines = [*found["lines"], *overlaps]
+    for stored in found["failures"]:
+        lines += ["", *failure_lines(Failure.read(stored))]
+    say(page(lines))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ffm_core.evaluate.progress import Progress
+    from ffm_core.records import Failure
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -218,3 +219,17 @@ def _foreign(value: Any) -> Any:
         if callable(convert):
             return plain(convert())
     raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def failure_lines(failure: Failure) -> list[str]:
+    """Return what was found, where, its line and its fix, for the terminal."""
+    from ffm_core.report.reasons import sentence, subject
+
+    where = f"bar {failure.bar} ({failure.stamp})" if failure.stamp else f"bar {failure.bar}"
+    head = f"  {failure.check}: {subject(failure.subject)}, {failure.column}, {where}"
+    lines = [head, f"    {sentence(failure.reason)}"]
+    if failure.line:
+        lines.append(f"    line: {failure.line}")
+    if failure.repair is not None:
+        lines.append(f"    fix: {sentence(failure.repair)}")
+    return lines

@@ -29,12 +29,17 @@ def dry_run(job: Job, progress: Progress) -> dict[str, Any]:
     -------
     dict
         JSON types; ``lines`` says the same in words.
+
+    Raises
+    ------
+    SampleError
+        When no fold can be laid; that is found out before causality, which takes longest.
     """
     promise = preregister(job)
     decisions = decide_all(job, progress)
-    certificate = certify(job, decisions, progress)
     folded = fold(job, promise, prepare(job, decisions, progress))
     plan, pool = folded.plan, folded.pool
+    certificate = certify(job, decisions, progress)
     n_test = sum(len(fold.test) for fold in plan.folds)
     share = 1.0 if job.learner is None else job.config.top_share
     n_trades = round(n_test * share)
@@ -42,7 +47,8 @@ def dry_run(job: Job, progress: Progress) -> dict[str, Any]:
     edge = smallest_edge(n_trades, len(plan.test_days), target, take_rate=share)
     found: dict[str, Any] = {
         "prereg": promise,
-        "certificate": certificate.status,
+        "certificate": certificate.word,
+        "failures": [asdict(failure) for failure in certificate.failures],
         "decisions": {
             "n": len(pool),
             "per_stream": {
@@ -67,6 +73,8 @@ def dry_run(job: Job, progress: Progress) -> dict[str, Any]:
     if job.parts.embedders:
         stamps = [stamp_of(embedder) for embedder in job.parts.embedders]
         found["embedders"] = stamps if job.redact is None else job.redact.value(stamps)
+    if job.redact is not None:
+        found["failures"] = job.redact.value(found["failures"])
     if overlaps := overlaps_of(job, folded):
         found["overlaps"] = [asdict(overlap) for overlap in overlaps]
     return {**found, "lines": _lines(found)}

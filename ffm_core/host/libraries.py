@@ -136,9 +136,9 @@ def library_test() -> Callable[[str], bool]:
     return lambda file: any(spelt.startswith(roots) for spelt in _spellings(file))
 
 
-def _spellings(path: str) -> tuple[str, str]:
-    named = os.path.normcase(os.path.normpath(Path(path).absolute())).replace(os.sep, "/")
-    return one_spelling(path), named
+def _spellings(path: str) -> Iterator[str]:
+    yield os.path.normcase(os.path.abspath(path)).replace(os.sep, "/")  # noqa: PTH100 - quick
+    yield one_spelling(path)
 
 
 __all__ = ["Library", "is_supplied", "library_of", "library_test", "spec_of"]

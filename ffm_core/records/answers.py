@@ -81,6 +81,7 @@ def decisions(labeler: Labeler, answer: object, bars: Bars, *, tradable: bool = 
     require_declared(labeler, found)
     if tradable:
         require_tradable(found, bars, who=who)
+        require_warm(labeler, found, bars)
     return found
 
 
@@ -137,6 +138,20 @@ def require_known_bars(found: Decisions, bars: Bars, *, who: str = "") -> None:
             who,
             f"decision {row} is {at_bar(int(found.bar[row]), bars)}, which has {len(bars)} bars",
             "'bar' is the index of a bar given to decide, from 0 to len(bars) - 1",
+        )
+
+
+def require_warm(labeler: Labeler, found: Decisions, bars: Bars) -> None:
+    """Require that nothing is decided inside the declared warm-up."""
+    warmup = labeler.warmup_bars
+    early = np.flatnonzero(found.bar < warmup)
+    if len(early):
+        row = int(early[0])
+        raise refused(
+            f"labeler {labeler.name!r}",
+            f"decision {row} is {at_bar(int(found.bar[row]), bars)}, inside its declared warm-up "
+            f"of {warmup:,} bars ({len(early):,} of {len(found):,} decisions are)",
+            "declare as warmup_bars the bars before the first decision, or drop earlier decisions",
         )
 
 

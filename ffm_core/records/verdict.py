@@ -13,6 +13,7 @@ Claim: TypeAlias = Literal["selection", "trigger"]
 Outcome: TypeAlias = Literal["pass", "fail", "inconclusive", "refused", "info", "n/a"]
 TestColumn: TypeAlias = Literal["probability", "predicted_r", "peak_r", "r_dynamic"]
 Luck: TypeAlias = tuple[float, float, float]  # trials, variance of their Sharpe, effective number
+MAX_BOUND = 0.05  # share of rows: a certificate that could miss more proves too little
 SubjectKind: TypeAlias = Literal[
     "labeler", "features", "exit", "learner", "embedder", "target", "fold"
 ]
@@ -143,6 +144,9 @@ class Certificate:
         Bars at which a stream and its batch agreed, over all subjects.
     carries : tuple of Reason
         Tables, texts and files that plug-ins bring along and their answers can use.
+    decision_bound : float, optional
+        Smallest share of decisions at which a leak in their rows would have shown with
+        99 % probability; 0 when the row of every decision was proven. None without any.
     """
 
     status: Literal["clean", "broken"]
@@ -154,6 +158,7 @@ class Certificate:
     sampled: Mapping[str, int] = field(default_factory=dict)
     proven_bars: int = 0
     carries: tuple[Reason, ...] = ()
+    decision_bound: float | None = None
 
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> Certificate:
@@ -165,6 +170,12 @@ class Certificate:
                       "carries": tuple(carries)})  # fmt: skip
 
     @property
+    def word(self) -> str:
+        """``clean``, ``broken``, or ``unproven``: clean, but too little was shown to say so."""
+        unproven = self.status == "clean" and self.detection_bound > MAX_BOUND
+        return "unproven" if unproven else self.status
+
+    @property
     def sentence(self) -> str:
         """What was tried, and the smallest leak that would have shown, in one sentence."""
         places = ", ".join(f"{count:,} {name}" for name, count in self.sampled.items() if count)
@@ -173,10 +184,15 @@ class Certificate:
             tried += f" and a streaming pass over {self.proven_bars:,} bars"
         if self.detection_bound == 0.0:
             return f"{tried}; every bar was proven"
-        return (
+        seen = (
             f"{tried}; a leak on {self.detection_bound:.2%} of the bars or more would have "
             "shown with 99 % probability"
         )
+        if self.decision_bound is None:
+            return seen
+        if self.decision_bound == 0.0:
+            return f"{seen}; the row of every decision was proven"
+        return f"{seen}, and one on {self.decision_bound:.2%} of the decisions"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -94,6 +94,8 @@ _CHECKS = {
     "data ({void_:voids}); no PASS and no FAIL rests on the others",
     "no_look_ahead": "no look-ahead in {cuts:n cut}; a leak in more than {bound:%2} of the rows "
     "would have shown",
+    "little_proven": "no look-ahead in {cuts:n cut}, but too little could be proven: only a leak "
+    "in more than {bound:%2} of the rows would have shown; a verdict needs {most:%2} or less",
     "check_raised": "it raised an error instead of answering[: {error}]",
     "failures_found": "{count:n failure}; the certificate has the details",
     "sample_enough": "{trades:n trade} on {days:n day} in {months:n test month}",

@@ -164,16 +164,25 @@ def _certificate(certificate: Mapping[str, Any], console: Console) -> None:
         _print(console, f"  and {len(failures) - _MOST_FINDINGS} more; the report lists all")
 
 
+def _bounds(certificate: Mapping[str, Any]) -> str:
+    """Say how rare a leak may be and still be seen."""
+    rows = f"leaks above {numbers.percent(certificate.get('detection_bound'), 2)} of rows"
+    bound = numbers.finite(certificate.get("decision_bound"))
+    if bound is None:
+        return rows
+    decisions = f"above {numbers.percent(bound, 2)} of decisions" if bound else "any at a decision"
+    return f"{rows}, and {decisions},"
+
+
 def _last_lines(result: words.Result, envelope: Mapping[str, Any], console: Console) -> None:
     rows = [("data", _data_line(d)) for d in result.get("data") or []]
     rows += [("warning", warning) for warning in words.audit_warnings(result)]
     certificate, trials = result.get("certificate") or {}, result.get("trials") or {}
     if certificate.get("status") == "clean":
-        bound = numbers.percent(certificate.get("detection_bound"), 2)
         cuts = numbers.count(certificate.get("cuts"))
         passed = certificate.get("proven_bars")
         tried = f"{cuts} cuts" + (f" and at {numbers.count(passed)} bars" if passed else "")
-        rows.append(("look-ahead", f"none in {tried}; leaks above {bound} of rows would show"))
+        rows.append(("look-ahead", f"none in {tried}; {_bounds(certificate)} would show"))
     rows += [("carries", "; ".join(words.carried(result)))] if words.carried(result) else []
     rows += [("embedder", line) for line in words.embedders(result)]
     rows += [("ablation", line) for line in words.ablation(result)]

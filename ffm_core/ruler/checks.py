@@ -24,6 +24,7 @@ from ffm_core.records import (
     VerdictCheck,
     because,
 )
+from ffm_core.records.verdict import MAX_BOUND
 from ffm_core.ruler.arms import p_value
 from ffm_core.ruler.bootstrap import Estimate, day_sums
 from ffm_core.ruler.intervals import SAMPLING
@@ -57,17 +58,19 @@ _DELTA = 0.15  # R per trade: the smallest edge worth having
 
 
 def judge_certificate(constants: Constants, evidence: Evidence) -> CheckResult:
-    """Refuse when the falsifier found look-ahead."""
+    """Refuse when the falsifier found look-ahead; hold back when it could prove too little."""
     found = evidence.certificate
-    count = len(found.failures)
-    clean = found.status == "clean"
-    reason = (
-        because("no_look_ahead", cuts=found.cuts, bound=found.detection_bound)
-        if clean
-        else because("failures_found", count=count)
+    count, bound, most = len(found.failures), found.detection_bound, constants["max_bound"]
+    outcome: Outcome = "pass" if bound <= most else "inconclusive"
+    if found.status != "clean":
+        outcome, reason = "refused", because("failures_found", count=count)
+    elif outcome == "pass":
+        reason = because("no_look_ahead", cuts=found.cuts, bound=bound)
+    else:
+        reason = because("little_proven", cuts=found.cuts, bound=bound, most=most)
+    return CheckResult(
+        name="certificate", outcome=outcome, value=float(count), threshold=0.0, reason=reason
     )
-    return CheckResult(name="certificate", outcome="pass" if clean else "refused",
-                       value=float(count), threshold=0.0, reason=reason)  # fmt: skip
 
 
 def judge_sample(constants: Constants, evidence: Evidence) -> CheckResult:
@@ -288,7 +291,8 @@ def judge_generalisation(constants: Constants, evidence: Evidence) -> CheckResul
 _INTERVAL = {"delta": _DELTA, **SAMPLING}
 
 STRICT: tuple[VerdictCheck, ...] = (
-    make_check("certificate", judge_certificate, {}, "nothing reads the future"),
+    make_check("certificate", judge_certificate, {"max_bound": MAX_BOUND},
+               "nothing reads the future"),
     make_check("sample", judge_sample, {"min_trades": 100.0, "min_days": 60.0, "min_months": 6.0},
                "enough trades, days and months to judge"),
     make_check("profit", judge_profit, _INTERVAL, "the taken trades earn after costs"),

@@ -11,6 +11,7 @@ from zoo import CLEAN, FAULTS, exhibit
 from zoo.clean import in_trend
 from zoo.making import labeler
 
+from ffm_core.errors import StrategyError
 from ffm_core.evaluate.certify import certify_stream
 from ffm_core.evaluate.parts import Parts
 from ffm_core.evaluate.streams import StreamTask, decide
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.slow  # whole evaluations
 ROWS = 1_700
 SLOW = {"over-budget"}  # waits for the whole budget of a real run
 FEATURES = [fault for fault in FAULTS if fault.kind == "features" and fault.name not in SLOW]
-LABELERS = [fault for fault in FAULTS if fault.kind == "labeler"]
+LABELERS = [f for f in FAULTS if f.kind == "labeler" and f.name != "trades-in-warm-up"]
 EXITS = [fault for fault in FAULTS if fault.kind == "exit"]
 HONEST = labeler("in-trend", in_trend)
 TESTS = str(Path(__file__).parents[1])  # where the zoo lies
@@ -129,6 +130,12 @@ def test_every_faulty_labeler_breaks_the_certificate(fault, tmp_path):
     certificate = _certificate(Direct(labeler=fault.make()), tmp_path)
     assert certificate.status == "broken"
     assert all(failure.subject.name == fault.name for failure in certificate.failures)
+
+
+def test_decisions_inside_a_declared_warm_up_are_an_error_before_any_proof(tmp_path):
+    early = exhibit("trades-in-warm-up").make()
+    with pytest.raises(StrategyError, match="inside its declared warm-up of 10,000,000 bars"):
+        _certificate(Direct(labeler=early), tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -27,13 +27,16 @@ from zoo import (
     whole_file,
 )
 from zoo.clean import CLEAN as PLAIN
+from zoo.exact import features as exact_features
+from zoo.exact import honest
+from zoo.exact import labelers as exact_labelers
 from zoo.fault import KINDS, Fault, Honest, Kind
 from zoo.kills import KILLS
 
 _ROOMS = (timing, whole_file, frames, rare, keeping, chance, declaring, streaming, labelers,
-          stored, inputs, exits, targets, learners)  # fmt: skip
+          stored, inputs, exits, targets, learners, exact_features, exact_labelers)  # fmt: skip
 
-CLEAN: tuple[Honest, ...] = (*PLAIN, *inputs.CLEAN)
+CLEAN: tuple[Honest, ...] = (*PLAIN, *inputs.CLEAN, *honest.CLEAN)
 
 FAULTS: tuple[Fault, ...] = tuple(
     replace(fault, kills=KILLS.get(fault.name, ())) for room in _ROOMS for fault in room.FAULTS

@@ -10,7 +10,7 @@ from ffm_core.causal.blame.locate import line_of
 from ffm_core.causal.process.client import Halted
 from ffm_core.causal.subjects.base import LOOKBACK
 from ffm_core.causal.trial.findings import first_later, later_bar, stamp_at
-from ffm_core.causal.trial.rows import Rows, differences
+from ffm_core.causal.trial.rows import EXACT, Rows, differences
 from ffm_core.causal.trial.session import Discrepancy, Session
 from ffm_core.errors import StrategyError
 from ffm_core.records import Failure, Reason, because
@@ -18,6 +18,7 @@ from ffm_core.records.proofs import number, of_line
 
 MAX_FAILURES = 12
 _NAMELESS = ("reads_variable", "reads_environment", "imports_module")
+_TELLING = 200  # bars before a row at which its line is looked for
 _EXPLAINED = 3  # failures whose first later bar is searched for
 _HIGHER = {"1h": 3_600_000_000, "4h": 14_400_000_000, "1d": 86_400_000_000}
 
@@ -42,6 +43,19 @@ def failures_of(session: Session) -> tuple[Failure, ...]:
     )
 
 
+def _telling(session: Session, finding: Discrepancy) -> Discrepancy:
+    """Return a finding like this one with enough bars before it to compare two runs."""
+    like = [
+        other
+        for other in session.findings
+        if (other.check, other.difference.column, other.difference.kind)
+        == (finding.check, finding.difference.column, finding.difference.kind)
+        and finding.cut <= other.cut
+    ]
+    enough = [other for other in like if other.difference.bar >= _TELLING]
+    return min(enough, key=lambda f: f.cut) if enough else max(like, key=lambda f: f.cut)
+
+
 _RANK = {
     check: place
     for place, check in enumerate(
@@ -62,7 +76,13 @@ def _failure(session: Session, finding: Discrepancy, *, search: bool) -> Failure
         reason, repair = _peek(session, finding, future)
     else:
         reason, repair = _plain(session, finding)
-    line, why = line_of(session, finding, future) if search else (finding.line, "")
+    line, why = finding.line, ""
+    if search:
+        seen = _telling(session, finding) if finding.check in _PEEKS else finding
+        later = future
+        if seen is not finding and not seen.mirrored:
+            later = _if_alive(session, lambda: _first_later_bar(session, seen))
+        line, why = line_of(session, seen, later)
     if session.subject.private:
         line = ""
     return Failure(
@@ -110,20 +130,20 @@ def _first_later_bar(session: Session, finding: Discrepancy) -> int | None:
         before = session.row(finding.cut, bar)
 
         def moved(stop: int) -> bool:
-            return _differs(session, session.row(stop, bar), before, column)
+            return _differs(session.row(stop, bar), before, column)
 
         return first_later(moved, finding.cut, total)
-    truth = session.row(total, bar)
+    truth = session.changed(change, bar, bar + 1, change.cut)  # nothing changed
 
     def moved_by(until: int) -> bool:
         rows = session.changed(change, bar, bar + 1, until)
-        return _differs(session, rows, truth, column)
+        return _differs(rows, truth, column)
 
     return first_later(moved_by, change.cut, change.stop)
 
 
-def _differs(session: Session, a: Rows, b: Rows, column: str) -> bool:
-    return any(d.column == column for d in differences(a, b, session.tolerance))
+def _differs(a: Rows, b: Rows, column: str) -> bool:
+    return any(d.column == column for d in differences(a, b, EXACT))
 
 
 def _peek(session: Session, finding: Discrepancy, future: int | None) -> Told:

@@ -12,14 +12,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from types import FunctionType, ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ffm_core.bars.table import Bars
 from ffm_core.causal.blame.sources import Sources
-from ffm_core.features.steps import Program, run_programs
 from ffm_core.types import Float32
+
+if TYPE_CHECKING:
+    from ffm_core.features.steps import Program
 
 _WRAPPED = 20  # what wraps a function, at most
 
@@ -40,7 +42,11 @@ def interpreter(function: Callable[..., Any], sources: Sources) -> Callable[[Bar
         ``bars -> float32 (T, F)``; None when the set has no step programs of the
         plug-in.
     """
-    held = _programs(function)
+    if "ffm_core.features.steps" not in sys.modules:  # numba loads only where it is used
+        return None
+    from ffm_core.features.steps import Program, run_programs
+
+    held = _programs(function, Program)
     if held is None or not any(_source(program.step, sources) for program in held):
         return None
     plain = [replace(one, step=_source(one.step, sources) or one.step) for one in held]
@@ -54,7 +60,7 @@ def interpreter(function: Callable[..., Any], sources: Sources) -> Callable[[Bar
     return run
 
 
-def _programs(function: object) -> tuple[Program, ...] | None:
+def _programs(function: object, kind: type[Program]) -> tuple[Program, ...] | None:
     """Return the programs that a set's ``batch`` holds, however it is wrapped."""
     waiting: list[object] = [function]
     for _ in range(_WRAPPED):
@@ -65,7 +71,7 @@ def _programs(function: object) -> tuple[Program, ...] | None:
             waiting += [item.func, *item.args]
         held = [cell.cell_contents for cell in getattr(item, "__closure__", None) or ()]
         for value in held:
-            if isinstance(value, tuple) and any(isinstance(one, Program) for one in value):
+            if isinstance(value, tuple) and any(isinstance(one, kind) for one in value):
                 return value
         waiting += [one for one in (*held, getattr(item, "__wrapped__", None)) if callable(one)]
     return None

@@ -300,14 +300,29 @@ class _Finder:
         fed = self._fed(source, statement, guilty, _CHASED)
         if fed is not None:
             return fed
-        known = frozenset() if guilty.alone else guilty.known
+        answers = step.leaves and not guilty.names  # no line before it was seen to differ
+        known = frozenset() if guilty.alone or answers else guilty.known
         written = self._written(source, statement, _CHASED, known)
         if written is not None:
             return written
         weak = self._noticed(source, statement, guilty.names, sure=False)
         if weak is not None:
             return line_at(source, weak.line, weak.why)
-        return line_at(source, statement.first)
+        inner = self._inside(source, statement.function) if answers else None
+        return line_at(source, statement.first) if inner is None else inner
+
+    def _inside(self, source: SourceFile, function: str) -> Blame | None:
+        """Return the line of a function that looks at fault, the surest first."""
+        found = [
+            one
+            for statement in source.statements
+            if statement.function == function
+            for head in statement.heads
+            for one in suspects(head)
+            if one.kind in ("ahead", "whole", "coarse")
+        ]
+        one = min(found, key=lambda s: (not s.sure, s.line), default=None)
+        return None if one is None else line_at(source, one.line, one.why)
 
     def _noticed(
         self, source: SourceFile, statement: Statement, names: frozenset[str], *, sure: bool

@@ -117,6 +117,11 @@ def _of(node: ast.AST) -> Iterator[Suspect]:
     elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
         if _number(node.right) is None:
             yield Suspect(node.lineno, "divides by what may be zero", "divide", False)
+    elif isinstance(node, ast.Compare):
+        if any(_ahead(part) or _short(part) for part in (node.left, *node.comparators)):
+            yield Suspect(
+                node.lineno, "leaves out rows whose later bars are missing", "ahead", False
+            )
     elif isinstance(node, ast.Global | ast.Nonlocal):
         yield Suspect(node.lineno, "keeps state outside the function", "state")
 
@@ -286,6 +291,14 @@ def _ahead(node: ast.expr | None) -> bool:
         return False
     left, right = _number(node.left), _number(node.right)
     return (left is None) != (right is None) and (left or 0) + (right or 0) > 0
+
+
+def _short(node: ast.expr) -> bool:
+    """Whether an expression is the length of something less a number."""
+    if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Sub):
+        return False
+    counted = isinstance(node.left, ast.Call) and _name(node.left.func) == "len"
+    return counted and (_number(node.right) or 0) > 0
 
 
 def _bounded(node: ast.expr) -> bool:

@@ -7,7 +7,7 @@ bar of a higher timeframe closes. Those are sampled by themselves.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +17,7 @@ from ffm_core.keyed import keyed
 from ffm_core.types import Int64
 
 MIN_RANDOM = 300
+REPLAYED_BARS = 12_000_000  # shown in all when the decisions of one subject are replayed
 # Share of the cuts that each family may take at most; the rest is drawn at random.
 _SHARES = {"decision": 0.40, "session": 0.12, "roll": 0.05, "clock": 0.02,
            "1d": 0.08, "4h": 0.05, "1h": 0.10}  # fmt: skip
@@ -74,6 +75,46 @@ def detection_bound(n_random: int) -> float:
     return 1.0 if n_random <= 0 else float(1.0 - 0.01 ** (1.0 / n_random))
 
 
+def replayed(
+    decision_bars: Int64,
+    total: int,
+    start: Callable[[int], int],
+    *,
+    seed: int,
+    subject: str,
+    max_cuts: int,
+) -> Int64:
+    """Return the cuts that show each decision's bar last, all of them where that is cheap.
+
+    Cheap is at most one and a half replays per cut, which show :data:`REPLAYED_BARS` bars
+    or fewer in all. Where it is not, as many decisions as that allows are drawn.
+
+    Parameters
+    ----------
+    decision_bars : int64
+        Bars of decisions.
+    total : int
+        Bars of the series; a decision at the last one needs no cut.
+    start : callable
+        Returns the first bar that is shown for a cut.
+    seed, subject, max_cuts
+        As in :func:`sample_cuts`.
+
+    Returns
+    -------
+    int64
+        Ascending, unique.
+    """
+    cuts = np.unique(decision_bars.astype(np.int64)) + 1
+    cuts = cuts[(cuts > 0) & (cuts < total)]
+    if len(cuts) == 0:
+        return cuts
+    spread = cuts[np.linspace(0, len(cuts) - 1, min(len(cuts), 64)).astype(np.int64)]
+    shown = float(np.mean([cut - start(cut) for cut in spread.tolist()]))
+    most = min(max_cuts * 3 // 2, int(REPLAYED_BARS / max(shown, 1.0)))
+    return _draw(cuts, most, keyed(seed, "replays", subject))
+
+
 def edges(bars: Bars) -> dict[str, Int64]:
     """Return the first bar of every session, contract and higher-timeframe bar.
 
@@ -112,12 +153,12 @@ def sample_cuts(
     bars: Bars,
     decision_bars: Int64,
     *,
-    first: int,
     seed: int,
     subject: str,
     max_cuts: int = 2_000,
+    replays: Int64 | None = None,
 ) -> Cuts:
-    """Choose the cuts of one stream.
+    """Choose the cuts of one stream, its declared warm-up included.
 
     Parameters
     ----------
@@ -125,28 +166,30 @@ def sample_cuts(
         The stream, ``T`` bars.
     decision_bars : int64
         Bars of decisions; cuts lie at each of them ± 2.
-    first : int
-        Smallest cut worth making (after warm-up).
     seed : int
         Seed of the run.
     subject : str
         Keys the draws, so that subjects do not share cuts.
     max_cuts : int
-        Upper limit; 300 of them or more are random (all bars if there are fewer).
+        Upper limit of those placed and drawn; 300 or more are random (all bars if there
+        are fewer).
+    replays : int64, optional
+        Cuts that are made whatever the limit says; see :func:`replayed`.
 
     Returns
     -------
     Cuts
-        Every cut ``c`` has ``first <= c < T``.
+        Every cut ``c`` has ``1 <= c < T``.
     """
     total = len(bars)
-    pool = np.arange(max(first, 1), total, dtype=np.int64)
+    pool = np.arange(1, total, dtype=np.int64)
     rng = keyed(seed, "cuts", subject, bars.stream)
     near = {"decision": _around(np.asarray(decision_bars), pool)}
     for name, places in edges(bars).items():
         # Cut c ends the series at bar c-1: c-1, c and c+1 straddle the edge.
         at = np.unique(np.concatenate([places - 1, places, places + 1]))
-        near[name] = at[(at >= max(first, 1)) & (at < total)]
+        near[name] = at[(at >= 1) & (at < total)]
+    given = np.empty(0, np.int64) if replays is None else replays
     if len(pool) <= max_cuts:
         return Cuts(at=pool, drawn=pool, families={**near, "random": pool})
     chosen = {name: _draw(at, _quota(name, max_cuts), rng) for name, at in near.items()}
@@ -154,7 +197,7 @@ def sample_cuts(
     n_random = min(max(MIN_RANDOM, max_cuts - len(placed)), max_cuts)
     placed = _thinned(chosen, placed, max(max_cuts - n_random, 0), rng)
     drawn = np.sort(rng.choice(pool, size=n_random, replace=False))
-    at = np.unique(np.concatenate([placed, drawn]))
+    at = np.unique(np.concatenate([placed, drawn, given]))
     families = {name: np.intersect1d(places, at) for name, places in near.items()}
     return Cuts(at=at, drawn=drawn, families={**families, "random": drawn})
 
@@ -190,4 +233,4 @@ def _draw(places: Int64, limit: int, rng: np.random.Generator) -> Int64:
     return np.sort(rng.choice(places, size=max(limit, 0), replace=False))
 
 
-__all__ = ["MIN_RANDOM", "Cuts", "detection_bound", "edges", "sample_cuts"]
+__all__ = ["MIN_RANDOM", "Cuts", "detection_bound", "edges", "replayed", "sample_cuts"]

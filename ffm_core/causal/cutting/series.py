@@ -235,6 +235,22 @@ def _scaled(bars: Bars, rows: Int64, factor: Float64, tick: float) -> dict[str, 
     }
 
 
+def stranger(bars: Bars, rng: np.random.Generator, *, rows: int = 4_096) -> Bars:
+    """Return made-up bars of another market, at prices like these; their stamps mean nothing."""
+    level = float(np.median(bars.close)) if len(bars) else 1_000.0
+    path = level * np.exp(np.cumsum(0.002 * rng.standard_normal(rows)))
+    opened = np.append(level, path[:-1])
+    room = path * 0.002 * rng.random((2, rows))
+    values = {
+        "open": opened, "high": np.maximum(opened, path) + room[0],
+        "low": np.minimum(opened, path) - room[1], "close": path,
+        "volume": np.ceil(np.exp(rng.normal(6.0, 1.0, rows))),
+    }  # fmt: skip
+    stamps = pl.Series("ts", np.arange(rows) * bars.timeframe.us).cast(pl.Datetime("us", "UTC"))
+    made = [pl.Series(name, column) for name, column in values.items()]
+    return Bars(pl.DataFrame([stamps, *made]), bars.instrument, bars.timeframe)
+
+
 def mirrored(bars: Bars, *, extra: int = 8) -> Bars:
     """Return the series upside down, weeks earlier, and ``extra`` bars longer.
 

@@ -13,11 +13,10 @@ from ffm_core.bars.inputs import InputTable
 from ffm_core.bars.instrument import Instrument
 from ffm_core.bars.table import COLUMNS, Bars
 from ffm_core.bars.timeframe import Timeframe
-from ffm_core.causal.cutting.series import part
 from ffm_core.types import Float64, Int32, Int64
 
 _FIELDS = COLUMNS[1:]
-_MOST_CHUNKS = 48  # pieces a frame may consist of before they are joined
+_STAMP = pl.Datetime("us", "UTC")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +87,7 @@ def _frozen(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 class Held:
-    """The bars known so far.
+    """The bars known so far, in arrays with room for more.
 
     Parameters
     ----------
@@ -100,88 +99,63 @@ class Held:
         self._instrument = instrument
         self._timeframe = timeframe
         self._names: list[str] = []
-        self._old: pl.DataFrame | None = None
-        self._new: pl.DataFrame | None = None
         self._bars: Bars | None = None
         self._stamps = np.empty(1024, np.int64)
+        self._fields = [np.empty(1024) for _ in _FIELDS]
         self._codes: Int32 | None = None
         self._tables: tuple[InputTable, ...] = ()
         self.known = 0
 
     def extend(self, chunk: Chunk) -> None:
         """Take the bars that follow."""
-        n = len(chunk.ts_us)
-        frame = self._frame(chunk)
-        self._stamps = _room(self._stamps, self.known + n)
-        self._stamps[self.known : self.known + n] = chunk.ts_us
+        start, self.known = self.known, self.known + len(chunk.ts_us)
+        new = slice(start, self.known)
+        self._stamps = _room(self._stamps, self.known)
+        self._stamps[new] = chunk.ts_us
+        self._fields = [_room(values, self.known) for values in self._fields]
+        for held, values in zip(self._fields, chunk.fields, strict=True):
+            held[new] = values
         if chunk.codes is not None:
             codes = np.empty(1024, np.int32) if self._codes is None else self._codes
-            self._codes = _room(codes, self.known + n)
-            self._codes[self.known : self.known + n] = chunk.codes
-        held = self._tables or tuple(table.take(slice(0, 0)) for table in chunk.tables)
-        self._tables = tuple(a.joined(b) for a, b in zip(held, chunk.tables, strict=True))
-        self.known += n
-        self._new = frame if self._new is None else self._new.vstack(frame)
-        if self._new.n_chunks() > _MOST_CHUNKS:
-            self._new = self._new.rechunk()
-        old = 0 if self._old is None else self._old.height
-        if self._new.height > max(4096, old // 4):
-            self._join()
+            self._codes = _room(codes, self.known)
+            self._codes[new] = chunk.codes
+        self._names.extend(chunk.names)
+        tables = self._tables or tuple(table.take(slice(0, 0)) for table in chunk.tables)
+        self._tables = tuple(a.joined(b) for a, b in zip(tables, chunk.tables, strict=True))
         self._bars = None
 
     def window(self, start: int, stop: int) -> Bars:
         """Return bars ``start`` to ``stop`` in a frame of their own."""
-        old = 0 if self._old is None else self._old.height
-        if start >= old and self._new is not None:
-            frame = self._new.slice(start - old, stop - start).rechunk()
-        elif stop <= old and self._old is not None:
-            frame = self._old.slice(start, stop - start)
-        elif start > 0 and self._old is not None and self._new is not None:
-            ends = self._old.slice(start), self._new.slice(0, stop - old)
-            frame = ends[0].vstack(ends[1]).rechunk()
-        else:
-            frame = self.bars.frame.slice(start, stop - start)
         known = int(self._stamps[stop - 1]) + self._timeframe.us if stop > 0 else 0
-        tables = tuple(table.readable(known) for table in self._tables)
-        bars = Bars(frame, self._instrument, self._timeframe, tables)
+        return self._made(start, stop, tuple(table.readable(known) for table in self._tables))
+
+    def _made(self, start: int, stop: int, tables: tuple[InputTable, ...]) -> Bars:
+        stamps = _frozen(self._stamps[start:stop])
+        columns = [
+            pl.Series("ts", stamps).cast(_STAMP),
+            *(
+                pl.Series(name, values[start:stop])
+                for name, values in zip(_FIELDS, self._fields, strict=True)
+            ),
+        ]
+        if self._codes is not None:
+            names = pl.Series("contract", self._names, dtype=pl.String)
+            codes = pl.Series(self._codes[start:stop].astype(np.uint32))
+            columns.append(names.gather(codes))
+        bars = Bars(pl.DataFrame(columns), self._instrument, self._timeframe, tables)
         # Handed on, because computing them again for every cut would cost more than the plug-in.
-        vars(bars)["ts_us"] = _frozen(self._stamps[start:stop])
+        vars(bars)["ts_us"] = stamps
         if start == 0:
-            codes = self._codes
-            vars(bars)["contract_codes"] = None if codes is None else _frozen(codes[:stop])
+            known = self._codes
+            vars(bars)["contract_codes"] = None if known is None else _frozen(known[:stop])
         return bars
 
     @property
     def bars(self) -> Bars:
         """All bars known so far, in one piece."""
         if self._bars is None:
-            self._join()
-            frame = self._old if self._old is not None else self._frame(_NOTHING)
-            self._bars = Bars(frame, self._instrument, self._timeframe, self._tables)
+            self._bars = self._made(0, self.known, self._tables)
         return self._bars
 
-    def copy(self) -> Bars:
-        """Return all bars for a plug-in to work on."""
-        return part(self.bars, 0, self.known)
-
-    def _join(self) -> None:
-        if self._new is None:
-            return
-        joined = self._new if self._old is None else self._old.vstack(self._new)
-        self._old, self._new = joined.rechunk(), None
-
-    def _frame(self, chunk: Chunk) -> pl.DataFrame:
-        self._names.extend(chunk.names)
-        columns = [
-            pl.Series("ts", chunk.ts_us).cast(pl.Datetime("us", "UTC")),
-            *(pl.Series(name, values) for name, values in zip(_FIELDS, chunk.fields, strict=True)),
-        ]
-        if chunk.codes is not None:
-            names = pl.Series("contract", self._names, dtype=pl.String)
-            columns.append(names.gather(pl.Series(chunk.codes).cast(pl.UInt32)))
-        return pl.DataFrame(columns)
-
-
-_NOTHING = Chunk(ts_us=np.empty(0, np.int64), fields=(np.empty(0),) * 5, codes=None, names=())
 
 __all__ = ["Chunk", "Held", "chunk_of"]

@@ -169,7 +169,7 @@ def falsify_embedder(
     chosen = _thinned(np.ascontiguousarray(windows, dtype=np.float32), MAX_WINDOWS)
     trial = _EmbedderTrial(embedder, chosen, seed, call)
     if len(chosen) == 0:
-        return trial.notes.certificate(0.0)
+        return trial.notes.certificate(1.0)  # nothing was shown, and nothing is proven
     truth = trial.embed(chosen)
     if _agrees(trial, truth):
         _parts(trial, truth)

@@ -97,14 +97,8 @@ def falsify_target(
     drawn = 0
     if _pure(trial):
         _sound(trial)
-        first = max(target.warmup_bars, 1)
         cuts = sample_cuts(
-            trial.bars,
-            np.empty(0, np.int64),
-            first=min(first, max(len(bars) - 1, 1)),
-            seed=seed,
-            subject=trial.name,
-            max_cuts=max_cuts,
+            trial.bars, np.empty(0, np.int64), seed=seed, subject=trial.name, max_cuts=max_cuts
         )
         drawn = len(cuts.drawn)
         _withhold(trial, cuts.at)

@@ -13,6 +13,7 @@ from ffm_core.types import Bool, Float32, Float64, Int64
 Change: TypeAlias = Literal["late", "vanishes", "side", "value"]
 Matrix: TypeAlias = Float64 | Float32
 _FLOAT32_STEP = 2.0**-23
+_FLOAT64_STEPS = 2.0**-48  # sixteen: a recursion rounds at every bar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,15 +71,14 @@ class Difference:
 class Tolerance:
     """How equal two answers must be.
 
-    Finite and event memory: the same bytes, NaN equal to NaN. Recursive memory:
-    within ``1e-9`` of the larger value or of the column's typical size (a value
-    that crosses zero has no useful relative error of its own); float32 columns
-    also within one rounding step, because a last-bit difference of the recursion
-    may fall on either side of it.
+    Answers that begin where the series begins, and columns of finite and event memory:
+    the same bytes, NaN equal to NaN. Recursive memory on a shorter history: within
+    ``1e-9`` of the column's own spread, or within a few rounding steps of its value
+    (float32 columns: one), because the recursion may fall on either side of one.
     """
 
     exact: bool
-    scale: Float64  # (C,) median absolute value per column
+    scale: Float64  # (C,) spread of each column
     drifting: Bool | None = None  # (C,) columns of recursive memory; None: all unless exact
 
     def same(self, a: Matrix, b: Matrix) -> Bool:
@@ -87,9 +87,8 @@ class Tolerance:
         if self.exact or equal.all():
             return np.asarray(equal)
         size = np.maximum(np.abs(a), np.abs(b)).astype(np.float64)
-        room = 1e-9 * np.maximum(size, self.scale)
-        if a.dtype == np.float32:
-            room = np.maximum(room, size * _FLOAT32_STEP)
+        steps = _FLOAT32_STEP if a.dtype == np.float32 else _FLOAT64_STEPS
+        room = np.maximum(1e-9 * self.scale, size * steps)
         with np.errstate(invalid="ignore"):
             close = np.abs(a.astype(np.float64) - b) <= room
         if self.drifting is not None:
@@ -97,14 +96,21 @@ class Tolerance:
         return np.asarray(equal | (close & np.isfinite(size)))
 
 
-def typical_size(values: Matrix) -> Float64:
-    """Return the median absolute finite value of each column, 0 where there is none."""
+EXACT = Tolerance(exact=True, scale=np.zeros(0))
+
+
+def spread(values: Matrix) -> Float64:
+    """Return how far the finite values of each column lie apart, 0 where they do not.
+
+    The middle half of them, or their standard deviation where that half is one value.
+    """
     sizes = np.zeros(values.shape[1])
     for j in range(values.shape[1]):
-        column = values[:, j]
+        column = values[:, j].astype(np.float64)
         finite = column[np.isfinite(column)]
         if len(finite):
-            sizes[j] = float(np.median(np.abs(finite.astype(np.float64))))
+            low, high = np.quantile(finite, (0.25, 0.75))
+            sizes[j] = high - low if high > low else float(np.std(finite))
     return sizes
 
 

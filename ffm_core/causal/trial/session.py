@@ -14,7 +14,7 @@ from ffm_core.bars.table import Bars
 from ffm_core.causal.cutting.series import Mutation, with_future
 from ffm_core.causal.process.client import Link
 from ffm_core.causal.subjects.base import LOOKBACK, History, Subject
-from ffm_core.causal.trial.rows import Difference, Rows, Tolerance, differences, typical_size
+from ffm_core.causal.trial.rows import EXACT, Difference, Rows, Tolerance, differences, spread
 from ffm_core.keyed import keyed
 from ffm_core.records import Decisions, Examined, Reason
 from ffm_core.types import Int64
@@ -156,12 +156,17 @@ class Session:
         self.stopped = False  # it can, or need, be asked no more
         self.trusted = True  # the declared history has held so far
         self.full: Any = None
-        self.tolerance = Tolerance(exact=True, scale=np.zeros(0))
+        self.tolerance = EXACT  # of rows from a window, which begins later than the series
 
     @property
     def peeks(self) -> bool:
         """Whether look-ahead or impurity has been found."""
         return any(f.check in ("prefix", "repaint", "mutation", "purity") for f in self.findings)
+
+    @property
+    def proven_by_stream(self) -> bool:
+        """Whether a stream is compared with its rows at every bar."""
+        return self.subject.streams and self.wants("stream")
 
     @property
     def decided(self) -> Int64:
@@ -195,11 +200,11 @@ class Session:
         self.full = answer
         names, drifting = self.whole.names, self.subject.recursive
         if drifting is not None and not drifting:
-            self.tolerance = Tolerance(exact=True, scale=np.zeros(len(names)))
+            self.tolerance = EXACT
             return
         self.tolerance = Tolerance(
             exact=False,
-            scale=typical_size(self.whole.values),
+            scale=spread(self.whole.values),
             drifting=None if drifting is None else np.array([name in drifting for name in names]),
         )
 
@@ -232,9 +237,12 @@ class Session:
         self.rows_compared += cut - self.first_row(cut, start)
 
     def differ(self, rows: Rows, cut: int, start: int = 0) -> list[Difference]:
-        """Compare rows before the cut with those of the full series."""
-        lo = self.first_row(cut, start)
-        return differences(self.subject.rows(self.full, lo, cut), rows, self.tolerance)
+        """Compare rows before the cut with those of the full series.
+
+        Rows from the start of the series must be the same to the last bit.
+        """
+        full = self.subject.rows(self.full, self.first_row(cut, start), cut)
+        return differences(full, rows, self.tolerance if start else EXACT)
 
     def changed(self, change: Change, lo: int, hi: int, until: int | None = None) -> Rows:
         """Return rows of a series whose later bars are changed."""

@@ -9,7 +9,7 @@ import numpy as np
 from ffm_core.causal.cutting.cuts import Cuts
 from ffm_core.causal.cutting.series import MUTATIONS, edited, fingerprint, part
 from ffm_core.causal.subjects.base import History
-from ffm_core.causal.trial.rows import Difference, Matrix, Rows, Tolerance, differences
+from ffm_core.causal.trial.rows import EXACT, Difference, Matrix, Rows, differences
 from ffm_core.causal.trial.session import Change, Session
 from ffm_core.causal.trial.streaming import same_bits
 from ffm_core.keyed import keyed
@@ -17,6 +17,7 @@ from ffm_core.records import because
 from ffm_core.types import Float32, Int64
 
 N_MUTATIONS = 300
+N_FOLLOWED = 300  # windows of recursive columns that are asked again, longer
 N_MIRRORED = 48
 N_MIRRORED_PROVEN = 8
 N_PROVEN = 32  # cuts and changes of a batch that a stream has proven at every bar
@@ -27,7 +28,6 @@ ENOUGH = 8  # failing cuts after which a stage has said what it has to say
 N_REACH = 4  # cuts that measure how far back a leak changes rows
 AFTER_BROKEN = 200  # cuts still made once the declared history has failed
 
-_EXACT = Tolerance(exact=True, scale=np.zeros(1))
 _REMEMBERS = because("remembers")
 _EDITS = because("edits_bars")
 
@@ -61,16 +61,20 @@ class Visit:
         them, on a window long enough for all.
     whole : bool
         Use the whole prefix.
+    since : int
+        An earlier cut whose window is asked again, up to this cut: two windows that begin
+        at one bar must agree to the last bit.
     """
 
     cut: int
     histories: tuple[History, ...] = ()
     whole: bool = False
+    since: int = 0
 
     @property
     def is_main(self) -> bool:
         """Whether the cut is about all columns."""
-        return not self.histories
+        return not self.histories and not self.since
 
 
 class Prefixes:
@@ -99,6 +103,8 @@ class Prefixes:
         self._reach: set[int] = set()
         self._first = True
         self._early: list[tuple[int, Rows]] = []
+        self._followed = {visit.since for visit in self.visits}
+        self._windows: dict[int, tuple[int, Rows]] = {}  # cut -> first bar and rows
 
     def visit(self, visit: Visit) -> None:
         """Make one cut; the worker knows the bars before it and no others."""
@@ -109,7 +115,9 @@ class Prefixes:
             if visit.cut in self._reach:
                 session.note_peek(visit.cut, session.compare(visit.cut))
             return
-        if visit.histories:
+        if visit.since:
+            self._follow(visit)
+        elif visit.histories:
             self._window(visit.cut, visit.histories)
         elif self._left > 0:
             self._left -= 1
@@ -119,7 +127,7 @@ class Prefixes:
         """Ask for a few early prefixes anew; return whether an answer has moved since."""
         session = self.session
         for cut, rows in self._early:
-            found = differences(rows, session.ask(cut), _EXACT)
+            found = differences(rows, session.ask(cut), EXACT)
             if found:
                 session.note("purity", cut, found, _REMEMBERS)
                 return True
@@ -136,6 +144,8 @@ class Prefixes:
         rows = session.ask(cut, start)
         if start == 0 and len(self._early) < N_AGAIN:
             self._early.append((cut, rows))
+        if start and cut in self._followed:
+            self._windows[cut] = start, rows
         found = session.differ(rows, cut, start)
         if found and start > 0:
             whole = session.compare(cut)
@@ -146,11 +156,24 @@ class Prefixes:
                     session.trusted = False
                     self._left = min(self._left, AFTER_BROKEN)
             found = whole
+        self._judge(cut, found)
+
+    def _judge(self, cut: int, found: list[Difference]) -> None:
         if found:
-            session.note_peek(cut, found)
+            self.session.note_peek(cut, found)
             self._failing += 1
             if self._failing == ENOUGH:
                 self._measure_reach(cut)
+
+    def _follow(self, visit: Visit) -> None:
+        """Ask an earlier window again with more bars after it."""
+        session, cut = self.session, visit.since
+        if cut not in self._windows:
+            return
+        start, rows = self._windows.pop(cut)
+        lo = session.first_row(cut, start)
+        longer = session.link.rows(session.index, start, visit.cut, lo, cut)
+        self._judge(cut, differences(longer, rows, EXACT))
 
     def _repeatable(self, cut: int) -> bool:
         """Ask for the first prefix twice; an answer by chance would look like look-ahead."""
@@ -160,7 +183,7 @@ class Prefixes:
         )
         if column is not None:
             session.note("purity", cut, [nowhere(column)], _EDITS)
-        found = [] if column else differences(first, session.ask(cut), _EXACT)
+        found = [] if column else differences(first, session.ask(cut), EXACT)
         session.note("purity", cut, found, because("calls_disagree"))
         session.stopped = session.wants("purity") and bool(column or found)
         return not session.stopped
@@ -221,10 +244,14 @@ def _plan(session: Session, cuts: Cuts) -> list[Visit]:
         groups = []  # every cut is made on the one history there is
     if not session.wants("prefix", "repaint", "history", "access", "budget", "mutation"):
         at = _spread(at, N_AGAIN)  # enough to see whether calls agree
-    elif session.subject.streams and session.wants("stream"):
+    elif session.proven_by_stream:
         at, whole = _spread(at, N_PROVEN), True
         groups = _groups(session.subject.histories)
     visits = [Visit(cut, whole=whole) for cut in at.tolist()]
+    if not (whole or session.tolerance.exact or session.start(len(session.bars)) == 0):
+        total = len(session.bars)
+        chosen = _spread(at, N_FOLLOWED).tolist()
+        visits += [Visit(min(cut + FUTURE_BARS, total), since=cut) for cut in chosen]
     if session.wants("history"):
         for turn, group in enumerate(groups):
             chosen = _spread(cuts.at, N_HISTORY, shift=turn)
@@ -301,11 +328,11 @@ def determinism(session: Session, prefixes: Prefixes) -> None:
         session.note("purity", total, [nowhere(column)], _EDITS)
         session.stopped = True
         return
-    found = differences(session.whole, rows, _EXACT)
+    found = differences(session.whole, rows, EXACT)
     moved = session.wants("purity") and prefixes.again()
     if not found:
         return
-    again = differences(rows, session.link.rows(session.index, 0, total, 0, total), _EXACT)
+    again = differences(rows, session.link.rows(session.index, 0, total, 0, total), EXACT)
     if session.wants("purity") and (again or moved):
         _only_impure(session)
         session.note("purity", total, again, because("calls_disagree"))
@@ -325,7 +352,8 @@ def _judge_by(session: Session, own: Rows) -> None:
             start = session.start_of(cut, session.declared(column))
             start = start if finding.check == "history" else 0
             lo = session.first_row(cut, start)
-            found = differences(_between(own, lo, cut), session.ask(cut, start), session.tolerance)
+            room = session.tolerance if start else EXACT
+            found = differences(_between(own, lo, cut), session.ask(cut, start), room)
             if not any(one.column == column for one in found):
                 continue
         kept.append(finding)
@@ -339,7 +367,7 @@ def mutations(session: Session, cuts: Cuts, *, foreign: bool) -> None:
     rng = keyed(session.seed, "mutation", session.subject.name)
     drawn = np.intersect1d(cuts.drawn, passed)
     placed = np.setdiff1d(passed, drawn)
-    proven = session.subject.streams and session.wants("stream")
+    proven = session.proven_by_stream
     most = N_PROVEN if proven else N_MUTATIONS
     some = _some(placed, max(most // 2, most - len(drawn)), rng)
     chosen = np.union1d(some, _some(drawn, most - len(some), rng))
@@ -351,7 +379,10 @@ def mutations(session: Session, cuts: Cuts, *, foreign: bool) -> None:
         change = Change(start=start, cut=cut, stop=stop, kind=kinds[turn % len(kinds)])
         lo = session.first_row(cut, start)
         session.rows_compared += cut - lo
-        found = session.differ(session.changed(change, lo, cut), cut, start)
+        full = session.subject.rows(session.full, lo, cut)
+        if start and not session.tolerance.exact:  # the same window with its true bars
+            full = session.link.rows(session.index, start, stop, lo, cut)
+        found = differences(full, session.changed(change, lo, cut), EXACT)
         if found:
             session.note("mutation", cut, found, change=change)
             failing += 1
@@ -375,17 +406,17 @@ def kept_state(session: Session, cuts: Cuts) -> None:
     """
     link, index = session.link, session.index
     rng = keyed(session.seed, "mirrored", session.subject.name)
-    proven = session.subject.streams and session.wants("stream")
+    proven = session.proven_by_stream
     at = _some(cuts.at, N_MIRRORED_PROVEN if proven else N_MIRRORED, rng).tolist()
     early = [(cut, *link.twin(index, cut)) for cut in at]
     _, whole = link.twin(index, None)
     for cut, lo, rows in early:
         session.rows_compared += cut - lo
-        found = differences(_between(whole, lo, cut), rows, session.tolerance)
+        found = differences(_between(whole, lo, cut), rows, EXACT)
         if not found:
             continue
         _, later = link.twin(index, cut)
-        kept = differences(later, rows, session.tolerance)
+        kept = differences(later, rows, EXACT)
         if kept:
             session.note("purity", cut, kept, _REMEMBERS)
         else:
@@ -406,7 +437,7 @@ def purity_again(session: Session) -> None:
     """
     total = len(session.bars)
     rows = session.link.rows(session.index, 0, total, 0, total)
-    found = differences(session.whole, rows, _EXACT)
+    found = differences(session.whole, rows, EXACT)
     if found and not any(f.check == "determinism" for f in session.findings):
         _only_impure(session)
         session.note("purity", total, found, because("later_call_disagrees"))

@@ -129,7 +129,7 @@ def test_the_first_later_bar_that_matters_is_named():
 def test_the_earliest_cut_row_is_named_first():
     bars = make_bars("random", rows=300, seed=1)
     failure = _features(_ahead(1), bars=bars, max_cuts=300).failures[0]
-    assert failure.bar == 19  # the first cut after a warm-up of 20 bars
+    assert failure.bar == 0  # warm-up rows are cut, too
 
 
 @pytest.mark.slow
@@ -356,8 +356,62 @@ def test_an_answer_outside_the_contract_is_an_error(answer, message):
 def test_few_bars_are_certified_for_what_they_show(rows):
     found = falsify_labeler(CLEAN_LABELER, make_bars("random", rows, 0), {}, seed=0, max_cuts=300)
     assert found.status == "clean"
-    assert found.cuts == max(rows - 20, 0)
-    assert found.detection_bound == detection_bound(found.cuts)
+    assert found.cuts == max(rows - 1, 0)
+    assert found.detection_bound == (0.0 if rows > 1 else 1.0)
+    assert found.word == ("clean" if rows > 1 else "unproven")
+
+
+def test_a_warm_up_longer_than_the_data_leaves_nothing_unproven():
+    for history in (None, 10**7):
+        peeking = _labeler(peeks.next_bar, warmup_bars=10**7, history_bars=history)
+        assert peeking.status == "broken"
+        honest = _labeler(_mean, warmup_bars=10**7, history_bars=history)
+        assert (honest.status, honest.detection_bound < 0.05) == ("clean", True)
+
+
+def test_a_leak_in_warm_up_rows_is_found():
+    def early(bars):
+        moved = np.zeros(len(bars))
+        moved[:40] = np.append(bars.close[1:41], np.full(40, np.nan))[: len(moved[:40])]
+        return moved
+
+    assert _features(early, warmup=50).failures[0].check == "prefix"
+
+
+def test_the_row_of_every_decision_is_replayed_where_that_is_cheap():
+    bars = make_bars("trend", rows=6_000, seed=7)
+    once = int(hourly(bars)[123])
+    stamp = int(bars.ts_us[once])
+
+    def leaking(bars):
+        value = _mean(bars)
+        at = np.flatnonzero(bars.ts_us[:-1] == stamp)
+        value[at] += 1e-3 * bars.close[at + 1]
+        return value
+
+    found = _labeler(leaking, bars=bars, max_cuts=400, history_bars=21)
+    (failure,) = found.failures
+    assert (failure.check, failure.bar) == ("prefix", once)
+    assert _labeler(_mean, bars=bars, max_cuts=400, history_bars=21).decision_bound == 0.0
+    few = _labeler(_mean, bars=bars, max_cuts=100)
+    assert 0.0 < few.decision_bound < 0.05
+
+
+@pytest.mark.parametrize("history", [None, 400])
+@pytest.mark.parametrize("scale", [1.0, 1e12])
+def test_a_future_value_in_the_last_bits_of_a_recursive_column_is_found(history, scale):
+    def hidden(bars):
+        value = scale + peeks.fast_average(bars)
+        ahead = np.append(np.diff(bars.close) > 0, False)[: len(bars)]
+        return np.where(ahead, np.nextafter(value, np.inf), value)
+
+    found = _labeler(hidden, history_bars=history, memory="recursive")
+    assert {failure.check for failure in found.failures} <= {"prefix", "repaint", "mutation"}
+    assert found.status == "broken"
+    plain = _labeler(
+        lambda bars: scale + peeks.fast_average(bars), history_bars=history, memory="recursive"
+    )
+    assert plain.failures == ()
 
 
 def test_no_decision_at_all_is_clean():

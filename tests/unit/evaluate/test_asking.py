@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -40,6 +41,15 @@ def test_a_good_answer_comes_back_as_it_is():
 def test_no_decision_is_an_answer_and_a_risk_of_zero_is_no_fault():
     assert len(ask(labeler(lambda bars, params: answer().take(AT < 0)), BARS, {})) == 0
     ask(labeler(lambda bars, params: answer(risk=0 * ONES)), BARS, {})
+
+
+def test_a_decision_inside_the_declared_warm_up_is_an_error():
+    late = replace(labeler(lambda bars, params: answer()), warmup_bars=75)
+    with pytest.raises(
+        StrategyError, match=r"decision 0 is at bar 50 .* warm-up of 75 bars \(3 of"
+    ):
+        ask(late, BARS, {})
+    ask(replace(late, warmup_bars=50), BARS, {})
 
 
 def test_parameters_are_its_own_to_change():

@@ -220,7 +220,7 @@ def peek(bars: Bars, params: Any) -> Decisions:
 def test_peeking_strategy_is_refused_before_any_trial(
     small_bars: list[Bars], tmp_path: Path
 ) -> None:
-    peeking = Labeler(name="peek", decide=peek, horizon_bars=10, warmup_bars=1, history_bars=10,
+    peeking = Labeler(name="peek", decide=peek, horizon_bars=10, warmup_bars=0, history_bars=10,
                       memory="finite")  # fmt: skip
     record = evaluate_bars(small_bars, labeler=peeking, config=EvalConfig(**SMALL), home=tmp_path)
     result = record["result"]
@@ -358,7 +358,7 @@ def test_sealed_decisions_show_nothing_of_what_became_of_them(
 def test_peeking_on_too_few_bars_is_refused_all_the_same(
     small_bars: list[Bars], tmp_path: Path
 ) -> None:
-    peeking = Labeler(name="peek", decide=peek, horizon_bars=10, warmup_bars=1, history_bars=10,
+    peeking = Labeler(name="peek", decide=peek, horizon_bars=10, warmup_bars=0, history_bars=10,
                       memory="finite")  # fmt: skip
     short = [small_bars[0][:6000]]
     result = evaluate_bars(short, labeler=peeking, config=EvalConfig(**SMALL), home=tmp_path)[

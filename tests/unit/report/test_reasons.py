@@ -207,6 +207,11 @@ SAID = [
         because("no_look_ahead", cuts=1, bound=0.0011),
         "no look-ahead in 1 cut; a leak in more than 0.11 % of the rows would have shown",
     ),
+    (
+        because("little_proven", cuts=1, bound=0.3, most=0.05),
+        ("no look-ahead in 1 cut, but too little could be proven: only a leak in more than 30.00 % "
+        "of the rows would have shown; a verdict needs 5.00 % or less"),
+    ),
     (because("failures_found", count=1), "1 failure; the certificate has the details"),
     (because("failures_found", count=2), "2 failures; the certificate has the details"),
     (

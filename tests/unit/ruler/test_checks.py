@@ -12,6 +12,7 @@ from ffm_core.errors import ConfigError
 from ffm_core.records import CheckResult, Evidence, ShuffleResult, TrialContext, because
 from ffm_core.ruler.checks import STRICT
 from ffm_core.ruler.judging import excludes, with_constants
+from ffm_core.ruler.verdict import decide
 
 
 def judge(name: str, given: Evidence, **constants: float) -> CheckResult:
@@ -72,6 +73,14 @@ class TestCertificate:
     def test_clean_says_what_it_would_have_seen(self, good):
         found = judge("certificate", good).reason
         assert found == because("no_look_ahead", cuts=2000, bound=0.0023)
+
+    def test_a_leak_that_would_not_have_been_seen_holds_a_verdict_back(self, good):
+        unproven = replace(good.certificate, detection_bound=0.06)
+        found = judge("certificate", replace(good, certificate=unproven))
+        assert found.outcome == "inconclusive"
+        assert found.reason == because("little_proven", cuts=2000, bound=0.06, most=0.05)
+        assert decide(replace(good, certificate=unproven), STRICT).decision == "INCONCLUSIVE"
+        assert decide(good, STRICT).decision == "PASS"
 
 
 class TestSample:

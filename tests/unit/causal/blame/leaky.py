@@ -301,3 +301,34 @@ def by_chance(bars):
 def by_the_clock(bars):
     now = time.time()  # guilty
     return bars.close * now
+
+
+# --- where nothing before the answer was seen to differ -----------------------------------------
+
+
+def in_a_chain(bars):
+    frame = (
+        bars.frame.lazy()
+        .with_row_index("i")
+        .with_columns(later=pl.col("close").shift(-2))  # guilty
+        .filter((pl.col("i") >= 20) & (pl.col("later") > pl.col("close")))
+        .collect()
+    )
+    return frame["i"].to_numpy().astype(np.int64)
+
+
+def appends(bars):
+    close = bars.close.tolist()
+    found = []
+    for i in range(20, len(close) - 1):
+        if close[i + 1] > close[i] * 1.0005:  # guilty
+            found.append(i)  # noqa: PERF401 - loops like this are checked
+    return np.array(found, dtype=np.int64)
+
+
+def waits(bars):
+    rows = np.arange(20, len(bars), 7)
+    early = rows + 2 < len(bars)  # guilty
+    rows = rows[early]
+    rows.sort()
+    return rows

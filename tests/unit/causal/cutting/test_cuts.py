@@ -3,7 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ffm_core.causal.cutting.cuts import MIN_RANDOM, detection_bound, edges, sample_cuts
+from ffm_core.causal.cutting.cuts import (
+    MIN_RANDOM,
+    REPLAYED_BARS,
+    detection_bound,
+    edges,
+    replayed,
+    sample_cuts,
+)
 from ffm_core.testing import make_bars
 
 
@@ -16,7 +23,7 @@ DECIDED = np.arange(100, 9_000, 150)
 
 
 def _cuts(bars, **changed):
-    settings = {"first": 50, "seed": 3, "subject": "x", "max_cuts": 2_000} | changed
+    settings = {"seed": 3, "subject": "x", "max_cuts": 2_000} | changed
     return sample_cuts(bars, DECIDED, **settings)
 
 
@@ -26,7 +33,7 @@ def test_cuts_are_few_enough_random_enough_and_in_order(bars):
     assert len(cuts.drawn) >= MIN_RANDOM
     assert np.isin(cuts.drawn, cuts.at).all()
     assert (np.diff(cuts.at) > 0).all()
-    assert cuts.at[0] >= 50
+    assert cuts.at[0] >= 1
     assert cuts.at[-1] < len(bars)
 
 
@@ -44,21 +51,21 @@ def test_rolls_and_session_edges_are_cut_on_both_sides(bars):
 
 
 def test_many_decisions_do_not_crowd_out_random_cuts(bars):
-    cuts = sample_cuts(bars, np.arange(len(bars)), first=1, seed=0, subject="x", max_cuts=1_000)
+    cuts = sample_cuts(bars, np.arange(len(bars)), seed=0, subject="x", max_cuts=1_000)
     assert len(cuts) <= 1_000
     assert len(cuts.drawn) >= MIN_RANDOM
 
 
 def test_a_short_series_is_cut_at_every_bar():
     bars = make_bars("random", rows=200, seed=0)
-    cuts = sample_cuts(bars, np.array([50]), first=20, seed=0, subject="x")
-    np.testing.assert_array_equal(cuts.at, np.arange(20, 200))
+    cuts = sample_cuts(bars, np.array([50]), seed=0, subject="x")
+    np.testing.assert_array_equal(cuts.at, np.arange(1, 200))
 
 
-@pytest.mark.parametrize("rows", [0, 1, 20])
-def test_nothing_is_cut_where_warm_up_covers_all(rows):
+@pytest.mark.parametrize("rows", [0, 1])
+def test_nothing_is_cut_where_there_is_no_later_bar(rows):
     bars = make_bars("random", rows=rows, seed=0)
-    assert len(sample_cuts(bars, np.empty(0, np.int64), first=20, seed=0, subject="x")) == 0
+    assert len(sample_cuts(bars, np.empty(0, np.int64), seed=0, subject="x")) == 0
 
 
 def test_cuts_depend_on_seed_and_subject_and_on_nothing_else(bars):
@@ -78,6 +85,18 @@ def test_edges_lie_where_hours_days_sessions_and_contracts_begin(bars):
     local = bars.frame["ts"].dt.convert_time_zone("America/New_York")
     midnights = {i for i in range(1, len(bars)) if local[i].date() != local[i - 1].date()}
     assert midnights <= set(found["1d"].tolist())
+
+
+def test_every_decision_is_replayed_unless_that_shows_too_many_bars():
+    def replays(start, max_cuts=2_000):
+        return replayed(DECIDED, 9_000, start, seed=0, subject="x", max_cuts=max_cuts)
+
+    every = replays(lambda cut: cut - 100)
+    np.testing.assert_array_equal(every, DECIDED[DECIDED < 8_999] + 1)
+    assert len(replays(lambda cut: cut - 100, max_cuts=20)) == 30
+    few = replays(lambda cut: cut - REPLAYED_BARS // 7)
+    assert len(few) == 7
+    assert np.isin(few, every).all()
 
 
 def test_daily_bars_have_no_higher_timeframe():

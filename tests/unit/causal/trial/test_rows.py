@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ffm_core.causal.trial.rows import Rows, Tolerance, differences, typical_size
+from ffm_core.causal.trial.rows import Rows, Tolerance, differences, spread
 
 EXACT = Tolerance(exact=True, scale=np.zeros(2))
 
@@ -67,15 +67,15 @@ def test_groups_are_compared_as_a_partition():
 
 
 @pytest.mark.parametrize(("drift", "differs"), [(1e-10, False), (1e-8, True)])
-def test_recursive_memory_may_drift_by_a_billionth(drift, differs):
+def test_recursive_memory_may_drift_by_a_billionth_of_its_spread(drift, differs):
     full = _rows((3, 1), values=[[5_000.0, 1.0]])
-    part = _rows((3, 1), values=[[5_000.0 * (1 + drift), 1.0]])
-    tolerance = Tolerance(exact=False, scale=typical_size(full.values))
+    part = _rows((3, 1), values=[[5_000.0 + 20.0 * drift, 1.0]])
+    tolerance = Tolerance(exact=False, scale=np.array([20.0, 0.0]))
     assert bool(differences(full, part, tolerance)) is differs
     assert differences(full, part, EXACT)
 
 
-def test_a_value_near_zero_is_measured_by_the_size_of_its_column():
+def test_a_value_near_zero_is_measured_by_the_spread_of_its_column():
     tolerance = Tolerance(exact=False, scale=np.array([3.0, 0.0]))
     full, part = _rows((3, 1), values=[[1e-12, 0.0]]), _rows((3, 1), values=[[2e-12, 0.0]])
     assert differences(full, part, tolerance) == []
@@ -103,6 +103,7 @@ def test_infinities_never_pass_as_close():
     assert differences(full, part, tolerance)
 
 
-def test_typical_size_ignores_what_is_not_finite():
-    sizes = typical_size(np.array([[-2.0, np.nan], [4.0, np.nan], [np.inf, np.nan]]))
-    np.testing.assert_array_equal(sizes, [3.0, 0.0])
+def test_the_spread_of_a_column_ignores_its_level_and_what_is_not_finite():
+    values = np.column_stack([1e12 + np.arange(9.0), [7.0] * 8 + [16.0], [np.nan] * 9])
+    values[0, 1] = np.inf
+    np.testing.assert_allclose(spread(values), [4.0, np.std([7.0] * 7 + [16.0]), 0.0])
