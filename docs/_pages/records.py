@@ -24,7 +24,7 @@ Axes: `T` bars, `N` decisions, `F` features, `D` trading days, `n` trades. Times
 
 """
 _GROUPS = {
-    "What a strategy is made of": ("Labeler", "Decisions", "Param", "Column"),
+    "What a strategy is made of": ("Labeler", "Decisions", "Param", "Column", "Input"),
     "What extensions offer": (
         "FeatureSet", "FeatureStream", "Embedder", "ExitPolicy", "Control", "VerdictCheck",
         "CheckSet", "Command",

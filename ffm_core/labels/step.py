@@ -195,9 +195,9 @@ def step(position: Position, bar: Bar, leave: bool, ends: int, rules: Rules) -> 
             price = target
             # the bar's own dip came before the target for all we know
             if side > 0:
-                bottom = max(min(bottom, bar.low), stop)
+                bottom = min(bottom, max(bar.low, stop))
             else:
-                top = min(max(top, bar.high), stop)
+                top = max(top, min(bar.high, stop))
         top = max(top, price)
         bottom = min(bottom, price)
     return Position(side, position.entry, stop, target, position.moved, top, bottom, reason, price)

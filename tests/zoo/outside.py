@@ -114,7 +114,7 @@ import socket
 with socket.socket() as s:
     s.connect_ex(('localhost', 9))
 """,
-        told=r"connects to localhost:9 while it is loaded",
+        told=r"connects to local\w+:9 while it is loaded",
     ),
     Written(
         name="import-writes",

@@ -125,7 +125,8 @@ class Watch:
 
     def __init__(self, allowed: Iterable[str] = ()) -> None:
         self._is_library = library_test()
-        self._allowed = (*_HARMLESS, *(one_spelling(path) for path in allowed if path))
+        ours = one_spelling(Path(__file__).parents[2]) + "/"  # what FFM brings, such as instruments
+        self._allowed = (*_HARMLESS, ours, *(one_spelling(path) for path in allowed if path))
         self._roots: tuple[str, ...] = ()
         self._found: dict[Access, None] = {}
         self._on = False

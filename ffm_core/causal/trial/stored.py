@@ -67,12 +67,12 @@ def _apart(a: Float64, b: Float64, room: float) -> Bool:
     Days since a date are, and the year: they are functions of time like the hour. Of a
     decision, whose ``room`` is below 0, there is no more and less.
     """
-    gap = np.abs(a - b)
-    other = gap > max(room, 0.0)
-    if room >= 0 and other.any():
-        known = np.isfinite(gap)
-        level = float(np.median((a - b)[known]))
-        other &= bool((np.abs((a - b)[known] - level) > room).any())
+    with np.errstate(invalid="ignore"):  # of two infinities
+        raised = a - b
+    other = np.abs(raised) > max(room, 0.0)
+    known = raised[np.isfinite(raised)]
+    if room >= 0 and other.any() and len(known):
+        other &= bool((np.abs(known - np.median(known)) > room).any())
     return np.asarray(other | (np.isnan(a) != np.isnan(b)))
 
 

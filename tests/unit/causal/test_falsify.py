@@ -203,7 +203,7 @@ def test_a_clean_labeler_is_certified_with_what_was_done():
     assert found.status == "clean"
     assert found.failures == ()
     assert found.subjects == (Examined("labeler", "clean", "ES/5m"),)
-    assert 400 < found.cuts <= 500
+    assert 300 < found.cuts <= 500
     assert found.rows_compared > 64 * found.cuts
     assert detection_bound(500) <= found.detection_bound <= detection_bound(300)
 

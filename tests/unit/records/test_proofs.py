@@ -143,8 +143,23 @@ SEEN = [
     ),
     (
         because("opens_something"),
-        "it opens a file, a connection or a process while it is called",
+        "it opens a file, a connection or a process while it is loaded or called",
     ),
+    (because("reads_environment"), "reads the whole environment"),
+    (
+        because("reads_environment", when="loaded"),
+        "reads the whole environment while it is loaded",
+    ),
+    (
+        because("reads_variable", variable="ZQ_BARS"),
+        "reads the environment variable ZQ_BARS, whose name it computes",
+    ),
+    (because("imports_module", module="helper"), "imports helper, whose name it computes"),
+    (because("carries", name="DAYS", form="list", count=37, of="dates"), "DAYS: list of 37 dates"),
+    (because("carries", form="list", count=1_200, of="dates"), "list of 1,200 dates"),
+    (because("carries_source", name="LEVELS", form="function"), "LEVELS: function"),
+    (because("carries_file", file="days.csv"), "the file days.csv of its package"),
+    (because("carries_file"), "a file of its package"),
     (because("opens_file", file="[a|{b}].csv"), "opens the file [a|{b}].csv"),
     (
         because("opens_file", file="a.csv", reader="read_csv"),
