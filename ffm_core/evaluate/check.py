@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from ffm_core.causal.falsify import merge
+from ffm_core.bars import Bars
+from ffm_core.causal.falsify import falsify, merge
+from ffm_core.causal.subjects.functions import CUTS, FunctionSubject, default_layout
 from ffm_core.evaluate.certify import certify_embedders, certify_stream
 from ffm_core.evaluate.job import Job
 from ffm_core.evaluate.progress import Progress
@@ -59,6 +62,40 @@ def check(job: Job, progress: Progress) -> tuple[Checked, ...]:
         proofs = certify_embedders(tasks[most], made[most])
         merged = merge([found[most].certificate, *proofs])
         found[most] = replace(found[most], certificate=merged)
+    return tuple(found)
+
+
+def check_function(
+    function: Callable[..., object], bars: Sequence[Bars], seed: int, progress: Progress
+) -> tuple[Checked, ...]:
+    """Falsify a function of a frame on every stream.
+
+    Parameters
+    ----------
+    function : callable
+        Takes a pandas or polars frame and returns a column.
+    bars : sequence of Bars
+        The streams.
+    seed : int
+        The same seed makes the same cuts.
+    progress : Progress
+        Hears about every stream.
+
+    Raises
+    ------
+    StrategyError
+        When it raises, or returns no column of numbers.
+    UnavailableError
+        When it takes pandas frames and pandas is not installed.
+    """
+    stage, found = progress.stage("causality", len(bars)), []
+    for stream in bars:
+        subject = FunctionSubject(function, default_layout(function, stream))
+        (proof,) = falsify([subject], stream, seed=seed, max_cuts=CUTS)
+        found.append(
+            Checked(stream=stream.stream, bars=len(stream), decisions=0, certificate=proof)
+        )
+        stage.advance()
     return tuple(found)
 
 

@@ -242,7 +242,7 @@ def job_of(config: EvalConfig, home: Path) -> Job:
         learner = learner_of(config, host)
         checks = checks_of(config, host)
     # In one order however they were named: rows are pooled and drawn by stream.
-    loaded = sorted(_load(config), key=lambda item: item.bars.stream)
+    loaded = sorted(load_bars(config), key=lambda item: item.bars.stream)
     origin, private = offered.origin, offered.record.private
     with redact.hiding() if redact is not None else nullcontext():
         outside = load_inputs(declared, config, [item.bars for item in loaded])
@@ -347,7 +347,8 @@ def qualifier_of(config: EvalConfig, bars: Sequence[Bars] = ()) -> str:
     return "judged with " + ", ".join(parts) if parts else ""
 
 
-def _load(config: EvalConfig) -> list[LoadedBars]:
+def load_bars(config: EvalConfig) -> list[LoadedBars]:
+    """Return the bars that a configuration names."""
     if config.demo and config.data:
         raise UsageError("--demo and --data cannot be combined", fix="drop one")
     if config.demo:

@@ -48,8 +48,11 @@ from ffm_core.host.registry import MOVING, Host, Loaded, Offered
 from ffm_core.host.surroundings import environment_kept, threads_of, threads_released
 from ffm_core.paths import kind_of, one_spelling
 from ffm_core.records import Labeler
+from ffm_core.wording import suggest
 
-__all__ = ["Found", "Host", "Offered", "Wish", "call_plugin", "load_plugin", "open_host"]
+__all__ = [
+    "Found", "Host", "Offered", "Wish", "call_plugin", "load_function", "load_plugin", "open_host",
+]  # fmt: skip
 
 Wish: TypeAlias = tuple[str, tuple[str, ...]]  # a name, and the hooks that may offer it
 
@@ -159,6 +162,38 @@ def _extension(name: str) -> Found:
     """Return the extension of that name, or else the strategy, for what it offers beside."""
     is_strategy = name in discover(STRATEGIES) and name not in discover(EXTENSIONS)
     return pick(name, group=STRATEGIES if is_strategy else EXTENSIONS)
+
+
+def load_function(strategy: str) -> Callable[..., object] | None:
+    """Return the function that ``FILE.py:name`` names, None where it names something else.
+
+    Raises
+    ------
+    PluginLoadError
+        When the file cannot be imported.
+    UnknownNameError
+        When the file is no plug-in, and has no such function either.
+    """
+    path, colon, name = strategy.rpartition(":")
+    if not colon or not path.endswith(".py"):
+        return None
+    found = _file(Path(path))
+    try:
+        held = vars(_import(found))
+    except (Exception, SystemExit) as error:
+        if is_strict():
+            raise
+        raise _failed(found, error) from error
+    value: Callable[..., object] | None = held.get(name)
+    if callable(value) and not isinstance(value, type | Labeler):
+        return value
+    if "LABELER" in held or "ffm_labelers" in held:
+        return None
+    own = [key for key, item in held.items() if getattr(item, "__module__", "") == found.module]
+    raise UnknownNameError(
+        f"{found.path.name if found.path else path} has no function {name!r}",
+        fix=suggest(name, own, noun="functions"),
+    )
 
 
 def load_plugin(found: Found) -> Loaded:

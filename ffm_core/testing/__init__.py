@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ffm_core.testing.embedder_checks import EMBEDDER_CHECKS
     from ffm_core.testing.exit_checks import EXIT_CHECKS
     from ffm_core.testing.feature_checks import FEATURE_CHECKS
+    from ffm_core.testing.functions import check_function
     from ffm_core.testing.golden import golden_bars
     from ffm_core.testing.kit import (
         check_check_set,
@@ -49,6 +50,7 @@ _HOMES = {
     "check_embedder": "kit",
     "check_exit_policy": "kit",
     "check_feature_set": "kit",
+    "check_function": "functions",
     "check_strategy": "kit",
     "check_target": "kit",
     "golden_bars": "golden",
@@ -77,6 +79,7 @@ __all__ = [
     "check_embedder",
     "check_exit_policy",
     "check_feature_set",
+    "check_function",
     "check_strategy",
     "check_target",
     "golden_bars",

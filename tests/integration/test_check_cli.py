@@ -106,7 +106,7 @@ def test_lines_of_a_private_strategy_are_hidden(ffm, idea):
     code, out, err = ffm(*(word for word in idea(more=PEEK, private=True) if word != "--quiet"))
     assert code == 6
     assert "np.append" not in out + err
-    assert "set private=False to show them" in err
+    assert "--reveal shows them here" in err
 
 
 def test_nothing_is_judged_and_no_trial_is_opened(ffm, idea, tmp_path):
@@ -119,3 +119,41 @@ def test_an_unknown_name_gets_a_suggestion(ffm):
     code, _, err = ffm("check", "supertrnd")
     assert code == 2
     assert "did you mean 'supertrend'" in err
+
+
+FUNCTIONS = """import polars as pl
+
+
+def slope(frame: pl.DataFrame):
+    return frame["close"].diff()
+
+
+def ahead(frame: pl.DataFrame):
+    later = frame["close"].shift(-1)
+    return later / frame["close"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "says"),
+    [
+        ("slope", 0, "SIMA1/1h: 479 bars: clean"),
+        ("ahead", 6, "line: features.py:9: later = frame"),
+        ("slop", 2, "did you mean 'slope'?"),
+    ],
+)
+def test_any_function_of_a_file_is_checked(ffm, idea, tmp_path, name, code, says):
+    *_, data, _, _, quiet = idea()
+    (tmp_path / "features.py").write_text(FUNCTIONS)
+    found = ffm("check", f"{tmp_path}/features.py:{name}", "--data", data, quiet)
+    assert found[0] == code, found
+    assert says in "".join(found[1:])
+
+
+def test_settings_of_strategies_are_no_settings_of_a_function(ffm, idea, tmp_path):
+    *_, data, _, _, quiet = idea()
+    (tmp_path / "features.py").write_text(FUNCTIONS)
+    words = ("--data", data, "--exit", "fixed_rr", quiet)
+    code, _, err = ffm("check", f"{tmp_path}/features.py:slope", *words)
+    assert code == 2
+    assert "--exit belongs to strategies" in err

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-MOST_LINES = 48_500  # of ffm_core without its test kit, blank ones included
+MOST_LINES = 49_000  # of ffm_core without its test kit, blank ones included
 MOST_DATACLASSES = 175
 LONGEST_FUNCTION = 80
 KERNELS = {"kernel", "inlined", "helper"}
