@@ -15,7 +15,7 @@ TestColumn: TypeAlias = Literal["probability", "predicted_r", "peak_r", "r_dynam
 Luck: TypeAlias = tuple[float, float, float]  # trials, variance of their Sharpe, effective number
 MAX_BOUND = 0.05  # share of rows: a certificate that could miss more proves too little
 SubjectKind: TypeAlias = Literal[
-    "labeler", "features", "exit", "learner", "embedder", "target", "fold"
+    "labeler", "features", "exit", "learner", "embedder", "target", "fold", "function"
 ]
 
 
@@ -77,7 +77,8 @@ class Examined:
     Parameters
     ----------
     kind : str
-        ``labeler``, ``features``, ``exit``, ``learner``, ``embedder``, ``target`` or ``fold``.
+        ``labeler``, ``features``, ``exit``, ``learner``, ``embedder``, ``target``, ``fold`` or
+        ``function``.
     name : str
         Its own name; a fold's number, empty for all folds.
     stream : str
