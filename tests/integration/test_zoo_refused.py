@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from zoo import CLEAN, FAULTS, exhibit
 from zoo.clean import in_trend
+from zoo.inputs import with_tables
 from zoo.making import labeler
+from zoo.matrix import ROWS
 
 from ffm_core.errors import StrategyError
 from ffm_core.evaluate.certify import certify_stream
@@ -22,14 +24,13 @@ from ffm_core.testing import make_bars
 
 pytestmark = pytest.mark.slow  # whole evaluations
 
-ROWS = 1_700
 SLOW = {"over-budget"}  # waits for the whole budget of a real run
 FEATURES = [fault for fault in FAULTS if fault.kind == "features" and fault.name not in SLOW]
 LABELERS = [f for f in FAULTS if f.kind == "labeler" and f.name != "trades-in-warm-up"]
 EXITS = [fault for fault in FAULTS if fault.kind == "exit"]
 HONEST = labeler("in-trend", in_trend)
 TESTS = str(Path(__file__).parents[1])  # where the zoo lies
-BARS = make_bars("trend", rows=ROWS, seed=7)
+BARS = with_tables(make_bars("trend", rows=ROWS, seed=7))
 
 _HOOKS = """
 
