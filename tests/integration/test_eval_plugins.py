@@ -167,7 +167,6 @@ def test_what_a_package_prints_is_no_result(judge, jobs):
     ("hook", "words", "says"),
     [
         ("ffm_feature_sets", ["--features", "odd"], "feature set 'odd'"),
-        ("ffm_verdict_checks", [], "verdict check 'odd'"),
         ("ffm_controls", ["--learner", "xgb", "--permutations", "1"], "control 'odd'"),
     ],
 )
@@ -175,3 +174,12 @@ def test_a_fault_of_an_extension_is_laid_at_its_own_door(judge, hook, words, say
     done = judge("tide", "--with", hook, *words)
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.startswith(f"error: extra-{hook} 1.2: {says}: KeyError: 'gone' (extra")
+
+
+def test_a_house_check_that_raises_holds_the_verdict_back_and_is_named(judge):
+    done = judge("tide", "--with", "ffm_verdict_checks")
+    assert (done.returncode, done.stdout.split()[0]) == (5, "INCONCLUSIVE"), done.stderr
+    said = " ".join(done.stdout.split())
+    assert "odd" in said
+    assert "it raised an error instead of answering" in said
+    assert "KeyError" in said
