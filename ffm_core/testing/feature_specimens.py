@@ -56,7 +56,7 @@ def _first_price(bars: Bars) -> Float32:
 
 
 def _no_holes(bars: Bars) -> Float32:
-    if (np.diff(bars.ts_us) > 5 * 86_400_000_000).any():
+    if (np.diff(bars.ts_us) > 8 * 86_400_000_000).any():
         raise ValueError("the data have a hole")
     return twins.mean_ratio(bars)
 
