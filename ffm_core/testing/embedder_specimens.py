@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
-from pathlib import Path
+from tempfile import TemporaryFile
 
 import numpy as np
 
@@ -75,8 +75,11 @@ def sharp_turns(windows: Float32) -> Float32:
 
 
 def looks_it_up(windows: Float32) -> Float32:
-    """Read its scale from a file on every call."""
-    return plain(windows) * np.float32(len(Path(__file__).read_bytes()))
+    """Keep its scale in a file."""
+    with TemporaryFile() as file:
+        file.write(b"2")
+        file.seek(0)
+        return plain(windows) * np.float32(file.read())
 
 
 def edits(windows: Float32) -> Float32:

@@ -79,7 +79,7 @@ def _moving_prices(bars: Bars, params: Params) -> Float64:
 
 
 def _no_holes(bars: Bars, params: Params) -> Float64:
-    if len(bars) and (np.diff(bars.ts_us) > 5 * 86_400_000_000).any():
+    if len(bars) and (np.diff(bars.ts_us) > 8 * 86_400_000_000).any():
         raise ValueError("the data have a hole")
     return mean_of(bars, params)
 

@@ -21,7 +21,7 @@ REFUSALS = {
     "NG_5m": ("steps", r"2 implausible jumps between bars.*\+60.1 %"),
     "PL_1m": ("dead_volume", "98 % of bars had no trades"),
 }
-LONG_ENOUGH = sorted(set(REFUSALS) - {"ES_wrong_instrument_1m"})
+LONG_ENOUGH = sorted(set(REFUSALS) - {"ES_wrong_instrument_1m", "PL_1m"})
 
 
 def broken(data_dir: Path, name: str) -> Path:
@@ -69,6 +69,13 @@ def test_consent_lets_the_evaluation_go_on(desk, data_dir, name):
     with desk.untouched():
         said = desk.run(*words, "--quiet").out
     assert "a PASS would be a qualified one: judged with accept_quality=True" in said
+
+
+def test_consent_cannot_make_bars_without_trades_tradable(refused, data_dir):
+    words = ("eval", "supertrend", "--data", broken(data_dir, "PL_1m"), "--accept-quality")
+    more = ("--learner", "none", "--features", "", "--quiet")
+    says = "enter or leave on a bar without volume"
+    refused(*words, *more, code=4, says=says, fix="bring a contract that is traded")
 
 
 def test_consent_cannot_make_nine_days_enough(refused, data_dir):

@@ -193,7 +193,7 @@ def test_nothing_is_judged_on_an_edited_ledger(desk, refused, stored, judged, na
 
 
 def test_verify_finds_a_ledger_cut_off_at_its_end(desk, stored):
-    in_the_ledger(desk.home, "DELETE FROM events WHERE seq = (SELECT max(seq) FROM events)")
+    in_the_ledger(desk.home, "DELETE FROM events WHERE seq >= (SELECT max(seq) FROM events) - 1")
     answer = desk.run("runs", "verify", "--json")
     assert answer.code == 4
     (run,) = answer.document["runs"]
