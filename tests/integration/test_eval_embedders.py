@@ -49,7 +49,7 @@ def ffm_embedders():
 """
 SECRETS = ("hidden_place", "hidden_move", "/lab/", "secret", "tide.py:")
 FAULTS = {
-    "found = found + len(Path(__file__).read_text()) % 7": ("access", 6),
+    "found = found + len(Path(__file__).with_name('scale.txt').read_text()) % 7": ("access", 6),
     "found[windows[:, -1] > 1.0] = np.nan": ("expected a finite number", 3),
 }
 # So few windows between two writes that a kill finds some written and some not.
@@ -67,6 +67,7 @@ def write(tide_code):
     def write(folder, body="pass"):
         path = folder / "tide.py"
         path.write_text(tide_code + EMBEDDER.format(body=body))
+        path.with_name("scale.txt").write_text("2")
         return path
 
     return write
