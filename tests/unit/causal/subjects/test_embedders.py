@@ -93,10 +93,10 @@ def test_a_memory_of_earlier_calls_is_found_here_or_in_a_fresh_process():
     assert "in a fresh process" in told(failure.reason)
 
 
-def test_a_file_read_while_embedding_is_told_with_its_line():
+def test_a_file_used_while_embedding_is_told_with_its_line():
     failure = failed(twins.LOOKING)["access"]
-    assert told(failure.reason).startswith("opens the file")
-    assert "read_bytes" in failure.line
+    assert told(failure.reason).startswith("writes the file")
+    assert "TemporaryFile" in failure.line
 
 
 def test_a_private_embedder_shows_neither_file_nor_line():
