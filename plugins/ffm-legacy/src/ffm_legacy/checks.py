@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from ffm_core.records import CheckResult, CheckSet, Evidence, Outcome, Trades, stated
+from ffm_core.records.verdict import MAX_BOUND
 from ffm_core.ruler.checks import judge_certificate
 from ffm_core.ruler.judging import Constants, arm, make_check
 from ffm_core.ruler.monthly import MONTHLY
@@ -171,7 +172,9 @@ def _instrument_mean(trades: Trades, of_stream: np.ndarray, number: int) -> floa
 
 _LIFT = {"margin": 0.10}
 
-CERTIFICATE = make_check("certificate", judge_certificate, {}, "nothing reads the future")
+CERTIFICATE = make_check(
+    "certificate", judge_certificate, {"max_bound": MAX_BOUND}, "nothing reads the future"
+)
 THRESHOLD = replace(
     make_check("classic-threshold", judge_threshold,
                {"win_rate": 0.50, "mean_r": 1.50, "min_trades": 100.0, "first": 0.50,
