@@ -11,7 +11,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from ffm_core.report import failures, numbers, plots, questions, reasons, sections, words
+from ffm_core.report import failures, numbers, plots, questions, reasons, remarks, sections, words
 from ffm_core.runs.record import ledger_since
 
 if TYPE_CHECKING:
@@ -72,24 +72,24 @@ def _context(run: Mapping[str, Any], trades: pl.DataFrame) -> dict[str, Any]:
         **parts, "run": run, "envelope": envelope, "blank": numbers.BLANK,
         "decision": parts["verdict"].get("decision") or "INCONCLUSIVE",
         "headline": words.headline(result), "conclusion": words.conclusion(result),
-        "tail": words.opened_tail(result),
-        "limits": words.limits(result), "claim": words.claim_of(result),
+        "tail": remarks.opened_tail(result),
+        "limits": remarks.limits(result), "claim": words.claim_of(result),
         "broken": bool(parts["certificate"].get("failures")), "reasons": words.reasons(result),
-        "markets": words.markets(result), "simulated": words.is_simulated(result),
+        "markets": remarks.markets(result), "simulated": remarks.is_simulated(result),
         "since": since, "span": _span(result), "facts": facts(result, since),
         "outcomes": questions.OUTCOMES,
         "checks": sections.checks(result.get("checks") or []),
-        "arms": words.arms_in_order(result), "ablation": words.ablation(result),
-        "embedders": words.embedders(result), "carried": words.carried(result),
+        "arms": words.arms_in_order(result), "ablation": remarks.ablation(result),
+        "embedders": remarks.embedders(result), "carried": remarks.carried(result),
         "of_draws": _of_draws(result), "equity": plots.equity(result),
         "nulls": plots.nulls(result),
         "calibration": plots.calibration(result),
         "calibration_facts": sections.calibration(result), "calendar": sections.calendar(result),
-        "rule": words.trigger(result),
+        "rule": remarks.trigger(result),
         "sides": found.get("side") or [], "hours": sections.hours(result),
-        "zone": words.hour_zone(result),
+        "zone": remarks.hour_zone(result),
         "costs": found.get("costs") or [], "cost_arms": _cost_arms(found.get("costs") or []),
-        "timeline": sections.timeline(result), "seal_line": words.seal_line(result),
+        "timeline": sections.timeline(result), "seal_line": remarks.seal_line(result),
         "trained": (result.get("config") or {}).get("learner") not in (None, "none"),
         "trades": sections.trades(trades), "data": result.get("data") or [],
         "findings": _findings(result), "month_names": _MONTHS, "dashes": _DASHES,
@@ -156,7 +156,7 @@ def _cost_arms(costs: Sequence[Mapping[str, Any]]) -> list[str]:
 def _findings(result: words.Result) -> list[tuple[str, Mapping[str, Any]]]:
     return [
         (market, finding)
-        for market, data in zip(words.markets(result), result.get("data") or [], strict=True)
+        for market, data in zip(remarks.markets(result), result.get("data") or [], strict=True)
         for finding in (data.get("audit") or {}).get("findings") or []
     ]
 

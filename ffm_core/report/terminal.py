@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ffm_core.report import numbers, questions, words
+from ffm_core.report import numbers, questions, remarks, words
 from ffm_core.report.failures import finding, place
 from ffm_core.runs.record import ledger_since
 from ffm_core.shown import one_line
@@ -75,10 +75,10 @@ def _verdict(result: words.Result, console: Console) -> None:
     _paragraph(console, f"{decision}{qualifier}", "", "  ", _STYLES.get(decision, "bold"))
     _paragraph(console, words.headline(result))
     name = f"{strategy.get('name', '')} {strategy.get('version') or ''}".strip()
-    where = ", ".join(words.markets(result))
+    where = ", ".join(remarks.markets(result))
     _paragraph(console, f"{name}, claim {words.claim_of(result)}, on {where}", "", "  ")
     _print(console)
-    if tail := words.opened_tail(result):
+    if tail := remarks.opened_tail(result):
         _paragraph(console, tail)
         _print(console)
     for title, text in words.reasons(result, findings=False):
@@ -86,7 +86,7 @@ def _verdict(result: words.Result, console: Console) -> None:
     _print(console)
     for sentence in words.conclusion(result):
         _paragraph(console, sentence)
-    if words.is_simulated(result):
+    if remarks.is_simulated(result):
         _paragraph(console, "These markets are simulated: this says nothing about a real one.")
 
 
@@ -176,21 +176,21 @@ def _bounds(certificate: Mapping[str, Any]) -> str:
 
 def _last_lines(result: words.Result, envelope: Mapping[str, Any], console: Console) -> None:
     rows = [("data", _data_line(d)) for d in result.get("data") or []]
-    rows += [("warning", warning) for warning in words.audit_warnings(result)]
+    rows += [("warning", warning) for warning in remarks.audit_warnings(result)]
     certificate, trials = result.get("certificate") or {}, result.get("trials") or {}
     if certificate.get("status") == "clean":
         cuts = numbers.count(certificate.get("cuts"))
         passed = certificate.get("proven_bars")
         tried = f"{cuts} cuts" + (f" and at {numbers.count(passed)} bars" if passed else "")
         rows.append(("look-ahead", f"none in {tried}; {_bounds(certificate)} would show"))
-    rows += [("carries", "; ".join(words.carried(result)))] if words.carried(result) else []
-    rows += [("embedder", line) for line in words.embedders(result)]
-    rows += [("ablation", line) for line in words.ablation(result)]
-    if told := words.intrabar(result):
+    rows += [("carries", "; ".join(remarks.carried(result)))] if remarks.carried(result) else []
+    rows += [("embedder", line) for line in remarks.embedders(result)]
+    rows += [("ablation", line) for line in remarks.ablation(result)]
+    if told := remarks.intrabar(result):
         rows.append(("inside bars", told))
-    if far := words.far_trades(result):
+    if far := remarks.far_trades(result):
         rows.append(("far trades", far))
-    if seal := words.seal_line(result):
+    if seal := remarks.seal_line(result):
         rows.append(("seal", seal))
     if trials:
         since = ledger_since(result, envelope)

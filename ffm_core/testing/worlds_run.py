@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from ffm_core.errors import ConfigError
-from ffm_core.report.words import headline, trigger
+from ffm_core.report.remarks import trigger
+from ffm_core.report.words import headline
 from ffm_core.runs.atomic import atomic_write
 from ffm_core.runs.canonical import canonical_json, sha256_json
 from ffm_core.testing.worlds import WorldKind, make_world

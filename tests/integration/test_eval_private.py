@@ -12,6 +12,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from helpers.reading import everything_said
+
 pytestmark = pytest.mark.slow  # whole evaluations
 
 OFFERS = """
@@ -92,17 +94,6 @@ def judge(new_desk, site, tidal_market):
     return desk, run
 
 
-def everything_in(folder: Path) -> dict[str, str]:
-    found = {}
-    for path in folder.rglob("*"):
-        if path.suffix == ".parquet":
-            table = pq.read_table(path)
-            found[path.name] = f"{table.schema.to_string()} {table.to_pylist()}"
-        elif path.is_file():
-            found[path.name] = path.read_bytes().decode("latin-1")
-    return found
-
-
 def leaks(texts: dict[str, str]) -> list[tuple[str, str]]:
     return [(place, word) for place, text in texts.items() for word in SECRETS if word in text]
 
@@ -117,7 +108,7 @@ def test_no_artefact_and_no_terminal_holds_a_name_or_a_value(judge, judged):
     desk, _ = judge
     assert judged.returncode in (1, 5), judged.stderr
     texts = {"stdout": judged.stdout, "stderr": judged.stderr}
-    assert leaks(texts | everything_in(desk.folder)) == []
+    assert leaks(texts | everything_said(desk.folder)) == []
 
 
 def test_targets_are_a_setting_and_are_left_out(judge, judged):
@@ -151,9 +142,9 @@ def test_the_author_sees_his_names_and_no_file_does(judge):
     desk, run = judge
     done = run("--reveal")
     assert "zq_house" in done.stdout or "zq house" in done.stdout
-    assert leaks({k: v for k, v in everything_in(desk.folder).items() if "home" not in k}) == [], (
-        "a file was revealed"
-    )
+    assert (
+        leaks({k: v for k, v in everything_said(desk.folder).items() if "home" not in k}) == []
+    ), "a file was revealed"
     assert run("--reveal", "--json").returncode == 2
 
 

@@ -13,11 +13,11 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 
 from ffm_core.host.scaffold import new_strategy
 from helpers.environments import Environment, clean_environment, make_environment, wheel
+from helpers.reading import everything_said
 
 pytestmark = pytest.mark.slow  # whole evaluations
 
@@ -110,18 +110,6 @@ def test_the_installed_program_writes_new_packages(fresh, tmp_path):
     done = fresh.ffm("new", "strategy", "early-bird", "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "ffm-strategy-early-bird" / "tests" / "test_contract.py").is_file()
-
-
-def everything_said(folder: Path) -> dict[str, str]:
-    """Return all that can be read in a folder, by file; tables are opened."""
-    found = {}
-    for path in folder.rglob("*"):
-        if path.suffix == ".parquet":
-            table = pq.read_table(path)
-            found[path.name] = f"{table.schema.to_string()} {table.to_pylist()}"
-        elif path.is_file():
-            found[path.name] = path.read_bytes().decode("latin-1")
-    return found
 
 
 def leaks(fresh: Fresh, done: subprocess.CompletedProcess[str], runs: Path | None = None) -> list:

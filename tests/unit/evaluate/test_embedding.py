@@ -23,7 +23,7 @@ from ffm_core.evaluate.progress import Silent
 from ffm_core.evaluate.streams import decide_all, prepare
 from ffm_core.features.trivial8 import TRIVIAL8
 from ffm_core.records import Reason, Verdict, because
-from ffm_core.report import words
+from ffm_core.report import remarks
 from ffm_core.ruler.verdict import held_back
 from ffm_core.runs.config import EvalConfig
 from ffm_core.runs.ledger import Ledger
@@ -62,7 +62,7 @@ def test_the_record_says_what_embedded_and_where_it_could_not(first):
     assert stamp["windows"] > 100
     (cut,) = first["result"]["cut_offs"]
     assert (cut["name"], cut["overlaps"], cut["accepted"]) == ("stats", False, False)
-    assert any(line.startswith("stats: frozen") for line in words.embedders(first["result"]))
+    assert any(line.startswith("stats: frozen") for line in remarks.embedders(first["result"]))
 
 
 def test_its_windows_and_its_rows_are_part_of_the_certificate(first):

@@ -12,15 +12,12 @@ from ffm_core.report import words
 from ffm_core.ruler.checks import STRICT
 from ffm_core.ruler.verdict import decide, months_needed
 from helpers.evidence import evidence, trades, world  # noqa: F401
+from helpers.reading import plain
 
 SELECTION = ("profit", "naive", "random", "shuffle", "deflated", "generalisation")
 TRIGGER = ("profit", "entry", "deflated")
 EXCLUDING = {"profit", "naive", "random", "shuffle", "entry"}
 EXCLUDED = "exclude one"
-
-
-def plain(text):
-    return text.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def answer(name: str, outcome: str) -> CheckResult:

@@ -7,7 +7,9 @@ from dataclasses import asdict
 
 import polars as pl
 import pytest
+from click.testing import CliRunner
 
+from ffm_core.cli import main
 from ffm_core.records import because
 from ffm_core.runs.record import run_id, write_run
 
@@ -65,3 +67,10 @@ def store(tmp_path):
         )  # fmt: skip
 
     return put
+
+
+@pytest.fixture
+def ffm(tmp_path, monkeypatch):
+    """Run a command in this process, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    return lambda *args: CliRunner().invoke(main, args, prog_name="ffm")

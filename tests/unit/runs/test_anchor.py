@@ -7,20 +7,12 @@ import sqlite3
 import subprocess
 
 import pytest
-from click.testing import CliRunner
 
-from ffm_core.cli import main
 from ffm_core.errors import LedgerError, RecordError, UsageError
 from ffm_core.paths import ffm_home
 from ffm_core.runs.anchor import broken_promise, read_head, sign_head
 from ffm_core.runs.chain import Chain
 from ffm_core.runs.ledger import Ledger
-
-
-@pytest.fixture
-def ffm(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return lambda *args: CliRunner().invoke(main, args, prog_name="ffm")
 
 
 @pytest.fixture

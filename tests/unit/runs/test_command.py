@@ -8,16 +8,8 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from ffm_core.cli import main
 from ffm_core.runs.ledger import Ledger
-
-
-@pytest.fixture
-def ffm(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return lambda *args: CliRunner().invoke(main, args, prog_name="ffm")
 
 
 @pytest.fixture
