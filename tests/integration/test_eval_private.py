@@ -101,7 +101,7 @@ def leaks(texts: dict[str, str]) -> list[tuple[str, str]]:
 @pytest.fixture(scope="module")
 def judged(judge):
     _, run = judge
-    return run("--set", "exit.zq_far=27.19283")
+    return run("--set", "exit.zq_far=27.19283", "--out", "judged")
 
 
 def test_no_artefact_and_no_terminal_holds_a_name_or_a_value(judge, judged):
@@ -114,13 +114,13 @@ def test_no_artefact_and_no_terminal_holds_a_name_or_a_value(judge, judged):
 def test_targets_are_a_setting_and_are_left_out(judge, judged):
     desk, _ = judge
     for name in ("decisions", "trades"):
-        [path] = (desk.folder / "ffm-runs").rglob(f"{name}.parquet")
+        [path] = (desk.folder / "judged").rglob(f"{name}.parquet")
         assert pq.read_table(path)["target_r"].null_count == pq.read_table(path).num_rows
 
 
 def test_a_private_house_rule_is_named_by_its_replacement_and_says_no_figure(judge, judged):
     desk, _ = judge
-    [path] = (desk.folder / "ffm-runs").rglob("run.json")
+    [path] = (desk.folder / "judged").rglob("run.json")
     result = json.loads(path.read_text())["result"]
     assert result["strategy"]["private"] is True
     check = result["checks"][-1]
